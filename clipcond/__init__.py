@@ -1,0 +1,79 @@
+"""clipcond: text conditioning for diffusion models, and the judging of what comes out.
+
+Lazy (PEP 562): importing this package loads neither torch nor any other heavy library. A public name is
+imported from its room on first use and stays what it is, whatever submodules are imported later.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clipcond import emoji, weighting
+    from clipcond.conditioning import Conditioner, Conditioning
+    from clipcond.errors import (
+        CheckpointError,
+        ClipcondError,
+        PromptSyntaxError,
+        PromptTooLongError,
+        ScoreError,
+        UnsupportedPipelineError,
+    )
+    from clipcond.generation import generate
+    from clipcond.prompt import parse
+    from clipcond.score import ClipScorer, rerank
+
+__version__ = "0.1.0"
+
+# public name -> the module that defines it; None: the name is itself a submodule
+_HOMES: dict[str, str | None] = {
+    "CheckpointError": "clipcond.errors",
+    "ClipScorer": "clipcond.score",
+    "ClipcondError": "clipcond.errors",
+    "Conditioner": "clipcond.conditioning",
+    "Conditioning": "clipcond.conditioning",
+    "PromptSyntaxError": "clipcond.errors",
+    "PromptTooLongError": "clipcond.errors",
+    "ScoreError": "clipcond.errors",
+    "UnsupportedPipelineError": "clipcond.errors",
+    "emoji": None,
+    "generate": "clipcond.generation",
+    "parse": "clipcond.prompt",
+    "rerank": "clipcond.score",
+    "weighting": None,
+}
+
+__all__ = [
+    "CheckpointError",
+    "ClipScorer",
+    "ClipcondError",
+    "Conditioner",
+    "Conditioning",
+    "PromptSyntaxError",
+    "PromptTooLongError",
+    "ScoreError",
+    "UnsupportedPipelineError",
+    "emoji",
+    "generate",
+    "parse",
+    "rerank",
+    "weighting",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'clipcond' has no attribute {name!r}")
+    home = _HOMES[name]
+    value = (
+        importlib.import_module(f"clipcond.{name}")
+        if home is None
+        else getattr(importlib.import_module(home), name)
+    )
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Every public name, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,66 @@
+"""The exception tree: everything this library raises on purpose.
+
+ClipcondError
+├── PromptSyntaxError         a prompt that its dialect cannot mean (strict mode, or an overflowing weight)
+├── PromptTooLongError        a prompt over the encoder's length, under the policy "error"
+├── CheckpointError           a model folder or file that cannot be read, or is not what it should be
+├── ScoreError                images or prompts that cannot be scored
+└── UnsupportedPipelineError  a pipeline whose text inputs this library does not know
+
+Each message quotes what the user gave and names the repair. No other module defines an exception.
+"""
+
+_EXCERPT_BEFORE = 48
+_EXCERPT_AFTER = 24
+
+
+class ClipcondError(Exception):
+    """Anything that went wrong in clipcond and is the input's doing."""
+
+
+class PromptSyntaxError(ClipcondError):
+    """A prompt that cannot be understood; prints the prompt with a caret under the trouble.
+
+    Args:
+        message: what was found and what was expected.
+        text: the whole prompt.
+        span: (start, end) in characters of `text`.
+        hint: how to repair it, or "".
+    """
+
+    def __init__(self, message: str, text: str, span: tuple[int, int], hint: str = "") -> None:
+        self.message, self.text, self.span, self.hint = message, text, span, hint
+        tail = f"\nhint: {hint}" if hint else ""
+        super().__init__(f"{message}\n{point_at(text, span)}{tail}")
+
+
+class PromptTooLongError(ClipcondError):
+    """A prompt longer than the encoder reads, where cutting and chunking were both declined."""
+
+
+class CheckpointError(ClipcondError):
+    """A model folder or file that is missing, damaged or of another kind."""
+
+
+class ScoreError(ClipcondError):
+    """Images or prompts that cannot be scored."""
+
+
+class UnsupportedPipelineError(ClipcondError):
+    """A diffusion pipeline whose text inputs are not known here."""
+
+
+def point_at(text: str, span: tuple[int, int]) -> str:
+    """Two lines: the prompt around `span`, printable and shortened, and carets under the span."""
+    start, end = span
+    left, right = max(0, start - _EXCERPT_BEFORE), min(len(text), start + _EXCERPT_AFTER)
+    head = ("..." if left else "") + _printable(text[left:start])
+    marked = _printable(text[start : min(end, right)])
+    tail = _printable(text[min(end, right) : right]) + ("..." if right < len(text) else "")
+    carets = " " * len(head) + "^" * max(1, len(marked))
+    return f"  {head}{marked}{tail}\n  {carets}"
+
+
+def _printable(text: str) -> str:
+    """One visible line: control characters, newlines and lone surrogates become escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,1 @@
+"""Tests, mirroring the package; laws/, parity/, hostile/ beside it."""
