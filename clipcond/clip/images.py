@@ -1,0 +1,183 @@
+"""Pictures of every accepted kind, made one kind: PIL in mode RGB, eight bits a channel.
+
+Accepted: PIL images, numpy uint8 [height, width, 3 or 4], torch uint8 or float in 0..1 [3 or 4, height, width], paths;
+lists of them, or numpy/torch batches with a leading axis. Anything else is a ScoreError: a scorer that guesses
+value ranges scores photographic negatives without a word (ImagenHub multiplied uint8 by 255).
+
+Floats become uint8 by round(255 x), as diffusers does before it saves a PNG, so a picture straight from a
+pipeline scores exactly as the same picture saved and loaded.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clipcond.errors import ScoreError
+
+if TYPE_CHECKING:
+    ImageLike = Image.Image | np.ndarray | torch.Tensor | str | Path
+    Images = ImageLike | Sequence[ImageLike]
+else:  # checked below, values included, with messages of our own also where annotations are executed
+    ImageLike = Images = object
+
+_WIDE_MODES = (
+    "I;16",
+    "I;16L",
+    "I;16B",
+    "I;16N",
+)  # sixteen-bit grey; Pillow reads sixteen-bit colour as eight
+_AMBIGUOUS_MODES = ("I", "F")  # no telling whether 1.0 is white, 255 is, or 65535 is
+
+
+def split_images(images: Images) -> list[ImageLike]:
+    """A list of single pictures from a list, a batch (leading axis) or one picture.
+
+    Raises:
+        ScoreError: nothing given, or neither a picture nor a list or batch of pictures.
+    """
+    if isinstance(images, np.ndarray | torch.Tensor) and images.ndim == 4:
+        items: list[ImageLike] = list(images)
+    elif isinstance(images, Image.Image | np.ndarray | torch.Tensor | str | Path):
+        items = [images]
+    elif isinstance(images, list | tuple):
+        items = list(images)
+    else:
+        raise ScoreError(
+            f"images: got {_describe(images)}; pass a list of PIL images, arrays, tensors or paths"
+        )
+    if not items:
+        raise ScoreError(f"images: got {_describe(images)} with nothing in it; pass at least one")
+    return items
+
+
+def load_picture(image: ImageLike) -> Image.Image:
+    """One accepted picture as PIL RGB, upright and opaque.
+
+    Transparency is composited on white (plain conversion would show whatever colour hides behind it), an EXIF
+    orientation is applied, sixteen-bit grey keeps its high byte (as Pillow does for sixteen-bit colour), and of
+    an animation the first frame is taken.
+
+    Raises:
+        ScoreError: what came is not such a picture; the message says what came and what would do.
+    """
+    if isinstance(image, str | Path):
+        return _from_path(Path(image))
+    if isinstance(image, Image.Image):
+        return _from_pil(image)
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, torch.Tensor):
+        return _from_tensor(image)
+    raise ScoreError(
+        f"image: got {_describe(image)}; pass a PIL image, a numpy uint8 array [height, width, 3], "
+        "a torch tensor [3, height, width] or a path"
+    )
+
+
+def _from_path(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            return _from_pil(opened)
+    except FileNotFoundError:
+        raise ScoreError(f"{path}: no such picture file; check the path") from None
+    except UnidentifiedImageError:
+        raise ScoreError(
+            f"{path}: not a picture that Pillow can read; convert it to PNG or JPEG"
+        ) from None
+    # Pillow's decoders raise any of these for a damaged file
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise ScoreError(
+            f"{path}: unreadable picture ({error}); save or download it again"
+        ) from error
+
+
+def _from_pil(image: Image.Image) -> Image.Image:
+    if 0 in image.size:
+        raise ScoreError(f"image: got a picture of {image.width} x {image.height}; it has no pixel")
+    if image.mode in _AMBIGUOUS_MODES:
+        raise ScoreError(
+            f"image: got a PIL image in mode {image.mode!r}, whose white is unknown; "
+            "scale it to 0..255 and convert it to mode 'L'"
+        )
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in _WIDE_MODES:
+        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+    if not upright.has_transparency_data:
+        return upright.convert("RGB")
+    opaque = Image.new("RGBA", upright.size, (255, 255, 255, 255))
+    return Image.alpha_composite(opaque, upright.convert("RGBA")).convert("RGB")
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    if array.dtype != np.uint8:
+        repair = (
+            "convert it: (255 * x).round().astype('uint8')"
+            if array.dtype.kind == "f"
+            else ("convert it to uint8 in 0..255")
+        )
+        raise ScoreError(f"image: got {_describe(array)}; numpy pictures are uint8: {repair}")
+    if array.ndim != 3 or array.shape[-1] not in (3, 4):
+        raise ScoreError(
+            f"image: got {_describe(array)}; numpy pictures are [height, width, 3 or 4]: "
+            f"{_axis_repair(array.shape, channels_at=0, repair='use np.moveaxis(x, 0, -1)')}"
+        )
+    if 0 in array.shape:
+        raise ScoreError(f"image: got {_describe(array)}; it has no pixel")
+    return _from_pil(Image.fromarray(np.ascontiguousarray(array)))
+
+
+def _from_tensor(tensor: torch.Tensor) -> Image.Image:
+    if tensor.ndim != 3 or tensor.shape[0] not in (3, 4):
+        raise ScoreError(
+            f"image: got {_describe(tensor)}; torch pictures are [3 or 4, height, width]: "
+            f"{_axis_repair(tuple(tensor.shape), channels_at=-1, repair='use x.permute(2, 0, 1)')}"
+        )
+    if 0 in tensor.shape:
+        raise ScoreError(f"image: got {_describe(tensor)}; it has no pixel")
+    values = tensor.detach().cpu()
+    if values.dtype.is_floating_point:
+        values = _bytes_from_unit(values)
+    elif values.dtype != torch.uint8:
+        raise ScoreError(
+            f"image: got {_describe(tensor)}; torch pictures are uint8, or float in 0..1: convert it"
+        )
+    return _from_array(values.permute(1, 2, 0).contiguous().numpy())
+
+
+def _bytes_from_unit(values: torch.Tensor) -> torch.Tensor:
+    """Float in 0..1 to uint8, rounded as diffusers' numpy_to_pil does."""
+    if not bool(torch.isfinite(values).all()):
+        raise ScoreError(
+            f"image: got {_describe(values)} that holds NaN or infinity; "
+            "find out where it arose (often an overflow in half precision)"
+        )
+    low, high = values.min().item(), values.max().item()
+    if low < 0 or high > 1:
+        raise ScoreError(
+            f"image: got {_describe(values)} with values from {low:.4g} to {high:.4g}; "
+            "float pictures are in 0..1: undo any normalisation, e.g. (x / 2 + 0.5).clamp(0, 1)"
+        )
+    return (values.float() * 255).round().to(torch.uint8)
+
+
+def _axis_repair(shape: tuple[int, ...], *, channels_at: int, repair: str) -> str:
+    if len(shape) == 3 and shape[channels_at] in (3, 4):
+        return repair
+    return "pass colour pictures, one by one or in a batch"
+
+
+def _describe(value: object) -> str:
+    """What came, in words: kind, dtype and shape of arrays, type and excerpt of the rest."""
+    if isinstance(value, np.ndarray):
+        return f"a numpy {value.dtype} array of shape {list(value.shape)}"
+    if isinstance(value, torch.Tensor):
+        return (
+            f"a torch {str(value.dtype).removeprefix('torch.')} tensor of shape {list(value.shape)}"
+        )
+    excerpt = repr(value)
+    return f"{type(value).__name__} {excerpt if len(excerpt) <= 60 else excerpt[:57] + '...'}"
