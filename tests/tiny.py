@@ -82,7 +82,11 @@ def tiny_text_encoder(seed: int = 0, **config: int) -> CLIPTextModel:
 
 
 def tiny_pipeline(
-    pipeline_class: type = StableDiffusionPipeline, *, pad: str = "<|endoftext|>", seed: int = 0, **text: int
+    pipeline_class: type = StableDiffusionPipeline,
+    *,
+    pad: str = "<|endoftext|>",
+    seed: int = 0,
+    **text: int,
 ) -> StableDiffusionPipeline:
     """A StableDiffusionPipeline whose pictures are 32 x 32; `text` goes to `text_config`."""
     text_encoder = tiny_text_encoder(seed, **text)
@@ -129,7 +133,9 @@ def tiny_pipeline(
     return pipe
 
 
-def tiny_clip(seed: int = 0, width: int = 32) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
+def tiny_clip(
+    seed: int = 0, width: int = 32
+) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
     """(model, tokenizer, image processor): both towers, pictures of 32 x 32 in patches of 8."""
     torch.manual_seed(seed)
     vision = CLIPVisionConfig(

@@ -1,0 +1,1 @@
+"""Tests of the prompt language; none of them needs torch."""
