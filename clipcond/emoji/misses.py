@@ -1,0 +1,126 @@
+"""Near misses: scenes that differ from a given one in a single, named way.
+
+They are what the oracle must refuse and what a contrastive batch learns most from.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from clipcond.emoji.scenes import Item, Scene
+from clipcond.emoji.world import BACKGROUNDS, PRESETS, SHAPES, SIZES, UNITS, Preset
+
+Rng = np.random.Generator
+
+
+def _other(options: tuple[str, ...], taken: set[str], rng: Rng) -> str:
+    return str(rng.choice([option for option in options if option not in taken]))
+
+
+def other_background(scene: Scene, rng: Rng, preset: Preset) -> Scene:
+    """The same things on another background."""
+    return replace(scene, background=_other(tuple(BACKGROUNDS), {str(scene.background)}, rng))
+
+
+def other_sprite(scene: Scene, rng: Rng, preset: Preset) -> Scene:
+    """Another sprite in place of one kind."""
+    old = str(rng.choice([item.sprite for item in scene.items]))
+    new = _other(preset.sprites, {item.sprite for item in scene.items}, rng)
+    return replace(scene, items=_renamed(scene, {old: new}))
+
+
+def other_color(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+    """One coloured shape in another colour."""
+    colored = [item.sprite for item in scene.items if item.sprite.split(" ")[-1] in SHAPES]
+    if not colored:
+        return None
+    old = str(rng.choice(colored))
+    color, shape = old.split(" ")
+    new = f"{_other(preset.colors, {color}, rng)} {shape}"
+    return None if new in {item.sprite for item in scene.items} else replace(scene, items=_renamed(scene, {old: new}))
+
+
+def swapped_colors(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+    """`a red heart and a blue square` as a blue heart and a red square."""
+    kinds = list(dict.fromkeys(item.sprite for item in scene.items))
+    parts = [kind.split(" ") for kind in kinds]
+    if len(kinds) != 2 or any(len(part) != 2 for part in parts):
+        return None
+    (color, shape), (other, second) = parts
+    if color == other or shape == second:
+        return None
+    return replace(scene, items=_renamed(scene, {kinds[0]: f"{other} {shape}", kinds[1]: f"{color} {second}"}))
+
+
+def mirrored(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+    """The opposite relation: the picture turned by half a turn, each sprite upright."""
+    if scene.relation is None:
+        return None
+    turned = [replace(item, x=UNITS - item.x - item.size, y=UNITS - item.y - item.size) for item in scene.items]
+    return replace(scene, items=tuple(turned))
+
+
+def one_less(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+    """A count off by one, downwards."""
+    return replace(scene, items=scene.items[:-1]) if len(scene.items) > 1 else None
+
+
+def one_more(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+    """A count off by one, upwards, where a free place is left."""
+    model = scene.items[-1]
+    free = [
+        (x, y)
+        for x in range(0, UNITS - model.size + 1, 2)
+        for y in range(0, UNITS - model.size + 1, 2)
+        if not any(overlaps(item, x, y, model.size) for item in scene.items)
+    ]
+    if not free:
+        return None
+    x, y = free[int(rng.integers(len(free)))]
+    return replace(scene, items=(*scene.items, replace(model, x=x, y=y)))
+
+
+def other_size(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+    """A single object in another size, about the same centre."""
+    if len(scene.items) != 1:
+        return None
+    item = scene.items[0]
+    side = int(rng.choice([size for size in SIZES.values() if size != item.size]))
+    shift = (item.size - side) // 2
+    x, y = (int(np.clip(v + shift, 0, UNITS - side)) for v in (item.x, item.y))
+    return replace(scene, items=(replace(item, x=x, y=y, size=side),))
+
+
+MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
+    "other background": other_background,
+    "other sprite": other_sprite,
+    "other color": other_color,
+    "swapped colors": swapped_colors,
+    "mirrored": mirrored,
+    "one less": one_less,
+    "one more": one_more,
+    "other size": other_size,
+}
+
+
+def near_miss(scene: Scene, rng: Rng, preset: str = "small") -> tuple[str, Scene]:
+    """A random near miss of a scene and its name; swaps and mirrors come first where they apply."""
+    names = list(MISSES)
+    weights = np.array([1, 1, 1.5, 4, 3, 1.5, 1.5, 1])
+    for i in rng.choice(len(names), len(names), replace=False, p=weights / weights.sum()):
+        missed = MISSES[names[i]](scene, rng, PRESETS[preset])
+        if missed is not None:
+            return names[i], missed
+    raise AssertionError("other_background always applies")
+
+
+def overlaps(item: Item, x: int, y: int, size: int) -> bool:
+    """Whether a box of `size` at (x, y) comes within a unit of an item."""
+    return abs(2 * (item.x - x) + item.size - size) < item.size + size + 2 and (
+        abs(2 * (item.y - y) + item.size - size) < item.size + size + 2
+    )
+
+
+def _renamed(scene: Scene, names: dict[str, str]) -> tuple[Item, ...]:
+    return tuple(replace(item, sprite=names.get(item.sprite, item.sprite)) for item in scene.items)

@@ -1,0 +1,97 @@
+"""Stage 5: put the trained parts together as one diffusers folder.
+
+    python -m weights.train.assemble --run runs/small --out weights/emoji --judge weights/judge
+
+Until the denoiser has finished, its last checkpoint's average is used, so an early model can be tried.
+"""
+
+import argparse
+import copy
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from PIL import Image
+from torch import nn
+from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from clipcond.emoji.captions import caption
+from clipcond.emoji.scenes import sample
+
+
+def scheduler() -> DPMSolverMultistepScheduler:
+    """The sampler of the card: DPM-Solver++ 2M on flow sigmas."""
+    return DPMSolverMultistepScheduler(
+        prediction_type="sample", use_flow_sigmas=True, flow_shift=1.0, final_sigmas_type="zero"
+    )
+
+
+def text_encoder(clip: CLIPModel) -> CLIPTextModel:
+    """The text tower alone, as diffusers wants it."""
+    config = CLIPTextConfig(**clip.config.text_config.to_dict())
+    encoder = CLIPTextModel(config)
+    encoder.load_state_dict(clip.text_model.state_dict())
+    return encoder.eval()
+
+
+def pipeline(run: Path, unet: nn.Module) -> StableDiffusionPipeline:
+    """A pipeline of a run's parts around a denoiser (copied, so that training goes on undisturbed)."""
+    frozen = copy.deepcopy(unet).cpu().float().eval()
+    frozen.set_default_attn_processor()
+    return StableDiffusionPipeline(
+        vae=AutoencoderTiny.from_pretrained(run / "vae").float().eval(),
+        text_encoder=text_encoder(CLIPModel.from_pretrained(run / "clip").float()),
+        tokenizer=CLIPTokenizer.from_pretrained(run / "tokenizer"),
+        unet=frozen,
+        scheduler=scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def sample_grid(pipe: StableDiffusionPipeline, path: Path, *, columns: int = 8, rows: int = 4) -> None:
+    """Pictures of training captions, enlarged, as one PNG; the captions beside it as text."""
+    prompts = [caption(sample(seed), seed) for seed in range(columns * rows)]
+    pipe.set_progress_bar_config(disable=True)
+    images = pipe(prompts, num_inference_steps=20, guidance_scale=4.0,
+                  generator=torch.Generator().manual_seed(0)).images  # fmt: skip
+    cell = 128
+    grid = Image.new("RGB", (columns * cell, rows * cell))
+    for i, image in enumerate(images):
+        tile = image.resize((cell - 4, cell - 4), Image.Resampling.LANCZOS)
+        grid.paste(tile, (i % columns * cell, i // columns * cell))
+    grid.save(path)
+    path.with_suffix(".txt").write_text("\n".join(prompts) + "\n")
+
+
+def trained_unet(run: Path) -> UNet2DConditionModel:
+    """The finished denoiser, or the average of the last checkpoint."""
+    if (run / "unet").exists():
+        return UNet2DConditionModel.from_pretrained(run / "unet").float()
+    from weights.train.denoiser import build
+
+    state = torch.load(run / "denoiser.ckpt", weights_only=True)
+    clip = CLIPModel.from_pretrained(run / "clip")
+    unet = build(run.name, clip.config.text_config.hidden_size)
+    unet.load_state_dict(state["average"])
+    return unet
+
+
+def main() -> None:
+    """Write the folder (and the judge's, if asked)."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=Path("runs/small"))
+    parser.add_argument("--out", type=Path, default=Path("weights/emoji"))
+    parser.add_argument("--judge", type=Path, help="where the judge goes")
+    args = parser.parse_args()
+    pipe = pipeline(args.run, trained_unet(args.run))
+    pipe.to(dtype=torch.float16).save_pretrained(args.out)
+    shutil.copytree(args.run / "clip", args.out / "clip", dirs_exist_ok=True)
+    if args.judge:
+        shutil.copytree(args.run / "judge", args.judge, dirs_exist_ok=True)
+
+
+if __name__ == "__main__":
+    main()

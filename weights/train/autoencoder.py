@@ -1,0 +1,128 @@
+"""Stage 3: the autoencoder, a diffusers AutoencoderTiny.
+
+    python -m weights.train.autoencoder --minutes 6 --run runs/small
+
+The encoder is not trained: its convolutions are set so that it folds each 4 x 4 patch into 48 channels and loses
+nothing. The decoder is learnt, and learnt as a denoiser: it sees codes with a little noise on them and must draw the
+clean picture, so that the small errors of a denoiser's last step do not reach the eye.
+"""
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderTiny
+from torch.nn import functional as F
+
+from weights.train import common
+
+SHAPES = {
+    "small": dict(width=48, blocks=(2, 2, 1), batch=32, rate=1e-3, noise=0.25),
+    "full": dict(width=96, blocks=(3, 3, 2), batch=128, rate=1e-3, noise=0.25),
+}
+LATENT_CHANNELS = 48
+SCALING_FACTOR = 1.7  # makes the codes of rendered scenes about unit variance
+
+
+def build(preset: str) -> AutoencoderTiny:
+    """An AutoencoderTiny whose encoder folds patches exactly."""
+    shape = SHAPES[preset]
+    model = AutoencoderTiny(
+        latent_channels=LATENT_CHANNELS,
+        encoder_block_out_channels=(LATENT_CHANNELS,) * 3,
+        decoder_block_out_channels=(shape["width"],) * 3,
+        num_encoder_blocks=(0, 0, 0),
+        num_decoder_blocks=shape["blocks"],
+        scaling_factor=SCALING_FACTOR,
+    )
+    fold_patches(model)
+    return model
+
+
+@torch.no_grad()
+def fold_patches(model: AutoencoderTiny) -> None:
+    """Set the encoder to a centred pixel-unshuffle: two strided convolutions, each moving 2 x 2 pixels to channels."""
+    first, half, quarter, last = (layer for layer in model.encoder.layers if isinstance(layer, torch.nn.Conv2d))
+    for layer in (first, half, quarter, last):
+        layer.weight.zero_()
+    for channel in range(3):
+        first.weight[channel, channel, 1, 1] = 2.0  # the encoder maps its input to 0..1 first: back to -1..1
+    first.bias.copy_(torch.where(torch.arange(LATENT_CHANNELS) < 3, -1.0, 0.0))
+    for layer, channels in ((half, 3), (quarter, 12)):
+        for phase in range(4):
+            for channel in range(channels):
+                layer.weight[phase * channels + channel, channel, 1 + phase // 2, 1 + phase % 2] = 1.0
+    for channel in range(LATENT_CHANNELS):
+        last.weight[channel, channel, 1, 1] = 1.0
+    last.bias.zero_()
+
+
+def codes(pixels: torch.Tensor) -> torch.Tensor:
+    """What the encoder gives, times the scaling factor, without running it: uint8 pictures -> latents."""
+    folded = F.pixel_unshuffle(F.pixel_unshuffle(pixels / 127.5 - 1, 2).unflatten(1, (3, 4)).transpose(1, 2)
+                               .flatten(1, 2), 2)  # fmt: skip
+    batch, _, height, width = folded.shape
+    return folded.view(batch, 12, 4, height, width).transpose(1, 2).reshape(batch, 48, height, width) * SCALING_FACTOR
+
+
+def decode_loss(model: AutoencoderTiny, pixels: torch.Tensor, noise: float) -> torch.Tensor:
+    """L1 and L2 between the clean picture and what is drawn from its noisy code."""
+    latents = codes(pixels)
+    level = torch.rand(len(latents), 1, 1, 1, device=latents.device) * noise
+    latents = latents + level * torch.randn_like(latents)
+    error = model.decode(latents / SCALING_FACTOR).sample.float() - (pixels / 127.5 - 1)
+    return error.abs().mean() + 2 * error.square().mean()
+
+
+def train(args: object, model: AutoencoderTiny) -> None:
+    """Train the decoder until the clock runs out."""
+    shape, device = SHAPES[args.preset], torch.device(args.device)
+    model.to(device, memory_format=torch.channels_last).train()
+    model.encoder.requires_grad_(False)
+    optimizer = torch.optim.AdamW(common.decay_groups(model, 0.01), lr=shape["rate"])
+    path, step, clock = args.run / "autoencoder.ckpt", 0, common.Clock(args.minutes)
+    if state := common.load_checkpoint(path):
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, clock = state["step"], common.Clock(args.minutes, state["minutes"])
+    stream = common.scenes(args.preset, 2000 + args.seed + step)
+    log, saved = common.Log(args.run / "autoencoder.jsonl"), clock.spent
+    while clock.progress < 1:
+        _, pixels = common.batch(stream, shape["batch"], args.preset)
+        for group in optimizer.param_groups:
+            group["lr"] = clock.rate(shape["rate"])
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = decode_loss(model, pixels.to(device), shape["noise"])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        step += 1
+        if step % 50 == 0:
+            log(stage="autoencoder", step=step, samples=step * shape["batch"], minutes=clock.spent, loss=loss.item())
+        if clock.spent - saved > 1 or clock.progress == 1:
+            common.save_checkpoint(path, model=model.state_dict(), optimizer=optimizer.state_dict(),
+                                   step=step, minutes=clock.spent)  # fmt: skip
+            saved = clock.spent
+
+
+@torch.no_grad()
+def error(model: AutoencoderTiny, preset: str, count: int = 512) -> float:
+    """Mean squared error of encode and decode, pictures in 0..1, on fresh scenes."""
+    _, pixels = common.batch(common.scenes(preset, 7), count, preset)
+    target = pixels / 127.5 - 1
+    drawn = torch.cat([model.decode(model.encode(part).latents).sample for part in target.split(64)])
+    return ((drawn.clamp(-1, 1) - target) / 2).square().mean().item()
+
+
+def main() -> None:
+    """Train and save to `RUN/vae`."""
+    args = common.options(__doc__, minutes=6).parse_args()
+    torch.manual_seed(args.seed)
+    model = AutoencoderTiny.from_pretrained(Path(args.init) / "vae").float() if args.init else build(args.preset)
+    train(args, model)
+    model.eval().cpu()
+    print({"stage": "autoencoder", "mse": round(error(model, args.preset), 6)})
+    model.half().save_pretrained(args.run / "vae")
+
+
+if __name__ == "__main__":
+    main()

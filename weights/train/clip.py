@@ -1,0 +1,138 @@
+"""Stage 2: CLIP on the emoji world, contrastive as in the paper.
+
+    python -m weights.train.clip --minutes 12 --run runs/small            # conditions and scores
+    python -m weights.train.clip --minutes 12 --run runs/small --judge --seed 1   # the held-out judge
+
+Radford et al. 2021, figure 3: a symmetric cross-entropy over the N x N cosine similarities, with a learnt
+logit scale clamped at ln 100. Half of every batch are near misses of the other half, so that the towers learn
+who is left of whom and which one is red.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+from clipcond.emoji.world import PRESETS
+from weights.train import common
+
+SHAPES = {
+    "small": dict(text=(128, 4, 4), vision=(160, 4, 4), patch=4, projection=128, batch=128, rate=1.2e-3),
+    "full": dict(text=(384, 8, 6), vision=(384, 8, 6), patch=8, projection=256, batch=1024, rate=1e-3),
+}
+
+
+def build(preset: str, tokenizer: CLIPTokenizer) -> CLIPModel:
+    """A CLIPModel of the preset's shape, untrained."""
+    shape = SHAPES[preset]
+
+    def tower(width: int, layers: int, heads: int) -> dict[str, object]:
+        return dict(
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            hidden_act="quick_gelu",
+            projection_dim=shape["projection"],
+        )
+
+    text = tower(*shape["text"]) | dict(
+        vocab_size=len(tokenizer),
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    vision = tower(*shape["vision"]) | dict(image_size=PRESETS[preset].size, patch_size=shape["patch"])
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape["projection"])
+    return CLIPModel(config)
+
+
+def image_processor(size: int) -> CLIPImageProcessorPil:
+    """CLIP's own preprocessing (bicubic, centre crop, its mean and std) at the world's size."""
+    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+
+
+def normalize(pixels: torch.Tensor, processor: CLIPImageProcessorPil) -> torch.Tensor:
+    """What the processor does to pictures that already have its size: uint8 -> float."""
+    mean, std = (torch.tensor(v)[:, None, None] for v in (processor.image_mean, processor.image_std))
+    return (pixels / 255 - mean) / std
+
+
+def contrastive_loss(model: CLIPModel, images: torch.Tensor, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Symmetric cross-entropy over the N x N similarities."""
+    text = F.normalize(model.get_text_features(**tokens).pooler_output.float(), dim=-1)
+    image = F.normalize(model.get_image_features(images).pooler_output.float(), dim=-1)
+    logits = model.logit_scale.exp() * image @ text.T
+    target = torch.arange(len(logits), device=logits.device)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def train(args: object, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> None:
+    """Train until the clock runs out, with a checkpoint every minute."""
+    shape, device = SHAPES[args.preset], torch.device(args.device)
+    processor = image_processor(PRESETS[args.preset].size)
+    model.to(device).train()
+    if device.type == "cpu":
+        model.set_attn_implementation("eager")  # its backward is half as long as sdpa's here
+    optimizer = torch.optim.AdamW(common.decay_groups(model, 0.1), lr=shape["rate"], betas=(0.9, 0.98))
+    path, step, clock = args.run / f"{name}.ckpt", 0, common.Clock(args.minutes)
+    if state := common.load_checkpoint(path):
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, clock = state["step"], common.Clock(args.minutes, state["minutes"])
+    rng = np.random.default_rng((args.seed, step))
+    stream = common.scenes(args.preset, 1000 * (1 + args.seed) + step)
+    stream = common.with_near_misses(stream, args.preset, args.seed + step)
+    log, saved = common.Log(args.run / f"{name}.jsonl"), clock.spent
+    while clock.progress < 1:
+        scenes, pixels = common.batch(stream, shape["batch"], args.preset)
+        tokens = tokenizer(common.captions(scenes, rng), padding=True, return_tensors="pt").to(device)
+        images = normalize(pixels, processor).to(device)
+        for group in optimizer.param_groups:
+            group["lr"] = clock.rate(shape["rate"])
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = contrastive_loss(model, images, tokens)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        model.logit_scale.data.clamp_(0, math.log(100))
+        step += 1
+        if step % 50 == 0:
+            log(stage=name, step=step, samples=step * shape["batch"], minutes=clock.spent, loss=loss.item(),
+                logit_scale=model.logit_scale.exp().item())  # fmt: skip
+        if clock.spent - saved > 1 or clock.progress == 1:
+            common.save_checkpoint(path, model=model.state_dict(), optimizer=optimizer.state_dict(),
+                                   step=step, minutes=clock.spent)  # fmt: skip
+            saved = clock.spent
+
+
+def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) -> None:
+    """A CLIP folder that stock transformers loads."""
+    model.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    image_processor(size).save_pretrained(folder)
+
+
+def main() -> None:
+    """Train one CLIP and save it to `RUN/clip` or, with --judge, `RUN/judge`."""
+    parser = common.options(__doc__, minutes=12)
+    parser.add_argument("--judge", action="store_true", help="train weights/judge instead: give another --seed")
+    args = parser.parse_args()
+    name = "judge" if args.judge else "clip"
+    torch.manual_seed(args.seed)
+    tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
+    if args.init:
+        model = CLIPModel.from_pretrained(args.init / "clip" if name == "clip" else args.init).float()
+    else:
+        model = build(args.preset, tokenizer)
+    train(args, model, tokenizer, name)
+    save(model, tokenizer, args.run / name, PRESETS[args.preset].size)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Stage 4: the denoiser, a UNet2DConditionModel that reads the CLIP text encoder's token states.
+
+    python -m weights.train.denoiser --minutes 65 --run runs/small
+
+Rectified flow, x_s = (1 - s) x + s e (Liu et al. 2022), in stock schedulers' terms: DPM-Solver++ with
+`use_flow_sigmas`. The network predicts the clean code (`prediction_type="sample"`) and the loss is that of the
+velocity, (x' - x)^2 / s^2, which small networks learn best (Li and He 2025, "Back to basics"). One caption in ten is
+empty, for classifier-free guidance. What ships is the moving average of the weights.
+"""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import nn
+from transformers import CLIPModel, CLIPTokenizer
+
+from clipcond.emoji.scenes import Scene
+from clipcond.emoji.world import PRESETS
+from weights.train import common
+from weights.train.assemble import pipeline, sample_grid
+from weights.train.autoencoder import LATENT_CHANNELS, codes
+
+SHAPES = {
+    "small": dict(channels=(96, 160), groups=16, batch=64, rate=8e-4, average=0.998),
+    "full": dict(channels=(256, 384, 512), groups=32, batch=512, rate=6e-4, average=0.9995),
+}
+FREE_SHARE = 0.1  # of captions left empty
+MIN_SIGMA = 0.05
+TRAIN_STEPS = 1000  # timesteps are sigma x 1000 in the schedulers
+
+
+def build(preset: str, text_width: int) -> UNet2DConditionModel:
+    """An untrained denoiser of the preset's shape."""
+    channels = SHAPES[preset]["channels"]
+    return UNet2DConditionModel(
+        sample_size=PRESETS[preset].size // 4,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        block_out_channels=channels,
+        down_block_types=("CrossAttnDownBlock2D",) * len(channels),
+        up_block_types=("CrossAttnUpBlock2D",) * len(channels),
+        layers_per_block=1,
+        norm_num_groups=SHAPES[preset]["groups"],
+        attention_head_dim=4,
+        cross_attention_dim=text_width,
+    )
+
+
+class TextStates:
+    """Captions -> the text encoder's token states at all 77 positions, as the pipeline computes them."""
+
+    def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, device: torch.device) -> None:
+        self.encoder, self.tokenizer, self.device = clip.text_model.to(device).eval(), tokenizer, device
+
+    @torch.no_grad()
+    def __call__(self, texts: list[str]) -> torch.Tensor:
+        """States [batch, 77, width]."""
+        tokens = self.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
+        with torch.autocast(self.device.type, torch.bfloat16):
+            return self.encoder(tokens.input_ids.to(self.device)).last_hidden_state
+
+
+def sample_sigma(count: int, device: torch.device) -> torch.Tensor:
+    """Noise levels: logit-normal, leaning to the noisy side where the layout is decided, plus a uniform share."""
+    sigma = torch.sigmoid(0.6 + 1.2 * torch.randn(count, device=device))
+    uniform = torch.rand(count, device=device)
+    return torch.where(torch.rand(count, device=device) < 0.15, uniform, sigma).clamp(1e-3, 0.9995)
+
+
+def velocity_loss(unet: nn.Module, latents: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    """Squared error of the velocity that a predicted clean code implies."""
+    sigma = sample_sigma(len(latents), latents.device)
+    s = sigma[:, None, None, None]
+    noisy = (1 - s) * latents + s * torch.randn_like(latents)
+    noisy = noisy.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(latents.device.type, torch.bfloat16):
+        predicted = unet(noisy, sigma * TRAIN_STEPS, states, return_dict=False)[0]
+    return ((predicted.float() - latents) / s.clamp(min=MIN_SIGMA)).square().mean()
+
+
+def batches(args: Any, states: TextStates, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless (latents, text states)."""
+    rng = np.random.default_rng((args.seed, step, 4))
+    stream: Iterator[Scene] = common.scenes(args.preset, 3000 + args.seed + step)
+    while True:
+        scenes, pixels = common.batch(stream, SHAPES[args.preset]["batch"], args.preset)
+        texts = [text if rng.random() >= FREE_SHARE else "" for text in common.captions(scenes, rng)]
+        yield codes(pixels.to(states.device)), states(texts)
+
+
+def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Module:
+    """Train until the clock runs out; returns the averaged weights."""
+    shape, device = SHAPES[args.preset], states.device
+    unet.to(device, memory_format=torch.channels_last).train()
+    unet.set_attn_processor(AttnProcessor())  # on a CPU its backward is quicker than sdpa's
+    average = copy.deepcopy(unet).eval().requires_grad_(False)
+    optimizer = torch.optim.AdamW(common.decay_groups(unet, 0.02), lr=shape["rate"], betas=(0.9, 0.98))
+    path, step, spent = args.run / "denoiser.ckpt", 0, 0.0
+    if state := common.load_checkpoint(path):
+        unet.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimizer.load_state_dict(state["optimizer"])
+        step, spent = state["step"], state["minutes"]
+    torch.manual_seed(args.seed * 1_000_003 + step)
+    data, log = batches(args, states, step), common.Log(args.run / "denoiser.jsonl")
+    loss_of = torch.compile(velocity_loss) if args.compile else velocity_loss
+    clock = common.Clock(args.minutes, spent)
+    saved = drawn = clock.spent
+    losses: list[float] = []
+    while clock.progress < 1:
+        for group in optimizer.param_groups:
+            group["lr"] = clock.rate(shape["rate"])
+        optimizer.zero_grad()
+        loss = loss_of(unet, *next(data))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        decay = min(shape["average"], (1 + step) / (10 + step))
+        torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
+        losses.append(loss.item())
+        if step % 50 == 0:
+            log(stage="denoiser", step=step, samples=step * shape["batch"], minutes=clock.spent,
+                loss=float(np.mean(losses)), rate=optimizer.param_groups[0]["lr"])  # fmt: skip
+            losses.clear()
+        if clock.spent - saved > 2 or clock.progress == 1:
+            common.save_checkpoint(path, model=unet.state_dict(), average=average.state_dict(),
+                                   optimizer=optimizer.state_dict(), step=step, minutes=clock.spent)  # fmt: skip
+            saved = clock.spent
+        if clock.spent - drawn > args.grid_minutes or clock.progress == 1:
+            sample_grid(pipeline(args.run, average), args.run / f"samples-{step:06d}.png")
+            drawn = clock.spent
+    return average
+
+
+def main() -> None:
+    """Train and save to `RUN/unet`."""
+    parser = common.options(__doc__, minutes=65)
+    parser.add_argument("--compile", action="store_true", help="torch.compile: slow to start, then a third faster")
+    parser.add_argument("--grid-minutes", type=float, default=8, help="draw a sample grid this often")
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    folder = args.init if args.init else args.run
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    clip = CLIPModel.from_pretrained(folder / "clip").float()
+    states = TextStates(clip, tokenizer, torch.device(args.device))
+    if args.init:
+        unet = UNet2DConditionModel.from_pretrained(args.init / "unet").float()
+    else:
+        unet = build(args.preset, clip.config.text_config.hidden_size)
+    average = train(args, unet, states)
+    average.cpu().half().save_pretrained(args.run / "unet")
+
+
+if __name__ == "__main__":
+    main()

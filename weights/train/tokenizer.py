@@ -1,0 +1,62 @@
+"""Stage 1: a byte-level BPE in CLIP's own format, from the captions of the emoji world.
+
+    python -m weights.train.tokenizer --out runs/small/tokenizer
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTokenizer
+
+from clipcond.emoji.captions import IRREGULAR_PLURALS, OPENINGS, SYNONYMS, caption
+from clipcond.emoji.scenes import sample
+from clipcond.emoji.world import BACKGROUNDS, COLORS, NOUNS, PRESETS, SHAPES
+
+BOS, EOS = "<|startoftext|>", "<|endoftext|>"
+VOCAB_SIZE = 2048
+POSITIONS = 77
+
+
+def corpus(count: int) -> list[str]:
+    """Captions of both presets, and every word of the world, so that `full` needs no other tokenizer."""
+    words = [*NOUNS, *COLORS, *SHAPES, *BACKGROUNDS, *IRREGULAR_PLURALS.values(), *OPENINGS]
+    words += [word for group in SYNONYMS.values() for word in group]
+    texts = [caption(sample(seed, preset), seed) for preset in PRESETS for seed in range(count)]
+    return texts + words * 20
+
+
+def train(count: int = 20_000) -> CLIPTokenizer:
+    """Learn the merges; the special tokens come last, so that EOS is the highest id as in CLIP."""
+    reference = CLIPTokenizer(vocab={BOS: 0, EOS: 1}, merges=[])
+    backend = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token=None))
+    backend.normalizer = reference.backend_tokenizer.normalizer
+    backend.pre_tokenizer = reference.backend_tokenizer.pre_tokenizer
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCAB_SIZE,
+        initial_alphabet=alphabet,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+        min_frequency=2,
+    )
+    backend.train_from_iterator(corpus(count), trainer)
+    merges = [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]
+    tokens = [*alphabet, *(char + "</w>" for char in alphabet), *("".join(pair) for pair in merges), BOS, EOS]
+    vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=POSITIONS, pad_token=EOS)
+
+
+def main() -> None:
+    """Train and save."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    out = parser.parse_args().out
+    tokenizer = train()
+    tokenizer.save_pretrained(out)
+    print(json.dumps({"stage": "tokenizer", "entries": len(tokenizer), "eos": tokenizer.eos_token_id}))
+
+
+if __name__ == "__main__":
+    main()
