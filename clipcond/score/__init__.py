@@ -4,8 +4,8 @@ A CLIP score alone is a weak proxy of what people prefer (about 60 % pairwise ag
 scale: compare pictures of one prompt by one scorer, nothing else.
 """
 
-from clipcond.score.ranking import Ranking, Scorer, rerank
+from clipcond.score.ranking import Ranking, Scorer, rank, rerank
 from clipcond.score.scorer import ClipScorer, Scores
 from clipcond.score.variants import VARIANTS, Variant
 
-__all__ = ["VARIANTS", "ClipScorer", "Ranking", "Scorer", "Scores", "Variant", "rerank"]
+__all__ = ["VARIANTS", "ClipScorer", "Ranking", "Scorer", "Scores", "Variant", "rank", "rerank"]

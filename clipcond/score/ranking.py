@@ -1,5 +1,6 @@
 """Reranking: the pictures of one prompt, best first (the step that DALL-E's 512 to 32 made known)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,12 +30,14 @@ class Ranking:
         order: positions in the input.
         scores: their scores, falling.
         images: the pictures as they were given.
+        truncated: whether the prompt was longer than the scorer reads, so that its end did not count.
         provenance: how the scores were made.
     """
 
     order: tuple[int, ...]
     scores: Float[torch.Tensor, " kept"]
     images: tuple[ImageLike, ...]
+    truncated: bool
     provenance: dict[str, Any] = field(repr=False)
 
 
@@ -54,22 +57,35 @@ def rerank(images: Images, prompt: str, scorer: Scorer, top_k: int | None = None
         ScoreError: top_k out of range, or a score that is not a number.
     """
     items = split_images(images)
-    keep = len(items) if top_k is None else top_k
-    if isinstance(keep, bool) or not isinstance(keep, int) or not 1 <= keep <= len(items):
-        raise ScoreError(
-            f"top_k: got {top_k!r}; needs an integer from 1 to {len(items)}, the number of images"
-        )
-    scores = scorer.score(items, [prompt] * len(items))
+    _check_top_k(top_k, len(items))
+    return rank(items, scorer.score(items, [prompt] * len(items)), top_k)
+
+
+def rank(items: Sequence[ImageLike], scores: Scores, top_k: int | None = None) -> Ranking:
+    """Sort pictures by scores that are already there.
+
+    Raises:
+        ScoreError: top_k out of range, or a score that is not a number.
+    """
+    _check_top_k(top_k, len(items))
     undefined = torch.isnan(scores.values).nonzero().flatten().tolist()
     if undefined:
         raise ScoreError(
             f"images[{undefined[0]}] scored NaN ({len(undefined)} of {len(items)} did); it cannot be ranked: "
             "try the scorer in float32"
         )
-    order = torch.argsort(scores.values, descending=True, stable=True)[:keep]
+    order = torch.argsort(scores.values, descending=True, stable=True)[:top_k]
     return Ranking(
         order=tuple(order.tolist()),
         scores=scores.values[order],
         images=tuple(items[i] for i in order.tolist()),
+        truncated=bool(scores.truncated.any()),
         provenance=scores.provenance,
     )
+
+
+def _check_top_k(top_k: int | None, available: int) -> None:
+    if top_k is not None and (isinstance(top_k, bool) or not 1 <= top_k <= available):
+        raise ScoreError(
+            f"top_k: got {top_k!r}; needs an integer from 1 to {available}, the number of images"
+        )

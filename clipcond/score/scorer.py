@@ -101,7 +101,7 @@ class ClipScorer:
         """
         chosen = find_variant(variant)
         items = split_images(images)
-        texts = [prompts] * len(items) if isinstance(prompts, str) else _checked_texts(prompts)
+        texts = _checked_texts([prompts] * len(items) if isinstance(prompts, str) else prompts)
         if len(texts) != len(items):
             raise ScoreError(
                 f"got {len(items)} images and {len(texts)} prompts; "
@@ -122,7 +122,7 @@ class ClipScorer:
         Raises:
             ScoreError: pictures or prompts that are none.
         """
-        texts = [prompts] if isinstance(prompts, str) else _checked_texts(prompts)
+        texts = _checked_texts([prompts] if isinstance(prompts, str) else prompts)
         text_features, _ = self._texts(texts)
         return self._pictures(split_images(images)) @ text_features.T
 
@@ -191,4 +191,10 @@ def _checked_texts(prompts: Prompts) -> list[str]:
     for index, text in enumerate(prompts):
         if not isinstance(text, str):
             raise ScoreError(f"prompts[{index}]: got {text!r}; a prompt is a string")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ScoreError(
+                f"prompts[{index}]: holds half of a surrogate pair, which is no character; decode it as UTF-8"
+            ) from None
     return list(prompts)

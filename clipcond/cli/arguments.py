@@ -1,0 +1,177 @@
+"""What can be typed, and which values are refused before anything is loaded."""
+
+import argparse
+import math
+from typing import NoReturn
+
+import clipcond
+
+_EXITS = "exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done"
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with its errors in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Name what was wrong and where help is; exit code 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = _Parser(
+        prog="clipcond",
+        description="Prompts to pictures with a diffusion model, and pictures to scores with CLIP.",
+        epilog='try: clipcond generate "a red heart to the left of a (fox:1.3)"',
+    )
+    parser.add_argument("--version", action="version", version=f"clipcond {clipcond.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_generate(commands)
+    _add_score(commands)
+    _add_rerank(commands)
+    _add_parse(commands)
+    return parser
+
+
+def _add_generate(commands: argparse._SubParsersAction) -> None:
+    command = _add(
+        commands, "generate", "draw candidates of a prompt, keep those that match it best"
+    )
+    command.add_argument("text", metavar="TEXT", help="the prompt, in the dialect's syntax")
+    command.add_argument("--negative", metavar="TEXT", help="what to steer away from")
+    command.add_argument(
+        "--candidates", type=_count, default=8, metavar="N", help="pictures to draw (default 8)"
+    )
+    command.add_argument(
+        "--keep", type=_count, metavar="K", help="best pictures to write (default: all drawn)"
+    )
+    command.add_argument(
+        "--steps", type=_count, metavar="N", help="denoising steps (default: the model's)"
+    )
+    command.add_argument(
+        "--guidance-scale",
+        type=_finite,
+        metavar="G",
+        help="classifier-free guidance (default: the model's)",
+    )
+    command.add_argument(
+        "--seed", type=_seed, default=0, metavar="S", help="of the first candidate (default 0)"
+    )
+    command.add_argument(
+        "--batch-size",
+        type=_count,
+        metavar="N",
+        help="candidates at once (default: all); pictures do not depend on it",
+    )
+    command.add_argument(
+        "--model",
+        default="emoji",
+        metavar="M",
+        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
+    )
+    command.add_argument(
+        "--scorer",
+        metavar="C",
+        help="a CLIP folder or hub id that ranks (default: the model's own clip/, if it has one)",
+    )
+    command.add_argument(
+        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
+    )
+    command.add_argument(
+        "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
+    )
+    command.add_argument(
+        "--out", default="pictures", metavar="DIR", help="where to write (default pictures)"
+    )
+    command.add_argument(
+        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
+    )
+    command.add_argument(
+        "--dtype",
+        choices=["float32", "float16", "bfloat16"],
+        help="(default float32 on the CPU, else float16)",
+    )
+
+
+def _add_score(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "score", "say how well pictures match a prompt")
+    command.add_argument("files", nargs="+", metavar="FILES", help="pictures")
+    _add_judging(command)
+    command.add_argument(
+        "--variant",
+        default="cosine",
+        metavar="V",
+        help="cosine, clipscore or torchmetrics (default cosine)",
+    )
+
+
+def _add_rerank(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "rerank", "sort a folder's pictures by how well they match a prompt")
+    command.add_argument("folder", metavar="DIR", help="holds the pictures")
+    _add_judging(command)
+    command.add_argument("--top", type=_count, metavar="K", help="how many to show (default all)")
+
+
+def _add_parse(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "parse", "show how a prompt is read")
+    command.add_argument("text", metavar="TEXT", help="the prompt")
+    command.add_argument(
+        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
+    )
+    command.add_argument(
+        "--steps", type=_count, default=20, metavar="N", help="denoising steps (default 20)"
+    )
+
+
+def _add_judging(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--prompt", required=True, metavar="TEXT", help="plain text to match")
+    command.add_argument(
+        "--scorer",
+        default="emoji",
+        metavar="C",
+        help="'emoji' (shipped), a CLIP folder or a hub id (default emoji)",
+    )
+
+
+def _add(
+    commands: argparse._SubParsersAction,
+    name: str,
+    summary: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary + ".", epilog=_EXITS)
+    command.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    command.add_argument(
+        "--debug", action="store_true", help="tracebacks and the libraries' own messages"
+    )
+    return command
+
+
+def _count(text: str) -> int:
+    value = _integer(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {value}; needs at least 1")
+    return value
+
+
+def _seed(text: str) -> int:
+    value = _integer(text)
+    if not 0 <= value < 2**62:
+        raise argparse.ArgumentTypeError(f"got {value}; needs 0 to 2**62")
+    return value
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}; needs a whole number") from None
+
+
+def _finite(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"got {text!r}; needs a number") from None
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"got {value}; needs a finite number")
+    return value

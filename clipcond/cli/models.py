@@ -1,0 +1,106 @@
+"""Names typed on the command line to loaded models, with one clear line when they are none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clipcond.clip.checkpoint import check_safetensors
+from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.resources import model_folder
+from clipcond.score import ClipScorer
+
+
+def locate(name: str) -> Path | str:
+    """The shipped folder for "emoji", an existing path, or the name itself (a hub id)."""
+    if name == "emoji":
+        return model_folder("emoji")
+    return Path(name) if Path(name).exists() else name
+
+
+def is_emoji(location: Path | str) -> bool:
+    """Whether this is the shipped model, however it was named."""
+    return isinstance(location, Path) and location.resolve() == model_folder("emoji").resolve()
+
+
+def load_scorer(name: str, device: torch.device | str = "cpu") -> ClipScorer:
+    """A scorer by name; towers in float32.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    return ClipScorer.from_pretrained(locate(name), device=device)
+
+
+def own_scorer(location: Path | str) -> str:
+    """The CLIP that a model folder carries in clip/.
+
+    Raises:
+        ClipcondError: it carries none, so that one must be named.
+    """
+    if isinstance(location, Path) and (location / "clip" / "config.json").is_file():
+        return str(location / "clip")
+    raise ClipcondError(
+        f"--scorer: {location} carries no CLIP of its own in clip/; name a CLIP folder or hub id that ranks"
+    )
+
+
+def load_pipeline(location: Path | str, *, device: torch.device, dtype: torch.dtype) -> Any:
+    """Any diffusers pipeline; weights from safetensors only.
+
+    Raises:
+        CheckpointError: missing, damaged, or no pipeline; the message names the file where one is to blame.
+    """
+    from diffusers import DiffusionPipeline
+
+    if isinstance(location, Path):
+        _check_folder(location)
+    try:
+        pipe = DiffusionPipeline.from_pretrained(
+            location,
+            torch_dtype=dtype,
+            use_safetensors=True,
+            local_files_only=isinstance(location, Path),
+        )
+    # diffusers, the hub client and each component raise what they like; none of it is ours to continue from
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        where = (
+            "does not load"
+            if isinstance(location, Path)
+            else "no such folder, and not to be had from the hub"
+        )
+        raise CheckpointError(f"{location}: {where} as a diffusers pipeline ({reason})") from error
+    return pipe.to(device)
+
+
+def pick_device(name: str | None) -> torch.device:
+    """The named device, or cuda where there is one.
+
+    Raises:
+        ClipcondError: there is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ClipcondError(f"--device: got {name!r}, which is not here ({reason})") from error
+    return device
+
+
+def _check_folder(folder: Path) -> None:
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise CheckpointError(f"{folder}: no diffusers folder, since it holds no model_index.json")
+    try:
+        json.loads(index.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{index}: not readable as JSON ({error}); copy or download it again"
+        ) from error
+    for weights in sorted(folder.glob("*/*.safetensors")):
+        check_safetensors(weights)

@@ -1,0 +1,1 @@
+"""Generated pictures on disk: single PNGs that say how they were made, and one labelled grid to look at."""

@@ -1,0 +1,259 @@
+"""One prompt to several candidate pictures, scored and ranked: where both halves of the library meet.
+
+The spine is `generate`: check, condition once, sample in batches, rerank in memory.
+"""
+
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from tqdm.auto import tqdm
+
+import clipcond
+from clipcond.conditioning import Conditioner, Conditioning
+from clipcond.errors import ClipcondError
+from clipcond.prompt import parse
+from clipcond.score import Scorer, rerank
+
+_OURS = (
+    "prompt",
+    "prompt_embeds",
+    "generator",
+    "num_images_per_prompt",
+    "output_type",
+    "return_dict",
+)
+_ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
+_MAX_SEED = 2**63
+
+
+class CircularScoreWarning(UserWarning):
+    """The scorer's text tower also conditioned the pictures, so their scores flatter them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """The best candidates of one prompt, best first; images, seeds, scores and order go together.
+
+    Attributes:
+        images: PIL pictures.
+        seeds: the seed of each.
+        scores: the score of each, falling.
+        order: the candidate number of each; its seed is the first seed plus this.
+        candidate_scores: the score of every candidate, in candidate order.
+        provenance: prompt, settings, model and how the scores were made; JSON-able.
+    """
+
+    images: tuple[Image.Image, ...]
+    seeds: tuple[int, ...]
+    scores: Float[torch.Tensor, " kept"]
+    order: tuple[int, ...]
+    candidate_scores: Float[torch.Tensor, " candidates"]
+    provenance: dict[str, Any] = field(repr=False)
+
+
+def generate(
+    pipe: Any,
+    prompt: str,
+    *,
+    negative_prompt: str | None = None,
+    conditioner: Conditioner | None = None,
+    scorer: Scorer,
+    candidates: int = 8,
+    keep: int = 4,
+    seed: int = 0,
+    batch_size: int | None = None,
+    **pipe_kwargs: Any,
+) -> Generation:
+    """Draw several pictures of one prompt and keep those that match it best.
+
+    Candidate i starts from torch.Generator("cpu") seeded with seed + i, so it is the same picture at any
+    `batch_size` and can be drawn again alone. The prompt is encoded once; scores are against its plain text.
+
+    Args:
+        pipe: a diffusers pipeline.
+        prompt: in the conditioner's dialect.
+        negative_prompt: what to steer away from; None follows the pipeline.
+        conditioner: None makes one for `pipe` with its defaults.
+        scorer: ranks the candidates.
+        candidates: how many to draw.
+        keep: how many to return.
+        seed: of the first candidate.
+        batch_size: candidates a denoiser call; None draws all at once.
+        **pipe_kwargs: for the pipeline, e.g. num_inference_steps, guidance_scale, height, width.
+
+    Raises:
+        ClipcondError: a number that makes no sense, found before any work.
+        ScoreError: a candidate that cannot be scored.
+
+    Warns:
+        CircularScoreWarning: scorer and pipeline share their text tower; provenance records it too.
+    """
+    batch = candidates if batch_size is None else batch_size
+    check_request(candidates=candidates, keep=keep, seed=seed, batch_size=batch, **pipe_kwargs)
+    circular = is_circular(pipe, scorer)
+    if circular:
+        warnings.warn(
+            "the scorer's text tower is the one that conditioned the pictures: scores rank them, but flatter them; "
+            "measure quality with another CLIP",
+            CircularScoreWarning,
+            stacklevel=2,
+        )
+    conditioner = conditioner or Conditioner.from_pipeline(pipe)
+    conditioning = conditioner(prompt, negative_prompt=negative_prompt)
+    seeds = range(seed, seed + candidates)
+    images = _sample(pipe, conditioning, seeds, batch_size=batch, pipe_kwargs=pipe_kwargs)
+    text = plain_text(prompt, conditioner.dialect)
+    ranking = rerank(images, text, scorer)
+    return Generation(
+        images=ranking.images[:keep],
+        seeds=tuple(seeds[i] for i in ranking.order[:keep]),
+        scores=ranking.scores[:keep],
+        order=ranking.order[:keep],
+        candidate_scores=ranking.scores[torch.tensor(ranking.order).argsort()],
+        provenance={
+            "prompt": prompt,
+            "negative_prompt": negative_prompt,
+            "scored_text": text,
+            "scored_text_truncated": ranking.truncated,
+            "circular": circular,
+            "seed": seed,
+            "candidates": candidates,
+            "dialect": conditioner.dialect,
+            "weighting": conditioner.weighting,
+            **_pipeline_provenance(pipe, pipe_kwargs),
+            "scorer": ranking.provenance,
+            "clipcond": clipcond.__version__,
+        },
+    )
+
+
+def check_request(
+    *, candidates: int, keep: int, seed: int, batch_size: int, **pipe_kwargs: Any
+) -> None:
+    """Refuse numbers that make no sense, before any model runs.
+
+    Raises:
+        ClipcondError: naming the argument, quoting its value.
+    """
+    for name, value in (("candidates", candidates), ("keep", keep), ("batch_size", batch_size)):
+        if value < 1:
+            raise ClipcondError(f"{name}: got {value}; needs at least 1")
+    if keep > candidates:
+        raise ClipcondError(
+            f"keep: got {keep}, more than the {candidates} candidates; keep fewer or draw more"
+        )
+    if not 0 <= seed <= _MAX_SEED - candidates:
+        raise ClipcondError(f"seed: got {seed}; needs 0 to 2**63 less the number of candidates")
+    for name, value in pipe_kwargs.items():
+        if name in _OURS:
+            raise ClipcondError(f"{name}: generate sets it itself; leave it out")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ClipcondError(f"{name}: got {value}; needs a finite number")
+    steps = pipe_kwargs.get("num_inference_steps", 1)
+    if steps < 1:
+        raise ClipcondError(f"num_inference_steps: got {steps}; needs at least 1")
+
+
+def plain_text(prompt: str, dialect: str) -> str:
+    """What a prompt says once its weights and breaks are taken out, white space in single blanks."""
+    segments = parse(prompt, dialect=dialect).segments()
+    return " ".join(" ".join(s.text for s in segments if not s.is_break).split())
+
+
+def is_circular(pipe: Any, scorer: Scorer) -> bool:
+    """Whether the scorer's text tower has the weights of one of the pipeline's text encoders."""
+    tower = getattr(scorer, "text_tower", None)
+    encoders = (getattr(pipe, name, None) for name in _ENCODERS)
+    return tower is not None and any(
+        _same_weights(encoder, tower) for encoder in encoders if encoder is not None
+    )
+
+
+def _same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Equal up to storage in half precision. Weights offloaded to the meta device cannot be compared: not equal."""
+    ours, theirs = (getattr(m, "text_model", m).state_dict() for m in (one, other))
+    return ours.keys() == theirs.keys() and all(
+        ours[name].shape == theirs[name].shape
+        and not (ours[name].is_meta or theirs[name].is_meta)
+        and torch.allclose(
+            ours[name].cpu().float(), theirs[name].cpu().float(), rtol=2**-7, atol=1e-6
+        )
+        for name in ours
+    )
+
+
+def _sample(
+    pipe: Any,
+    conditioning: Conditioning,
+    seeds: Sequence[int],
+    *,
+    batch_size: int,
+    pipe_kwargs: dict[str, Any],
+) -> list[Image.Image]:
+    images: list[Image.Image] = []
+    with _one_bar(pipe, len(seeds), pipe_kwargs) as with_progress:
+        for start in range(0, len(seeds), batch_size):
+            batch = seeds[start : start + batch_size]
+            inputs = conditioning.kwargs_for(pipe, num_images_per_prompt=len(batch))
+            # on the CPU, so that a seed is the same noise on every device
+            generators = [torch.Generator("cpu").manual_seed(seed) for seed in batch]
+            call_kwargs = with_progress(len(batch))
+            images += pipe(**inputs, **call_kwargs, generator=generators, output_type="pil").images
+    return images
+
+
+@contextmanager
+def _one_bar(
+    pipe: Any, candidates: int, pipe_kwargs: dict[str, Any]
+) -> Iterator[Callable[[int], dict[str, Any]]]:
+    """One bar over candidates x steps in place of diffusers' bar a batch, which stays where there is no callback.
+
+    Yields:
+        batch size -> what to call the pipeline with.
+    """
+    if "callback_on_step_end" not in inspect.signature(pipe.__call__).parameters:
+        yield lambda _: pipe_kwargs
+        return
+    users = pipe_kwargs.get("callback_on_step_end")
+    config = dict(getattr(pipe, "_progress_bar_config", {}))
+    pipe.set_progress_bar_config(**{**config, "disable": True})
+    try:
+        with tqdm(**{"desc": f"{candidates} candidates", "unit": "step", **config}) as bar:
+
+            def with_progress(batch_size: int) -> dict[str, Any]:
+                def on_step_end(pipe: Any, step: int, timestep: Any, tensors: dict) -> dict:
+                    bar.total = candidates * pipe.num_timesteps
+                    bar.update(batch_size)
+                    return users(pipe, step, timestep, tensors) if users else tensors
+
+                return {**pipe_kwargs, "callback_on_step_end": on_step_end}
+
+            yield with_progress
+    finally:
+        pipe.set_progress_bar_config(**config)
+
+
+def _pipeline_provenance(pipe: Any, pipe_kwargs: dict[str, Any]) -> dict[str, Any]:
+    parameters = inspect.signature(pipe.__call__).parameters
+    defaults = {
+        name: parameters[name].default
+        for name in ("num_inference_steps", "guidance_scale")
+        if name in parameters
+    }
+    plain = {k: v for k, v in pipe_kwargs.items() if isinstance(v, int | float | str | bool)}
+    name = str(getattr(pipe, "name_or_path", None) or type(pipe).__name__)
+    return {
+        "settings": {**defaults, **plain},
+        "model": Path(name).name if Path(name).exists() else name,
+        "pipeline": type(pipe).__name__,
+        "scheduler": type(pipe.scheduler).__name__,
+    }
