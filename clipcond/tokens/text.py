@@ -1,0 +1,124 @@
+"""Segments to weighted tokens.
+
+What is unusual: segments are joined and tokenised as one text, and each token finds its weight by the characters it
+covers. So weights never change what the tokens are: a prompt whose weights are all 1 has the tokens of the plain
+text, and they move smoothly away from it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from clipcond.prompt import Segment
+from clipcond.tokens.chunks import Frame, Token
+
+Encoding = tuple[Sequence[int], Sequence[tuple[int, int]]]
+
+
+class Line(NamedTuple):
+    """The segments between two breaks, as one text.
+
+    Attributes:
+        text: the segments' texts, joined.
+        pieces: (end, weight) of each segment in characters of `text`, ends rising.
+    """
+
+    text: str
+    pieces: tuple[tuple[int, float], ...]
+
+
+def lines_of(segments: Sequence[Segment]) -> tuple[Line, ...]:
+    """Join the segments between breaks; at least one line."""
+    groups: list[list[Segment]] = [[]]
+    for segment in segments:
+        if segment.is_break:
+            groups.append([])
+        else:
+            groups[-1].append(segment)
+    return tuple(_join(group) for group in groups)
+
+
+def _join(segments: Sequence[Segment]) -> Line:
+    end, pieces = 0, []
+    for segment in segments:
+        end += len(segment.text)
+        pieces.append((end, segment.weight))
+    return Line("".join(s.text for s in segments), tuple(pieces))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipTokenizer:
+    """A transformers CLIP tokenizer, adapted once: texts in, weighted tokens out.
+
+    Attributes:
+        tokenizer: transformers' (fast) CLIPTokenizer.
+        length: positions of a window, BOS and EOS included.
+    """
+
+    tokenizer: Any
+    length: int
+
+    @property
+    def frame(self) -> Frame:
+        """How a window is filled up around its content."""
+        t = self.tokenizer
+        return Frame(t.bos_token_id, t.eos_token_id, t.pad_token_id, self.length)
+
+    @property
+    def comma(self) -> int | None:
+        """The id of a comma that ends a word; None if the vocabulary has none."""
+        return self.tokenizer.get_vocab().get(",</w>")
+
+    def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
+        """Tokenise every line, in one call.
+
+        A typed special token such as <|endoftext|> stays text. The one exception follows the pipelines: where the
+        padding token is a character that people type ("!" in SD2), that character is the padding token.
+        """
+        encodings = self._encode([line.text for line in lines])
+        typed = [i for i, (ids, _) in enumerate(encodings) if self._reserved.intersection(ids)]
+        if typed:
+            split = self._encode([lines[i].text for i in typed], split_special_tokens=True)
+            for i, encoding in zip(typed, split, strict=True):
+                encodings[i] = encoding
+        return [_weigh(line, encoding) for line, encoding in zip(lines, encodings, strict=True)]
+
+    @property
+    def _reserved(self) -> set[int]:
+        return {self.tokenizer.bos_token_id, self.tokenizer.eos_token_id}
+
+    def _encode(self, texts: list[str], **options: bool) -> list[Encoding]:
+        encoded = self.tokenizer(
+            texts,
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            verbose=False,  # the length is this library's business, not a warning's
+            **options,
+        )
+        return list(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
+
+
+def _weigh(line: Line, encoding: Encoding) -> tuple[Token, ...]:
+    """Give each token the mean weight of its characters; one pass, offsets rise."""
+    tokens: list[Token] = []
+    piece = 0
+    for token_id, (start, end) in zip(*encoding, strict=True):
+        while piece + 1 < len(line.pieces) and line.pieces[piece][0] <= start:
+            piece += 1
+        weight = _mean_weight(line.pieces, piece, start, end)
+        tokens.append(Token(token_id, weight, line.text[start:end], start))
+    return tuple(tokens)
+
+
+def _mean_weight(pieces: Sequence[tuple[int, float]], piece: int, start: int, end: int) -> float:
+    last, weight = pieces[piece]
+    if end <= last or piece + 1 == len(pieces):
+        return weight
+    total, at = 0.0, start
+    for last, weight in pieces[piece:]:
+        total += weight * (min(last, end) - at)
+        at = min(last, end)
+        if at == end:
+            break
+    return total / (end - start)
