@@ -21,7 +21,11 @@ def locate(name: str) -> Path | str:
 
 def is_emoji(location: Path | str) -> bool:
     """Whether this is the shipped model, however it was named."""
-    return isinstance(location, Path) and location.resolve() == model_folder("emoji").resolve()
+    try:
+        shipped = model_folder("emoji")
+    except CheckpointError:  # an installation without it runs other models all the same
+        return False
+    return isinstance(location, Path) and location.resolve() == shipped.resolve()
 
 
 def load_scorer(name: str, device: torch.device | str = "cpu") -> ClipScorer:
