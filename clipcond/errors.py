@@ -7,7 +7,9 @@ ClipcondError
 ├── ScoreError                images or prompts that cannot be scored
 └── UnsupportedPipelineError  a pipeline whose text inputs this library does not know
 
-Each message quotes what the user gave and names the repair. No other module defines an exception.
+PromptCutWarning (a UserWarning)  words of a prompt were dropped, under the policy "truncate"
+
+Each message quotes what the user gave and names the repair.
 """
 
 _EXCERPT_BEFORE = 48
@@ -48,6 +50,10 @@ class ScoreError(ClipcondError):
 
 class UnsupportedPipelineError(ClipcondError):
     """A diffusion pipeline whose text inputs are not known here."""
+
+
+class PromptCutWarning(UserWarning):
+    """Words of a prompt were dropped because the policy "truncate" was asked for."""
 
 
 def point_at(text: str, span: tuple[int, int]) -> str:

@@ -74,7 +74,7 @@ def test_finite_and_untouched_positions_are_bit_equal(mode, weights):
 
 @given(a=st.floats(-2, 2), b=st.floats(-2, 2), c=st.floats(-2, 2))
 def test_comfy_fragments_are_independent(a, b, c):
-    one, other = weigh("comfy", [a, b, 1, 1, 1]), weigh("comfy", [a, c, 1, 1, 1])
+    one, other = weigh("comfy", [a, b, 1.0, 1.0, 1.0]), weigh("comfy", [a, c, 1.0, 1.0, 1.0])
     assert torch.equal(one[1], other[1])
 
 

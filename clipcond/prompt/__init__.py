@@ -1,6 +1,6 @@
 """The prompt language: text in, weighted segments out. Pure Python, linear time, bounded depth, no torch."""
 
-from clipcond.prompt.dialects import DIALECTS, parse
+from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
 from clipcond.prompt.tree import Diagnostic, Fragment, Prompt, Segment
 
-__all__ = ["DIALECTS", "Diagnostic", "Fragment", "Prompt", "Segment", "parse"]
+__all__ = ["DIALECTS", "Diagnostic", "Fragment", "Prompt", "Segment", "check_dialect", "parse"]

@@ -34,17 +34,22 @@ def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
         ClipcondError: there is no such dialect.
     """
     _check_encodable(text)
-    fragments, diagnostics = _reader(dialect)(text)
+    check_dialect(dialect)
+    fragments, diagnostics = DIALECTS[dialect](text)
     if strict and diagnostics:
         first = diagnostics[0]
         raise PromptSyntaxError(first.message, text, first.span, first.hint)
     return Prompt(text, dialect, fragments, diagnostics)
 
 
-def _reader(dialect: str) -> Reader:
+def check_dialect(dialect: str) -> None:
+    """Refuse a dialect that does not exist.
+
+    Raises:
+        ClipcondError: naming those that do.
+    """
     if dialect not in DIALECTS:
         raise ClipcondError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
-    return DIALECTS[dialect]
 
 
 def _check_encodable(text: str) -> None:

@@ -66,8 +66,13 @@ class ClipTokenizer:
 
     @property
     def comma(self) -> int | None:
-        """The id of a comma that ends a word; None if the vocabulary has none."""
-        return self.tokenizer.get_vocab().get(",</w>")
+        """The id of a comma that ends a word; in a vocabulary without one, an id that is no content."""
+        return self.tokenizer.convert_tokens_to_ids(",</w>")
+
+    @property
+    def pad_text(self) -> str:
+        """What the padding token looks like in text."""
+        return str(self.tokenizer.pad_token)
 
     def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
         """Tokenise every line, in one call.

@@ -1,0 +1,15 @@
+"""Prompts to the tensors a denoiser reads: the spine of the library, and its result as a value."""
+
+from clipcond.conditioning.conditioner import Conditioner
+from clipcond.conditioning.report import PromptReport, Report, ReportedToken
+from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
+
+__all__ = [
+    "Conditioner",
+    "Conditioning",
+    "EncoderStats",
+    "PromptReport",
+    "Report",
+    "ReportedToken",
+    "Stats",
+]
