@@ -121,6 +121,7 @@ def generate(
         candidate_scores=ranking.scores[torch.tensor(ranking.order).argsort()],
         provenance={
             "prompt": prompt,
+            "prompt_windows": conditioning.report.prompts[0].chunks,
             "negative_prompt": negative_prompt,
             "scored_text": text,
             "scored_text_truncated": ranking.truncated,

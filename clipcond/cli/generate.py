@@ -96,8 +96,7 @@ def _verdicts(generation: Generation) -> list[emoji.Verdict]:
 
 
 def _in_words(verdict: emoji.Verdict) -> str:
-    missed = [str(requirement) for requirement, passed in verdict.items if not passed]
-    return "as asked" if verdict else "not " + ", not ".join(missed)
+    return "as asked" if verdict else "missed: " + ", ".join(map(str, verdict.missed))
 
 
 def _report(
@@ -112,6 +111,8 @@ def _report(
         note(
             "the CLIP that ranks is the one that conditioned the pictures (circular): it flatters its scores"
         )
+    if provenance["prompt_windows"] > 1:
+        note(f"the prompt fills {provenance['prompt_windows']} windows of the text encoder")
     if provenance["scored_text_truncated"]:
         note(
             "the prompt is longer than CLIP reads: all of it conditions the pictures, but its end does not count in the score"

@@ -12,7 +12,7 @@ from clipcond.cli.models import load_scorer
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
-from clipcond.gallery.save import is_grid
+from clipcond.gallery.folder import is_grid
 from clipcond.score import ClipScorer, Scores, rank
 from clipcond.score.variants import find_variant
 

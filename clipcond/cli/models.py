@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from clipcond.cli.terminal import hush_loading
 from clipcond.clip.checkpoint import check_safetensors
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
@@ -34,6 +35,9 @@ def load_scorer(name: str, device: torch.device | str = "cpu") -> ClipScorer:
     Raises:
         CheckpointError: it cannot be read.
     """
+    import transformers
+
+    hush_loading(transformers)
     return ClipScorer.from_pretrained(locate(name), device=device)
 
 
@@ -56,12 +60,13 @@ def load_pipeline(location: Path | str, *, device: torch.device, dtype: torch.dt
     Raises:
         CheckpointError: missing, damaged, or no pipeline; the message names the file where one is to blame.
     """
-    from diffusers import DiffusionPipeline
+    import diffusers
 
+    hush_loading(diffusers)
     if isinstance(location, Path):
         _check_folder(location)
     try:
-        pipe = DiffusionPipeline.from_pretrained(
+        pipe = diffusers.DiffusionPipeline.from_pretrained(
             location,
             torch_dtype=dtype,
             use_safetensors=True,

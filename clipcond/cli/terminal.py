@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+_UNFOLDED = 10_000  # columns
+
 
 def hush() -> None:
     """Silence what transformers and diffusers say while loading; it would bury the one line that matters.
@@ -15,8 +17,15 @@ def hush() -> None:
     """
     for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(name, "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     warnings.simplefilter("ignore")
+
+
+def hush_loading(library: Any) -> None:
+    """Take away transformers' or diffusers' bars for reading files; bars for downloads stay."""
+    import huggingface_hub.utils
+
+    library.utils.logging.disable_progress_bar()
+    huggingface_hub.utils.enable_progress_bars()
 
 
 def write_json(value: Any) -> None:
@@ -42,4 +51,5 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(column, justify="right" if i == 0 else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    # a pipe has no width: folded cells would break whatever reads the lines
+    Console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)

@@ -1,9 +1,10 @@
 """An output folder that receives all its files or none.
 
 Files are written to a hidden folder inside the output folder, which also proves at once that it can be written,
-and move out of it when all are there.
+and move out of it when all are there. Names begin with the run's number, so that no earlier run is overwritten.
 """
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from clipcond.errors import ClipcondError
+
+_RUN = re.compile(r"(\d{4,})-")
+_GRID = re.compile(r"\d{4,}-grid\.png")
 
 
 @contextmanager
@@ -41,6 +45,16 @@ def staged(folder: str | Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(stage, ignore_errors=True)
         _remove_empty(made)
+
+
+def next_run(folder: Path) -> int:
+    """One more than the highest run number among a folder's files."""
+    return 1 + max((int(m[1]) for p in folder.iterdir() if (m := _RUN.match(p.name))), default=0)
+
+
+def is_grid(name: str) -> bool:
+    """Whether a file of this name is a grid of ours."""
+    return bool(_GRID.fullmatch(name))
 
 
 def _missing_parents(target: Path) -> list[Path]:

@@ -1,16 +1,13 @@
 """Writing one run: NNNN-grid.png and NNNN-RANK-seedSEED.png, numbered on so that no earlier run is overwritten."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipcond.gallery.folder import next_run
 from clipcond.gallery.grid import Caption, draw_grid
 from clipcond.gallery.metadata import png_info
 from clipcond.generation import Generation
-
-_RUN = re.compile(r"(\d{4,})-")
-_GRID = re.compile(r"\d{4,}-grid\.png")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,11 +16,6 @@ class Saved:
 
     grid: str
     pictures: tuple[str, ...]
-
-
-def is_grid(name: str) -> bool:
-    """Whether a file of this name is a grid of ours."""
-    return bool(_GRID.fullmatch(name))
 
 
 def save_generation(
@@ -37,7 +29,7 @@ def save_generation(
         folder: where the files will lie; its earlier runs set this one's number.
         marks: for each picture whether it shows what was asked, and in a few words; none where nobody can tell.
     """
-    run = 1 + max((int(m[1]) for p in folder.iterdir() if (m := _RUN.match(p.name))), default=0)
+    run = next_run(folder)
     names, captions = [], []
     rows = zip(generation.images, generation.seeds, generation.scores.tolist(), strict=True)
     for i, (image, seed, score) in enumerate(rows):

@@ -55,7 +55,7 @@ def refused(model, tmp_path, monkeypatch, capsys):
         (["--device", "abacus"], "--device: got 'abacus'"),
         (["--dtype", "int8"], "--dtype"),
         (["--model", "/no/such/model"], "/no/such/model"),
-        (["--model", "nobody/no-such-model", "--scorer", "emoji"], "nobody/no-such-model"),
+        (["--model", "nobody/no-such-model", "--scorer", "model"], "nobody/no-such-model"),
         (["--scorer", "/no/such/clip"], "/no/such/clip"),
         (["--out", "/proc/nowhere"], "/proc/nowhere: cannot write there"),
         (["--out", "model/model_index.json"], "model_index.json: cannot write there"),
@@ -131,7 +131,9 @@ def test_a_prompt_of_ten_thousand_words_works_or_says_why(model, tmp_path, capsy
         "1",
     ]
     assert main(command) == 0
-    assert "does not count in the score" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "134 windows" in err
+    assert "does not count in the score" in err
     assert len(list(out.iterdir())) == 2
 
 
