@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from clipcond.cli.arguments import build_parser
-from clipcond.cli.terminal import hush
+from clipcond.cli.terminal import hush, share_cores
 from clipcond.errors import ClipcondError
 
 # verb -> module with run(arguments) -> exit code, imported when chosen
@@ -23,6 +23,7 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` without the program's name, None for the process's own."""
     arguments = build_parser().parse_args(argv)
+    share_cores()
     if not arguments.debug:
         hush()
     try:
