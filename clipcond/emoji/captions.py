@@ -33,6 +33,7 @@ IRREGULAR_PLURALS = {
 }  # fmt: skip
 OPENINGS = ("a picture of", "an image of", "a photo of", "a drawing of")
 JOINERS = ("and", "with", "next to", "beside")
+_ENDINGS = (" on a {} background", " on {}", ", {} background", " against a {} background")
 _OPENING, _BACKGROUND, _RELATION, _DIGIT, _COMMON = 0.2, 0.7, 0.75, 0.15, 0.6
 
 
@@ -63,20 +64,23 @@ def noun_phrase(group: Group, rng: np.random.Generator) -> str:
 def caption(scene: Scene, seed: int) -> str:
     """Describe a scene in one English phrase; another seed says the same in other words."""
     rng = np.random.default_rng(seed)
+    with_relation, with_background = rng.random(2) < (_RELATION, _BACKGROUND)
+    return compose(scene, rng, with_relation=bool(with_relation), with_background=bool(with_background))
+
+
+def compose(scene: Scene, rng: np.random.Generator, *, with_relation: bool, with_background: bool) -> str:
+    """A caption that mentions the relation and the background, where there is one, or leaves them out."""
     groups = list(scene.groups)
-    relation = scene.relation if rng.random() < _RELATION else None
+    relation = scene.relation if with_relation else None
     if len(groups) == 2 and rng.random() < 0.5:
         groups.reverse()
         relation = OPPOSITE[relation] if relation else None
     phrases = [noun_phrase(group, rng) for group in groups]
-    if relation:
-        text = f" {synonym(relation, rng)} ".join(phrases)
-    else:
-        text = f" {rng.choice(JOINERS)} ".join(phrases)
+    joiner = synonym(relation, rng) if relation else str(rng.choice(JOINERS))
+    text = f" {joiner} ".join(phrases)
     if rng.random() < _OPENING:
         text = f"{rng.choice(OPENINGS)} {text}"
-    if isinstance(scene.background, str) and rng.random() < _BACKGROUND:
+    if with_background and isinstance(scene.background, str):
         name = synonym(scene.background, rng)
-        endings = (" on a {} background", " on {}", ", {} background", " against a {} background")
-        text += str(rng.choice(endings, p=[0.55, 0.15, 0.15, 0.15])).format(name)
+        text += str(rng.choice(_ENDINGS, p=(0.55, 0.15, 0.15, 0.15))).format(name)
     return text

@@ -107,7 +107,7 @@ MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
 def near_miss(scene: Scene, rng: Rng, preset: str = "small") -> tuple[str, Scene]:
     """A random near miss of a scene and its name; swaps and mirrors come first where they apply."""
     names = list(MISSES)
-    weights = np.array([1, 1, 1.5, 4, 3, 1.5, 1.5, 1])
+    weights = np.array([1, 1, 1, 8, 8, 1, 1, 1])
     for i in rng.choice(len(names), len(names), replace=False, p=weights / weights.sum()):
         missed = MISSES[names[i]](scene, rng, PRESETS[preset])
         if missed is not None:

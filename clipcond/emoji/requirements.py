@@ -1,0 +1,196 @@
+"""Caption -> what a picture must show, and the verdict on a picture.
+
+`expected` reads the English of `captions.py`: phrases of a number, a size, a colour and a noun, joined by `and` or a
+relation, with an optional background. A word that it does not know is an error: it never judges half a prompt.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from clipcond.emoji.captions import JOINERS, NUMBERS, OPENINGS, SYNONYMS, plural
+from clipcond.emoji.oracle import Reading, read
+from clipcond.emoji.scenes import Group, Item, Scene, relation
+from clipcond.emoji.world import BACKGROUNDS, COLORS, NOUNS, SHAPES, SIZES
+from clipcond.errors import ClipcondError
+
+_SIZE_NAMES = {units: name for name, units in SIZES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """The background has this name."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} background"
+
+    def holds(self, reading: Reading) -> bool:
+        """Whether a reading meets it."""
+        return reading.background == self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Exactly this many of a sprite, all of its size if it names one."""
+
+    group: Group
+
+    def __str__(self) -> str:
+        size = f"{self.group.size} " if self.group.size else ""
+        return f"{self.group.count} x {size}{self.group.sprite}"
+
+    def holds(self, reading: Reading) -> bool:
+        """Whether a reading meets it."""
+        found = [item for item in reading.items if item.sprite == self.group.sprite]
+        right = [item for item in found if self.group.size in (None, _SIZE_NAMES[item.size])]
+        return len(found) == len(right) == self.group.count
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One sprite stands so to another."""
+
+    subject: str
+    kind: str
+    object: str
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.kind} {self.object}"
+
+    def holds(self, reading: Reading) -> bool:
+        """Whether a reading meets it."""
+        subject, other = (self._only(reading, name) for name in (self.subject, self.object))
+        return subject is not None and other is not None and relation(subject, other) == self.kind
+
+    @staticmethod
+    def _only(reading: Reading, name: str) -> Item | None:
+        found = [item for item in reading.items if item.sprite == name]
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class NothingElse:
+    """No sprite but these, no doubtful shape, and no smear that nothing explains."""
+
+    sprites: frozenset[str]
+
+    def __str__(self) -> str:
+        return "nothing else"
+
+    def holds(self, reading: Reading) -> bool:
+        """Whether a reading meets it."""
+        strangers = [item for item in reading.items if item.sprite not in self.sprites]
+        return not strangers and not reading.doubtful and reading.clean
+
+
+Requirement = Background | Count | Relation | NothingElse
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was asked and whether the picture shows it; true when it shows all of it."""
+
+    items: tuple[tuple[Requirement, bool], ...]
+
+    def __bool__(self) -> bool:
+        return all(passed for _, passed in self.items)
+
+    @property
+    def missed(self) -> tuple[Requirement, ...]:
+        """What the picture fails to show."""
+        return tuple(requirement for requirement, passed in self.items if not passed)
+
+
+def check(image: Image.Image | np.ndarray, requirements: tuple[Requirement, ...]) -> Verdict:
+    """Judge a square picture against requirements from `expected`."""
+    reading = read(image)
+    return Verdict(tuple((requirement, requirement.holds(reading)) for requirement in requirements))
+
+
+def expected(what: str | Scene) -> tuple[Requirement, ...]:
+    """What a picture of a caption, or of a scene, must show.
+
+    Raises:
+        ClipcondError: a word is not of this world; the message quotes it.
+    """
+    return _of_scene(what) if isinstance(what, Scene) else _of_text(what)
+
+
+def _of_scene(scene: Scene) -> tuple[Requirement, ...]:
+    groups = scene.groups
+    found: list[Requirement] = [Background(scene.background)] if isinstance(scene.background, str) else []
+    found += [Count(group) for group in groups]
+    if scene.relation:
+        found.append(Relation(groups[0].sprite, scene.relation, groups[1].sprite))
+    return (*found, NothingElse(frozenset(group.sprite for group in groups)))
+
+
+def _words_of(names: dict[str, str] | tuple[str, ...]) -> dict[str, str]:
+    return {word: name for name in names for word in SYNONYMS.get(name, (name,))}
+
+
+_RELATIONS = _words_of(("left of", "right of", "above", "below"))
+_SIZE_WORDS = _words_of(("small", "large")) | {"normal": "normal"}
+_BACKGROUND_WORDS = _words_of(BACKGROUNDS)
+_NUMBERS = {"a": 1, "an": 1} | {w: n for n, w in enumerate(NUMBERS) if n} | {str(n): n for n in range(1, 5)}
+_SINGULAR = _words_of((*NOUNS, *SHAPES))
+_NOUN_WORDS = _SINGULAR | {plural(word): name for word, name in _SINGULAR.items()}
+
+
+def _alternatives(words: dict[str, object] | tuple[str, ...]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+
+_GROUP = re.compile(
+    rf"(?:(?P<number>{_alternatives(_NUMBERS)}) )?(?:(?P<size>{_alternatives(_SIZE_WORDS)}) )?"
+    rf"(?:(?P<color>{_alternatives(COLORS)}) )?(?P<noun>{_alternatives(_NOUN_WORDS)})(?![a-z])"
+)
+_JOIN = re.compile(rf" (?:(?P<relation>{_alternatives(_RELATIONS)})|{_alternatives(JOINERS)}) |, (?:and )?")
+_ENDING = re.compile(
+    rf"(?:,? (?:on|against|with|in front of)(?: an?)?|,) (?P<name>{_alternatives(_BACKGROUND_WORDS)})(?: background)?$"
+)
+_OPENING = re.compile(rf"^(?:{_alternatives(OPENINGS)}) ")
+
+
+def _of_text(text: str) -> tuple[Requirement, ...]:
+    words = _OPENING.sub("", re.sub(r"\s+", " ", text.lower()).strip(" .,"))
+    found: list[Requirement] = []
+    if ending := _ENDING.search(words):
+        found.append(Background(_BACKGROUND_WORDS[ending["name"]]))
+        words = words[: ending.start()]
+    groups, relations, at = [], [], 0
+    while True:
+        match = _GROUP.match(words, at)
+        if not match:
+            raise ClipcondError(
+                f"the emoji world does not understand {words[at:]!r} in {text!r}; it knows phrases such as "
+                f"'two small red hearts' or 'a fox left of a car on a pink background'"
+            )
+        groups.append(_group(match, text))
+        at = match.end()
+        if at == len(words):
+            break
+        join = _JOIN.match(words, at)
+        if not join:
+            raise ClipcondError(f"the emoji world does not understand {words[at:].strip()!r} in {text!r}")
+        relations.append(join["relation"])
+        at = join.end()
+    found += [Count(group) for group in groups]
+    found += [
+        Relation(groups[i].sprite, _RELATIONS[word], groups[i + 1].sprite) for i, word in enumerate(relations) if word
+    ]
+    return (*found, NothingElse(frozenset(group.sprite for group in groups)))
+
+
+def _group(match: re.Match[str], text: str) -> Group:
+    noun = _NOUN_WORDS[match["noun"]]
+    if (noun in SHAPES) != bool(match["color"]):
+        hint = "needs a colour" if noun in SHAPES else "comes in one colour only"
+        raise ClipcondError(f"in {text!r}: {match[0]!r}: in the emoji world a {noun} {hint}")
+    sprite = f"{match['color']} {noun}" if match["color"] else noun
+    size = _SIZE_WORDS[match["size"]] if match["size"] else None
+    return Group(sprite, _NUMBERS[match["number"]] if match["number"] else 1, size)

@@ -1,0 +1,121 @@
+"""How strict the oracle is: true scenes read back, near misses refused. Writes JSON for the card.
+
+    python -m weights.measure_oracle [--count 2000] [--json FILE]
+"""
+
+import argparse
+import io
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+from tqdm import tqdm
+
+from clipcond.emoji import check, expected, read, render, sample
+from clipcond.emoji.misses import near_miss
+from clipcond.emoji.render import sprite
+from clipcond.emoji.scenes import Scene
+from clipcond.emoji.world import BACKGROUNDS
+
+FIRST_SEED = 1 << 60  # far from every training stream
+Damage = Callable[[Image.Image, np.random.Generator], Image.Image]
+
+
+def jpeg(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """JPEG at quality 75 and back."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=75)
+    return Image.open(file).convert("RGB")
+
+
+def noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Gaussian noise of 8 levels."""
+    array = np.asarray(image, np.float32)
+    return Image.fromarray((array + rng.normal(0, 8, array.shape)).clip(0, 255).astype(np.uint8))
+
+
+def blur(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Gaussian blur of half a pixel."""
+    return image.filter(ImageFilter.GaussianBlur(0.5))
+
+
+DAMAGES: dict[str, Damage] = {"clean": lambda image, _: image, "jpeg 75": jpeg, "noise 8": noise, "blur 0.5": blur}
+
+
+def blob(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """The scene with one sprite replaced by a round blob of its mean colour."""
+    chosen = scene.items[int(rng.integers(len(scene.items)))]
+    picture = np.asarray(render(_without(scene, chosen)), np.float32).copy()
+    color, alpha = sprite(chosen.sprite, chosen.size)
+    mean = color.sum((0, 1)) / alpha.sum()
+    axis = (np.arange(chosen.size) + 0.5) / chosen.size * 2 - 1
+    soft = np.exp(-1.5 * (axis[:, None] ** 2 + axis[None] ** 2))[..., None]
+    box = picture[chosen.y : chosen.y + chosen.size, chosen.x : chosen.x + chosen.size]
+    box[:] = soft * mean + (1 - soft) * box
+    return picture.astype(np.uint8)
+
+
+def smear(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """The whole scene, blurred by two pixels."""
+    return np.asarray(render(scene).filter(ImageFilter.GaussianBlur(2)))
+
+
+def _without(scene: Scene, item: object) -> Scene:
+    return Scene(scene.background, tuple(other for other in scene.items if other is not item))
+
+
+def accepts(count: int, damage: Damage) -> float:
+    """Share of scenes that are read back exactly: background, sprites, sizes, places and nothing else."""
+    right = 0
+    for seed in tqdm(range(count), desc="true scenes", leave=False):
+        scene = sample(FIRST_SEED + seed)
+        reading = read(damage(render(scene), np.random.default_rng(seed)))
+        same = sorted(map(str, reading.items)) == sorted(map(str, scene.items))
+        right += same and reading.background == scene.background and not reading.doubtful and reading.clean
+    return right / count
+
+
+def false_accepts(count: int) -> dict[str, tuple[int, int]]:
+    """Near misses that pass for the scene they miss: {kind: (accepted, tried)}."""
+    tried: Counter[str] = Counter()
+    accepted: Counter[str] = Counter()
+    for seed in tqdm(range(count), desc="near misses", leave=False):
+        scene, rng = sample(FIRST_SEED + seed), np.random.default_rng(seed)
+        match seed % 4:
+            case 0:
+                kind, image = "blob", blob(scene, rng)
+            case 1:
+                kind, image = "smear", smear(scene, rng)
+            case _:
+                kind, missed = near_miss(scene, rng)
+                image = np.asarray(render(missed))
+        tried[kind] += 1
+        accepted[kind] += bool(check(image, expected(scene)))
+    return {kind: (accepted[kind], tried[kind]) for kind in sorted(tried)}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    misses = false_accepts(args.count)
+    report = {
+        "count": args.count,
+        "pixels": 32,
+        "backgrounds": len(BACKGROUNDS),
+        "read_back": {name: accepts(args.count, damage) for name, damage in DAMAGES.items()},
+        "false_accepts": {kind: {"accepted": a, "tried": n} for kind, (a, n) in misses.items()},
+        "false_accept_rate": sum(a for a, _ in misses.values()) / args.count,
+    }
+    print(json.dumps(report, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
