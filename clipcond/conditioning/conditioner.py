@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import torch
 
@@ -58,7 +58,7 @@ class Conditioner:
         dialect: str = "a1111",
         weighting: str = "comfy",
         long_prompt: str = "a1111",
-    ) -> Self:
+    ) -> "Conditioner":
         """Condition for a diffusers pipeline object, sharing its tokenizer and text encoder.
 
         Args:
@@ -83,7 +83,7 @@ class Conditioner:
         dialect: str = "a1111",
         weighting: str = "comfy",
         long_prompt: str = "a1111",
-    ) -> Self:
+    ) -> "Conditioner":
         """Condition with the tokenizer and text encoder of a diffusers folder or hub id; loads nothing else.
 
         The encoder is loaded in float32 on the CPU, as diffusers loads pipelines.

@@ -1,0 +1,90 @@
+"""Tokens: whole-text tokenisation, weights by character, typed special tokens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipcond.prompt import Segment
+from clipcond.tokens import ClipTokenizer, lines_of
+from tests.tiny import clip_tokenizer
+
+HF = clip_tokenizer()
+TOKENIZER = ClipTokenizer(HF, 77)
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
+
+
+def tokens(*segments):
+    (line,) = lines_of([Segment(*segment) for segment in segments])
+    return TOKENIZER([line])[0]
+
+
+def test_lines_join_segments_and_end_at_breaks():
+    lines = lines_of(
+        [Segment("a ", 1.0), Segment("b", 1.3), Segment("BREAK", -1), Segment("c", 1.0)]
+    )
+    assert [line.text for line in lines] == ["a b", "c"]
+    assert lines[0].pieces == ((2, 1.0), (3, 1.3))
+    assert [line.text for line in lines_of([])] == [""]
+
+
+def test_each_token_has_the_weight_of_its_segment():
+    got = [
+        (t.text, t.weight) for t in tokens(("a ", 1.0), ("red cat", 1.3), (", ", 1.0), ("sky", 0.5))
+    ]
+    assert got == [("a", 1.0), ("red", 1.3), ("cat", 1.3), (",", 1.0), ("sky", 0.5)]
+
+
+def test_a_token_across_segments_has_the_mean_weight_of_its_characters():
+    (token,) = tokens(("re", 1.3), ("d", 1.0))
+    assert token.text == "red"
+    assert token.weight == pytest.approx((2 * 1.3 + 1.0) / 3)
+
+
+def test_empty_segments_are_passed_over():
+    assert [
+        t.weight for t in tokens(("", 9.0), ("cat", 1.2), ("", 9.0), (" dog", 1.0), ("", 9.0))
+    ] == [1.2, 1.0]
+
+
+def test_every_byte_of_a_character_has_its_weight():
+    got = tokens(("日", 1.5), ("本", 1.0))
+    assert [t.weight for t in got] == [1.5] * 3 + [1.0] * 3
+    assert [t.text for t in got] == ["日"] * 3 + ["本"] * 3
+
+
+@given(st.lists(TEXT, min_size=1, max_size=5))
+def test_ids_are_those_of_the_joined_text(texts):
+    whole = "".join(texts)
+    ids = HF(whole)["input_ids"][1:-1]
+    got = tokens(*((text, 1.0 + i) for i, text in enumerate(texts)))
+    if HF.eos_token_id not in ids and HF.bos_token_id not in ids:
+        assert [t.id for t in got] == ids
+    assert all(whole[t.start : t.start + len(t.text)] == t.text for t in got)
+    assert all(1.0 <= t.weight <= len(texts) for t in got)
+
+
+@pytest.mark.parametrize("typed", ["<|endoftext|>", "<|startoftext|>"])
+@pytest.mark.parametrize("pad", ["<|endoftext|>", "!"])
+def test_a_typed_special_token_stays_text(typed, pad):
+    tokenizer = ClipTokenizer(clip_tokenizer(pad), 77)
+    plain, hostile = tokenizer(
+        lines_of([Segment("a cat", 1.0)]) + lines_of([Segment(f"a {typed} cat", 1.0)])
+    )
+    assert not {t.id for t in hostile} & {HF.bos_token_id, HF.eos_token_id}
+    assert "".join(t.text for t in hostile).replace(" ", "") == f"a{typed}cat"
+    assert len(plain) == 2
+
+
+def test_a_typed_padding_character_follows_the_pipeline():
+    tokenizer = ClipTokenizer(clip_tokenizer("!"), 77)
+    (got,) = tokenizer(lines_of([Segment("cat!", 1.0)]))
+    assert [t.id for t in got] == clip_tokenizer("!")("cat!")["input_ids"][1:-1]
+    assert got[-1].id == tokenizer.frame.pad
+
+
+def test_frame_fills_a_window():
+    frame = TOKENIZER.frame
+    chunk = frame.fill(tokens(("cat", 1.3)))
+    assert list(chunk.ids) == HF("cat", padding="max_length")["input_ids"]
+    assert chunk.weights == (1.0, 1.3, *[1.0] * 75)
+    assert list(frame.empty.ids) == HF("", padding="max_length")["input_ids"]
