@@ -37,10 +37,10 @@ def run(arguments: argparse.Namespace) -> int:
     out = Path(arguments.out)
     with staged(out) as stage:  # refuses a folder that cannot be written before anything is sampled
         generation, shipped = _generate(arguments, keep, batch_size)
-        verdicts = _verdicts(generation) if shipped else []
+        verdicts = oracle_verdicts(generation) if shipped else []
         marks = [(bool(verdict), _in_words(verdict)) for verdict in verdicts]
         saved = save_generation(generation, stage, folder=out, marks=marks)
-    _report(generation, verdicts, saved, arguments)
+    report(generation, verdicts, saved, arguments)
     return 0
 
 
@@ -85,7 +85,7 @@ def _sampling(arguments: argparse.Namespace, *, shipped: bool) -> dict[str, Any]
     return {**default, **given} if shipped else given
 
 
-def _verdicts(generation: Generation) -> list[emoji.Verdict]:
+def oracle_verdicts(generation: Generation) -> list[emoji.Verdict]:
     """What the oracle says of each picture; none, and a note why, when the text is not of its world."""
     try:
         requirements = emoji.expected(generation.provenance["scored_text"])
@@ -99,12 +99,13 @@ def _in_words(verdict: emoji.Verdict) -> str:
     return "as asked" if verdict else "missed: " + ", ".join(map(str, verdict.missed))
 
 
-def _report(
+def report(
     generation: Generation,
     verdicts: Sequence[emoji.Verdict],
     saved: Saved,
     arguments: argparse.Namespace,
 ) -> None:
+    """Print the table or the JSON object, and what one should know about the scores."""
     out, provenance = Path(arguments.out), generation.provenance
     scores = generation.scores.tolist()
     if provenance["circular"]:

@@ -1,12 +1,18 @@
 """The main job from the command line: files, table, JSON, and what the PNGs say."""
 
+import argparse
 import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from clipcond import emoji
 from clipcond.cli import main
+from clipcond.cli.generate import oracle_verdicts, report
+from clipcond.gallery.save import Saved
+from clipcond.generation import Generation
 from clipcond.score import ClipScorer
 
 SMALL = ["--candidates", "3", "--keep", "2", "--steps", "1", "--device", "cpu"]
@@ -121,3 +127,52 @@ def test_a_shared_clip_is_called_circular(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert json.loads(out)["provenance"]["circular"] is True
     assert err.count("circular") == 1
+
+
+def generation_of(scenes, text):
+    """As if the shipped model had drawn these scenes."""
+    images = tuple(emoji.render(scene, 32) for scene in scenes)
+    provenance = {"prompt": text, "scored_text": text, "circular": True, "prompt_windows": 1}
+    return Generation(
+        images=images,
+        seeds=tuple(range(len(images))),
+        scores=torch.linspace(0.3, 0.2, len(images)),
+        order=tuple(range(len(images))),
+        candidate_scores=torch.linspace(0.3, 0.2, len(images)),
+        provenance={**provenance, "scored_text_truncated": False},
+    )
+
+
+def test_the_oracle_marks_each_picture_of_its_world(capsys):
+    right, wrong = emoji.sample(0), emoji.sample(1)
+    generation = generation_of([right, wrong], emoji.caption(right, 0))
+    verdicts = oracle_verdicts(generation)
+    assert [bool(v) for v in verdicts] == [True, False]
+    report(
+        generation,
+        verdicts,
+        Saved(grid="g.png", pictures=("a.png", "b.png")),
+        arguments(json=False),
+    )
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split()[:5] == ["rank", "seed", "CLIP", "score", "oracle"]
+    assert "✓ as asked" in first
+    assert "✗ missed: " in second
+    report(
+        generation, verdicts, Saved(grid="g.png", pictures=("a.png", "b.png")), arguments(json=True)
+    )
+    pictures = json.loads(capsys.readouterr().out)["pictures"]
+    assert [p["oracle"]["passed"] for p in pictures] == [True, False]
+
+
+def test_a_text_of_another_world_has_no_verdict_and_says_why(capsys):
+    generation = generation_of([emoji.sample(0)], "a lighthouse in oil, dramatic light")
+    assert oracle_verdicts(generation) == []
+    report(generation, [], Saved(grid="g.png", pictures=("a.png",)), arguments(json=False))
+    out, err = capsys.readouterr()
+    assert "no oracle verdict: " in err
+    assert "oracle" not in out
+
+
+def arguments(*, json):
+    return argparse.Namespace(json=json, out="out")
