@@ -26,6 +26,7 @@ MIN_MARGIN = 0.006  # by how much any other sprite in its place must fit worse
 MAX_BACKGROUND_ERROR = 28.0  # RGB distance, in levels
 MAX_LEFT = 6.5  # squared error per pixel that nothing explains, as an RMS level over the picture
 MAX_ITEMS = 8
+_MIN_GAIN = 5_000.0  # squared error that a sprite must explain: a third of the faintest small one
 _CHROMA = 0.3
 _LUMA_CHROMA = torch.tensor(  # ITU-R BT.601, colour differences scaled by _CHROMA
     [[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]]
@@ -130,7 +131,7 @@ def _best(rest: torch.Tensor, templates: list[_Signed]) -> tuple[Item, float, fl
         gains.append(2 * overlap - t.energy[:, None, None])
     which = int(np.argmax([gain.max() for gain in gains]))
     t, gain = templates[which], gains[which]
-    k, y, x = np.unravel_index(int(gain.argmax()), gain.shape)
+    k, y, x = (int(i) for i in np.unravel_index(int(gain.argmax()), gain.shape))
     if gain[k, y, x] < _MIN_GAIN:
         return None
     energy = float(t.energy[k])
@@ -138,7 +139,7 @@ def _best(rest: torch.Tensor, templates: list[_Signed]) -> tuple[Item, float, fl
     misfit = float((box - t.drawn[k]).square().sum()) / energy
     rival = max(_rival(g, s, t.names[k], (x, y, t.size)) for g, s in zip(gains, templates, strict=True))
     margin = (float(gain[k, y, x]) - rival) / energy
-    return Item(t.names[k], int(x), int(y), t.size), misfit, margin, t.drawn[k]
+    return Item(t.names[k], x, y, t.size), misfit, margin, t.drawn[k]
 
 
 def _rival(gain: torch.Tensor, t: _Signed, name: str, box: tuple[int, int, int]) -> float:
@@ -152,6 +153,3 @@ def _rival(gain: torch.Tensor, t: _Signed, name: str, box: tuple[int, int, int])
     best = near.amax((1, 2)).clone()
     best[t.names.index(name)] = float("-inf")
     return float(best.max())
-
-
-_MIN_GAIN = 5_000.0

@@ -5,6 +5,7 @@ relation, with an optional background. A word that it does not know is an error:
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,7 +130,7 @@ def _of_scene(scene: Scene) -> tuple[Requirement, ...]:
     return (*found, NothingElse(frozenset(group.sprite for group in groups)))
 
 
-def _words_of(names: dict[str, str] | tuple[str, ...]) -> dict[str, str]:
+def _words_of(names: Iterable[str]) -> dict[str, str]:
     return {word: name for name in names for word in SYNONYMS.get(name, (name,))}
 
 
@@ -141,7 +142,7 @@ _SINGULAR = _words_of((*NOUNS, *SHAPES))
 _NOUN_WORDS = _SINGULAR | {plural(word): name for word, name in _SINGULAR.items()}
 
 
-def _alternatives(words: dict[str, object] | tuple[str, ...]) -> str:
+def _alternatives(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 

@@ -100,7 +100,7 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is half as long as sdpa's here
     average = copy.deepcopy(unet).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(common.decay_groups(unet, 0.02), lr=shape["rate"], betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(common.decay_groups(unet, 0.02), lr=shape["rate"], betas=(0.9, 0.98), fused=True)
     path, step, spent = args.run / "denoiser.ckpt", 0, 0.0
     if state := common.load_checkpoint(path):
         unet.load_state_dict(state["model"])

@@ -1,0 +1,77 @@
+"""The oracle reads true scenes back and refuses what only resembles them."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from clipcond import emoji
+from clipcond.emoji.misses import MISSES
+from clipcond.emoji.world import PRESETS
+from clipcond.errors import ClipcondError
+from weights import measure_oracle
+
+SEEDS = st.integers(0, 2**62)
+
+
+@given(SEEDS)
+def test_a_rendered_scene_is_read_back_exactly(seed: int) -> None:
+    scene = emoji.sample(seed, held_out=bool(seed % 2))
+    reading = emoji.read(emoji.render(scene))
+    assert reading.background == scene.background
+    assert sorted(map(str, reading.items)) == sorted(map(str, scene.items))
+    assert not reading.doubtful
+    assert reading.clean
+    assert emoji.check(emoji.render(scene), emoji.expected(scene))
+
+
+@given(SEEDS, st.sampled_from(sorted(MISSES)))
+def test_a_near_miss_is_refused(seed: int, kind: str) -> None:
+    scene = emoji.sample(seed)
+    missed = MISSES[kind](scene, np.random.default_rng(seed), PRESETS["small"])
+    if missed is not None:
+        verdict = emoji.check(emoji.render(missed), emoji.expected(scene))
+        assert not verdict
+        assert verdict.missed
+
+
+@pytest.mark.parametrize("kind", ["blob", "smear"])
+def test_what_is_not_a_sprite_is_refused(kind: str) -> None:
+    spoil = getattr(measure_oracle, kind)
+    scenes = [emoji.sample(seed) for seed in range(60)]
+    spoilt = [spoil(scene, np.random.default_rng(i)) for i, scene in enumerate(scenes)]
+    accepted = sum(bool(emoji.check(image, emoji.expected(s))) for image, s in zip(spoilt, scenes, strict=True))
+    assert accepted <= 1
+
+
+@pytest.mark.parametrize("damage", list(measure_oracle.DAMAGES))
+def test_light_damage_is_forgiven(damage: str) -> None:
+    assert measure_oracle.accepts(60, measure_oracle.DAMAGES[damage]) >= 0.95
+
+
+def test_larger_pictures_read_the_same() -> None:
+    for seed in range(20):
+        scene = emoji.sample(seed, "full")
+        assert emoji.check(emoji.render(scene, 128), emoji.expected(scene)), scene
+
+
+def test_an_empty_or_noisy_picture_shows_nothing() -> None:
+    blank = Image.new("RGB", (32, 32), (255, 255, 255))
+    assert emoji.read(blank).items == ()
+    assert emoji.read(blank).background == "white"
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert not emoji.check(noise, emoji.expected("a fox"))
+
+
+@pytest.mark.parametrize("size", [(32, 48), (16, 16)])
+def test_a_picture_of_another_shape_is_an_error(size: tuple[int, int]) -> None:
+    with pytest.raises(ClipcondError, match=f"{size[0]} x {size[1]}"):
+        emoji.check(Image.new("RGB", size), emoji.expected("a fox"))
+
+
+def test_a_verdict_names_what_is_missing() -> None:
+    scene = emoji.Scene("pink", (emoji.Item("fox", 2, 10, 13), emoji.Item("red heart", 17, 10, 13)))
+    verdict = emoji.check(emoji.render(scene), emoji.expected("a red heart left of a fox on a pink background"))
+    assert [str(r) for r in verdict.missed] == ["red heart left of fox"]
+    assert [passed for _, passed in verdict.items] == [True, True, True, False, True]

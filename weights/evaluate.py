@@ -1,0 +1,219 @@
+"""Measure the shipped models on held-out prompts and write `weights/evaluation.json`, which the card is made from.
+
+    python -m weights.evaluate                        # everything, about 20 minutes on two cores
+    python -m weights.evaluate --split train --only tasks --guidance-scale 5   # to choose settings: never held-out ones
+
+Intervals are 95 % bootstrap intervals over prompts (scipy), since pictures of one prompt are not independent.
+"""
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+from scipy import stats
+from tqdm import tqdm
+
+from clipcond import ClipScorer, Conditioner, emoji
+from clipcond.emoji.captions import compose, noun_phrase
+from clipcond.emoji.requirements import Background
+from clipcond.emoji.scenes import draw, is_held_out
+from clipcond.emoji.world import NOUNS, PRESETS, UNITS
+
+CANDIDATES, SEEDS = 8, 3
+HARD = ("two objects", "counting", "position", "color attribution")
+WEIGHTS = (0.4, 0.7, 1.0, 1.3, 1.6)
+UNSEEN_BACKGROUNDS = ((200, 225, 205), (120, 160, 170), (245, 225, 225), (214, 196, 180))
+UNSEEN_SIZES = (12, 15)
+_EVALUATION_SEED = 1 << 55
+Json = dict[str, Any]
+
+
+def interval(per_prompt: np.ndarray) -> Json:
+    """Mean and its 95 % interval over prompts."""
+    values = np.asarray(per_prompt, float)
+    if np.ptp(values) == 0:
+        return {"mean": values[0], "low": values[0], "high": values[0], "prompts": len(values)}
+    found = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=4000, rng=np.random.default_rng(0))
+    low, high = found.confidence_interval
+    return {"mean": values.mean(), "low": low, "high": high, "prompts": len(values)}
+
+
+class Studio:
+    """The shipped pipeline, its conditioner, and settings: prompts and seeds to pictures."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.pipe = StableDiffusionPipeline.from_pretrained(args.model).to(args.device)
+        self.pipe.set_progress_bar_config(disable=True)
+        self.conditioner = Conditioner.from_pipeline(self.pipe)
+        self.settings = dict(num_inference_steps=args.steps, guidance_scale=args.guidance_scale)
+        self.batch_size = args.batch_size
+
+    def draw(self, prompts: list[str], seeds: list[int], name: str) -> list[Image.Image]:
+        """One picture for each prompt and seed."""
+        images: list[Image.Image] = []
+        for start in tqdm(range(0, len(prompts), self.batch_size), desc=name, unit="batch"):
+            part = slice(start, start + self.batch_size)
+            generators = [torch.Generator().manual_seed(seed) for seed in seeds[part]]
+            inputs = self.conditioner(prompts[part]).kwargs_for(self.pipe)
+            images += self.pipe(**inputs, **self.settings, generator=generators).images
+        return images
+
+    def table(self, prompts: list[str], count: int, name: str) -> list[list[Image.Image]]:
+        """`count` pictures of each prompt, seeds 0 to count - 1."""
+        flat = self.draw([p for p in prompts for _ in range(count)], list(range(count)) * len(prompts), name)
+        return [flat[i : i + count] for i in range(0, len(flat), count)]
+
+
+def tasks(studio: Studio, args: argparse.Namespace) -> Json:
+    """Accuracy a task by the oracle, and best of 8 by CLIP against the mean of 8."""
+    scorers = {"clip": ClipScorer.from_pretrained(args.model), "judge": ClipScorer.from_pretrained(args.judge)}
+    report: Json = {}
+    backgrounds: list[float] = []
+    ranked: dict[str, list[np.ndarray]] = {name: [] for name in ("truth", *scorers)}
+    for name, prompts in emoji.tasks(split=args.split).items():
+        prompts = prompts[: args.prompts]
+        rows = studio.table(prompts, CANDIDATES if name in HARD else SEEDS, name)
+        verdicts = [[emoji.check(image, emoji.expected(p)) for image in row] for p, row in zip(prompts, rows, strict=True)]
+        truth = np.array([[bool(v) for v in row] for row in verdicts])
+        report[name] = interval(truth[:, :SEEDS].mean(1))
+        backgrounds += [
+            np.mean([dict_passed(v) for v in row[:SEEDS]]) for row in verdicts if dict_passed(row[0]) is not None
+        ]
+        if name in HARD:
+            ranked["truth"].append(truth)
+            for key, scorer in scorers.items():
+                ranked[key].append(np.stack([scorer.similarity(row, [p])[:, 0].numpy() for p, row in zip(prompts, rows, strict=True)]))
+    report["background"] = interval(np.array(backgrounds))
+    return {"tasks": report, "best_of_8": best_of(ranked, list(scorers))}
+
+
+def dict_passed(verdict: emoji.Verdict) -> bool | None:
+    """Whether the background is right; None where the prompt names none."""
+    found = [passed for requirement, passed in verdict.items if isinstance(requirement, Background)]
+    return found[0] if found else None
+
+
+def best_of(ranked: dict[str, list[np.ndarray]], scorers: list[str]) -> Json:
+    """Mean of 8, best of 8 by each scorer, and by the oracle itself as the ceiling."""
+    truth = np.concatenate(ranked["truth"])
+    report: Json = {"mean": interval(truth.mean(1)), "oracle": interval(truth.max(1))}
+    for name in scorers:
+        chosen = truth[np.arange(len(truth)), np.concatenate(ranked[name]).argmax(1)]
+        report[name] = interval(chosen)
+        report[f"{name} gain"] = interval(chosen - truth.mean(1))
+    return report
+
+
+def weighting(studio: Studio, args: argparse.Namespace) -> Json:
+    """How often each of two objects is found, as the weight of one of them moves."""
+    rng = np.random.default_rng(_EVALUATION_SEED)
+    pairs: list[tuple[str, str, str, str, bool]] = []
+    while len(pairs) < 50:
+        scene = draw(rng, PRESETS["small"], "pair")
+        if is_held_out(scene) == (args.split == "held_out"):
+            first, second = scene.groups
+            pairs.append((first.sprite, second.sprite, noun_phrase(first, rng), noun_phrase(second, rng), bool(rng.random() < 0.5)))
+    report: Json = {}
+    for weight in WEIGHTS:
+        prompts = [f"({a}:{weight}) and {b}" if front else f"{b} and ({a}:{weight})" for _, _, a, b, front in pairs]
+        rows = studio.table(prompts, 4, f"weight {weight}")
+        readings = [[emoji.read(image) for image in row] for row in rows]
+        report[str(weight)] = {
+            which: interval(np.array([
+                np.mean([any(item.sprite == pair[column] for item in reading.items) for reading in row])
+                for pair, row in zip(pairs, readings, strict=True)
+            ]))
+            for column, which in enumerate(("weighted", "other"))
+        }  # fmt: skip
+    return {"weighting": report}
+
+
+def clip_accuracy(scorer: ClipScorer) -> Json:
+    """Zero-shot top-1 at unseen sizes and backgrounds; recall@1 among 256 held-out scenes, both ways."""
+    names = PRESETS["small"].sprites
+    prompts = [f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}" for name in names]
+    images, truth = [], []
+    for label, name in enumerate(names):
+        for size in UNSEEN_SIZES:
+            for background in UNSEEN_BACKGROUNDS:
+                middle = (UNITS - size) // 2
+                images.append(emoji.render(emoji.Scene(background, (emoji.Item(name, middle + 2, middle - 2, size),))))
+                truth.append(label)
+    right = scorer.similarity(images, prompts).argmax(1).numpy() == np.array(truth)
+    by_sprite = right.reshape(len(names), -1).mean(1)
+    scenes, captions = distinct_scenes(256)
+    similarity = scorer.similarity([emoji.render(scene) for scene in scenes], captions)
+    label = torch.arange(len(scenes))
+    return {
+        "zero_shot_top1": interval(by_sprite),
+        "weakest": {names[i]: by_sprite[i] for i in by_sprite.argsort()[:3]},
+        "caption_to_image_recall1": interval((similarity.argmax(0) == label).float().numpy()),
+        "image_to_caption_recall1": interval((similarity.argmax(1) == label).float().numpy()),
+        "nouns": sum(name in NOUNS for name in names),
+    }
+
+
+def distinct_scenes(count: int) -> tuple[list[emoji.Scene], list[str]]:
+    """Held-out scenes with complete captions, no two alike."""
+    found: dict[str, emoji.Scene] = {}
+    rng = np.random.default_rng(_EVALUATION_SEED)
+    seed = _EVALUATION_SEED
+    while len(found) < count:
+        scene = emoji.sample(seed, held_out=True)
+        found.setdefault(compose(scene, rng, with_relation=True, with_background=True), scene)
+        seed += 1
+    return list(found.values()), list(found)
+
+
+def clips(studio: Studio | None, args: argparse.Namespace) -> Json:
+    """Both CLIPs, alone."""
+    return {
+        "clip": clip_accuracy(ClipScorer.from_pretrained(args.model)),
+        "judge": clip_accuracy(ClipScorer.from_pretrained(args.judge)),
+    }
+
+
+PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {"clips": clips, "tasks": tasks, "weighting": weighting}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
+    parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
+    parser.add_argument("--json", type=Path, help="write here instead of printing")
+    parser.add_argument("--only", choices=list(PARTS), action="append", help="one part of it")
+    parser.add_argument("--split", choices=["held_out", "train"], default="held_out")
+    parser.add_argument("--prompts", type=int, default=100, help="a task")
+    parser.add_argument("--steps", type=int, default=emoji.DEFAULT_STEPS)
+    parser.add_argument("--guidance-scale", type=float, default=emoji.DEFAULT_GUIDANCE_SCALE)
+    parser.add_argument("--batch-size", type=int, default=40)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    studio, start = Studio(args), time.monotonic()
+    report: Json = {
+        "split": args.split,
+        "steps": args.steps,
+        "guidance_scale": args.guidance_scale,
+        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads" if args.device == "cpu" else torch.cuda.get_device_name(),
+        "torch": torch.__version__,
+    }
+    for name in args.only or PARTS:
+        report |= PARTS[name](studio, args)
+    report["minutes"] = round((time.monotonic() - start) / 60, 1)
+    text = json.dumps(report, indent=1, default=float)
+    print(text)
+    if args.json:
+        args.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
