@@ -126,6 +126,12 @@ def test_nested_weights_that_overflow_are_an_error_with_a_caret():
     assert "^" in str(raised.value)
 
 
+def test_factors_multiply_from_the_inside_out():
+    # floats do not commute, and neighbours are joined when their weights are equal to the last bit
+    (inside,) = parse("(((a:1.1):1.2):1.4)").segments()
+    assert inside.weight == (1.1 * 1.2) * 1.4 != 1.1 * (1.2 * 1.4)
+
+
 def test_depth_is_bounded():
     assert parse("(" * MAX_DEPTH + "a" + ")" * MAX_DEPTH).segments()[0].weight == pytest.approx(
         1.1**MAX_DEPTH
