@@ -85,7 +85,7 @@ def tasks(studio: Studio, args: argparse.Namespace) -> Json:
         truth = np.array([[bool(v) for v in row] for row in verdicts])
         report[name] = interval(truth[:, :SEEDS].mean(1))
         backgrounds += [
-            np.mean([dict_passed(v) for v in row[:SEEDS]]) for row in verdicts if dict_passed(row[0]) is not None
+            np.mean([background_passed(v) for v in row[:SEEDS]]) for row in verdicts if background_passed(row[0]) is not None
         ]
         if name in HARD:
             ranked["truth"].append(truth)
@@ -95,7 +95,7 @@ def tasks(studio: Studio, args: argparse.Namespace) -> Json:
     return {"tasks": report, "best_of_8": best_of(ranked, list(scorers))}
 
 
-def dict_passed(verdict: emoji.Verdict) -> bool | None:
+def background_passed(verdict: emoji.Verdict) -> bool | None:
     """Whether the background is right; None where the prompt names none."""
     found = [passed for requirement, passed in verdict.items if isinstance(requirement, Background)]
     return found[0] if found else None

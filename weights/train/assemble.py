@@ -18,6 +18,7 @@ from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from clipcond.emoji.captions import caption
 from clipcond.emoji.scenes import sample
+from clipcond.emoji.world import PRESETS
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
@@ -66,7 +67,7 @@ def sample_grid(pipe: StableDiffusionPipeline, path: Path, *, columns: int = 8, 
     path.with_suffix(".txt").write_text("\n".join(prompts) + "\n")
 
 
-def trained_unet(run: Path) -> UNet2DConditionModel:
+def trained_unet(run: Path, preset: str) -> UNet2DConditionModel:
     """The finished denoiser, or the average of the last checkpoint."""
     if (run / "unet").exists():
         return UNet2DConditionModel.from_pretrained(run / "unet").float()
@@ -74,7 +75,7 @@ def trained_unet(run: Path) -> UNet2DConditionModel:
 
     state = torch.load(run / "denoiser.ckpt", weights_only=True)
     clip = CLIPModel.from_pretrained(run / "clip")
-    unet = build(run.name, clip.config.text_config.hidden_size)
+    unet = build(preset, clip.config.text_config.hidden_size)
     unet.load_state_dict(state["average"])
     return unet
 
@@ -83,10 +84,11 @@ def main() -> None:
     """Write the folder (and the judge's, if asked)."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=Path("runs/small"))
+    parser.add_argument("--preset", choices=list(PRESETS), default="small")
     parser.add_argument("--out", type=Path, default=Path("weights/emoji"))
     parser.add_argument("--judge", type=Path, help="where the judge goes")
     args = parser.parse_args()
-    pipe = pipeline(args.run, trained_unet(args.run))
+    pipe = pipeline(args.run, trained_unet(args.run, args.preset))
     pipe.to(dtype=torch.float16).save_pretrained(args.out)
     shutil.copytree(args.run / "clip", args.out / "clip", dirs_exist_ok=True)
     if args.judge:

@@ -76,6 +76,7 @@ def decode_loss(model: AutoencoderTiny, pixels: torch.Tensor, noise: float) -> t
 def train(args: object, model: AutoencoderTiny) -> None:
     """Train the decoder until the clock runs out."""
     shape, device = SHAPES[args.preset], torch.device(args.device)
+    size = args.batch or shape["batch"]
     model.to(device, memory_format=torch.channels_last).train()
     model.encoder.requires_grad_(False)
     optimizer = torch.optim.AdamW(common.decay_groups(model, 0.01), lr=shape["rate"])
@@ -87,7 +88,7 @@ def train(args: object, model: AutoencoderTiny) -> None:
     stream = common.scenes(args.preset, 2000 + args.seed + step)
     log, saved = common.Log(args.run / "autoencoder.jsonl"), clock.spent
     while clock.progress < 1:
-        _, pixels = common.batch(stream, shape["batch"], args.preset)
+        _, pixels = common.batch(stream, size, args.preset)
         for group in optimizer.param_groups:
             group["lr"] = clock.rate(shape["rate"])
         with torch.autocast(device.type, torch.bfloat16):
@@ -97,7 +98,7 @@ def train(args: object, model: AutoencoderTiny) -> None:
         optimizer.step()
         step += 1
         if step % 50 == 0:
-            log(stage="autoencoder", step=step, samples=step * shape["batch"], minutes=clock.spent, loss=loss.item())
+            log(stage="autoencoder", step=step, samples=step * size, minutes=clock.spent, loss=loss.item())
         if clock.spent - saved > 1 or clock.progress == 1:
             common.save_checkpoint(path, model=model.state_dict(), optimizer=optimizer.state_dict(),
                                    step=step, minutes=clock.spent)  # fmt: skip

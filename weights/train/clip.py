@@ -74,6 +74,7 @@ def contrastive_loss(model: CLIPModel, images: torch.Tensor, tokens: dict[str, t
 def train(args: object, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> None:
     """Train until the clock runs out, with a checkpoint every minute."""
     shape, device = SHAPES[args.preset], torch.device(args.device)
+    size = args.batch or shape["batch"]
     processor = image_processor(PRESETS[args.preset].size)
     model.to(device).train()
     if device.type == "cpu":
@@ -89,7 +90,7 @@ def train(args: object, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -
     stream = common.with_near_misses(stream, args.preset, args.seed + step)
     log, saved = common.Log(args.run / f"{name}.jsonl"), clock.spent
     while clock.progress < 1:
-        scenes, pixels = common.batch(stream, shape["batch"], args.preset)
+        scenes, pixels = common.batch(stream, size, args.preset)
         tokens = tokenizer(common.captions(scenes, rng), padding=True, return_tensors="pt").to(device)
         images = normalize(pixels, processor).to(device)
         for group in optimizer.param_groups:
@@ -103,7 +104,7 @@ def train(args: object, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -
         model.logit_scale.data.clamp_(0, math.log(100))
         step += 1
         if step % 50 == 0:
-            log(stage=name, step=step, samples=step * shape["batch"], minutes=clock.spent, loss=loss.item(),
+            log(stage=name, step=step, samples=step * size, minutes=clock.spent, loss=loss.item(),
                 logit_scale=model.logit_scale.exp().item())  # fmt: skip
         if clock.spent - saved > 1 or clock.progress == 1:
             common.save_checkpoint(path, model=model.state_dict(), optimizer=optimizer.state_dict(),

@@ -88,7 +88,7 @@ def batches(args: Any, states: TextStates, step: int) -> Iterator[tuple[torch.Te
     rng = np.random.default_rng((args.seed, step, 4))
     stream: Iterator[Scene] = common.scenes(args.preset, 3000 + args.seed + step)
     while True:
-        scenes, pixels = common.batch(stream, SHAPES[args.preset]["batch"], args.preset)
+        scenes, pixels = common.batch(stream, args.batch or SHAPES[args.preset]["batch"], args.preset)
         texts = [text if rng.random() >= FREE_SHARE else "" for text in common.captions(scenes, rng)]
         yield codes(pixels.to(states.device)), states(texts)
 
@@ -96,6 +96,7 @@ def batches(args: Any, states: TextStates, step: int) -> Iterator[tuple[torch.Te
 def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Module:
     """Train until the clock runs out; returns the averaged weights."""
     shape, device = SHAPES[args.preset], states.device
+    size = args.batch or shape["batch"]
     unet.to(device, memory_format=torch.channels_last).train()
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is half as long as sdpa's here
@@ -125,7 +126,7 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
         torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
         losses.append(loss.item())
         if step % 50 == 0:
-            log(stage="denoiser", step=step, samples=step * shape["batch"], minutes=clock.spent,
+            log(stage="denoiser", step=step, samples=step * size, minutes=clock.spent,
                 loss=float(np.mean(losses)), rate=optimizer.param_groups[0]["lr"])  # fmt: skip
             losses.clear()
         if clock.spent - saved > 2 or clock.progress == 1:

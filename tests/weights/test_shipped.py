@@ -1,0 +1,78 @@
+"""What ships: stock libraries load it, it is small, its card is what was measured, and it draws what is asked."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from safetensors import safe_open
+from transformers import CLIPModel, CLIPTokenizer
+
+from clipcond import emoji
+from weights import card
+
+WEIGHTS = Path(card.__file__).parent
+
+
+def test_all_weights_are_half_precision_safetensors_of_30_mb_together() -> None:
+    files = [file for folder in ("emoji", "judge") for file in (WEIGHTS / folder).rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 30e6
+    assert not [file for file in files if file.suffix in {".bin", ".pt", ".ckpt"}]
+    for file in files:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as tensors:
+                assert {tensors.get_tensor(name).dtype for name in tensors.keys()} == {torch.float16}  # noqa: SIM118
+
+
+def test_stock_libraries_load_it() -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(WEIGHTS / "emoji")
+    clip, loading = CLIPModel.from_pretrained(WEIGHTS / "emoji" / "clip", output_loading_info=True)
+    assert not loading["missing_keys"]
+    assert pipe.unet.num_parameters() <= 8e6
+    ours, theirs = pipe.text_encoder.state_dict(), clip.text_model.state_dict()
+    assert all(torch.equal(ours[name].float(), theirs[name].float()) for name in ours)
+
+
+def test_tokenizer_is_clips_format() -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "emoji" / "tokenizer")
+    assert len(tokenizer) <= 4096
+    assert tokenizer.eos_token_id == len(tokenizer) - 1
+    assert tokenizer.model_max_length == 77
+    text = "a zebra, 3 Ünïcode words!"
+    assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True).replace(" ", "") == (
+        text.lower().replace(" ", "")
+    )
+
+
+def test_it_draws_what_held_out_prompts_ask() -> None:
+    pipe = StableDiffusionPipeline.from_pretrained(WEIGHTS / "emoji")
+    pipe.set_progress_bar_config(disable=True)
+    prompts = [prompt for found in emoji.tasks().values() for prompt in found[:4]]
+    images = pipe(
+        prompts,
+        num_inference_steps=emoji.DEFAULT_STEPS,
+        guidance_scale=emoji.DEFAULT_GUIDANCE_SCALE,
+        generator=[torch.Generator().manual_seed(0) for _ in prompts],
+    ).images
+    right = [bool(emoji.check(image, emoji.expected(p))) for image, p in zip(images, prompts, strict=True)]
+    swapped = [bool(emoji.check(image, emoji.expected(p))) for image, p in zip(images[5:] + images[:5], prompts, strict=True)]
+    assert sum(right) >= len(prompts) * 0.5
+    assert sum(swapped) <= 2
+
+
+def test_the_card_says_what_was_measured() -> None:
+    parts = (json.loads((WEIGHTS / f"{name}.json").read_text()) for name in ("recipe", "oracle", "evaluation"))
+    assert (WEIGHTS / "emoji" / "README.md").read_text() == card.card(*parts)
+
+
+def test_the_settings_of_the_card_are_the_defaults() -> None:
+    evaluation = json.loads((WEIGHTS / "evaluation.json").read_text())
+    assert evaluation["split"] == "held_out"
+    assert (evaluation["steps"], evaluation["guidance_scale"]) == (emoji.DEFAULT_STEPS, emoji.DEFAULT_GUIDANCE_SCALE)
+
+
+@pytest.mark.parametrize("name", ["single object", "colors", "background", "two objects"])
+def test_the_card_has_every_task(name: str) -> None:
+    evaluation = json.loads((WEIGHTS / "evaluation.json").read_text())
+    assert evaluation["tasks"][name]["prompts"] >= 50
