@@ -92,8 +92,8 @@ def _notes(
     prompt: Prompt, cut: Cut, tokenizer: ClipTokenizer, long_prompt: str
 ) -> list[Diagnostic]:
     notes = []
-    frame = tokenizer.frame
-    if frame.pad != frame.eos and any(t.id == frame.pad for chunk in cut.chunks for t in chunk):
+    pad = tokenizer.frame.pad  # where it is EOS as well, no content has it
+    if any(token.id == pad for chunk in cut.chunks for token in chunk):
         at = max(0, prompt.text.find(tokenizer.pad_text))
         notes.append(
             Diagnostic(

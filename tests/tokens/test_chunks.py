@@ -36,6 +36,8 @@ def a1111(*lines):
         ([56, 20], [[1] * 55 + [COMMA] + [1] * 20]),
         ([75, 1], [[1] * 54 + [COMMA] + [1] * 21]),
         ([75, 1], [[1] * 74 + [COMMA] + [1]]),
+        # the comma of one window does not count for the next
+        ([61, 75, 25], [[1] * 60 + [COMMA] + [1] * 100]),
         # a full window ends before a comma, which then opens the next
         ([75, 1], [[1] * 60 + [COMMA] + [1] * 14 + [COMMA]]),
         # two windows, each with its own commas
