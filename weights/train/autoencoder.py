@@ -2,78 +2,60 @@
 
     python -m weights.train.autoencoder --minutes 6 --run runs/small
 
-The encoder is not trained: its convolutions are set so that it folds each 4 x 4 patch into 48 channels and loses
-nothing. The decoder is learnt, and learnt as a denoiser: it sees codes with a little noise on them and must draw the
-clean picture, so that the small errors of a denoiser's last step do not reach the eye.
+Encoder and decoder start from weights that are set, not learnt, and lose nothing: `fold` moves each 4 x 4 patch into 48
+channels, `unfold` moves them back (`patches.py`). The encoder stays so. The decoder then learns to be a denoiser: it
+sees codes with a little noise on them and must draw the clean picture, so that the small errors of a denoiser's last
+step do not reach the eye.
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny
-from torch.nn import functional as F
 
+from clipcond.emoji.world import PRESETS
 from weights.train import common
+from weights.train.patches import CODE_RANGE, LATENT_CHANNELS, WIDTH, codes, fold, unfold
 
 SHAPES = {
-    "small": dict(width=48, blocks=(2, 2, 1), batch=32, rate=1e-3, noise=0.25),
-    "full": dict(width=96, blocks=(3, 3, 2), batch=128, rate=1e-3, noise=0.25),
+    "small": dict(blocks=(3, 1, 1), batch=32, rate=3e-4, noise=0.25),
+    "full": dict(blocks=(5, 1, 1), batch=128, rate=3e-4, noise=0.25),
 }
-LATENT_CHANNELS = 48
-SCALING_FACTOR = 1.7  # makes the codes of rendered scenes about unit variance
+SCALING_FACTOR = 1.7 / CODE_RANGE  # makes the latents of rendered scenes about unit variance
 
 
 def build(preset: str) -> AutoencoderTiny:
-    """An AutoencoderTiny whose encoder folds patches exactly."""
-    shape = SHAPES[preset]
+    """An AutoencoderTiny that gives back exactly what it takes."""
+    blocks = SHAPES[preset]["blocks"]
     model = AutoencoderTiny(
         latent_channels=LATENT_CHANNELS,
         encoder_block_out_channels=(LATENT_CHANNELS,) * 3,
-        decoder_block_out_channels=(shape["width"],) * 3,
+        decoder_block_out_channels=(WIDTH,) * 3,
         num_encoder_blocks=(0, 0, 0),
-        num_decoder_blocks=shape["blocks"],
+        num_decoder_blocks=blocks,
         scaling_factor=SCALING_FACTOR,
     )
-    fold_patches(model)
+    fold(model.encoder)
+    unfold(model.decoder, columns=PRESETS[preset].size // 4)
     return model
 
 
-@torch.no_grad()
-def fold_patches(model: AutoencoderTiny) -> None:
-    """Set the encoder to a centred pixel-unshuffle: two strided convolutions, each moving 2 x 2 pixels to channels."""
-    first, half, quarter, last = (layer for layer in model.encoder.layers if isinstance(layer, torch.nn.Conv2d))
-    for layer in (first, half, quarter, last):
-        layer.weight.zero_()
-    for channel in range(3):
-        first.weight[channel, channel, 1, 1] = 2.0  # the encoder maps its input to 0..1 first: back to -1..1
-    first.bias.copy_(torch.where(torch.arange(LATENT_CHANNELS) < 3, -1.0, 0.0))
-    for layer, channels in ((half, 3), (quarter, 12)):
-        for phase in range(4):
-            for channel in range(channels):
-                layer.weight[phase * channels + channel, channel, 1 + phase // 2, 1 + phase % 2] = 1.0
-    for channel in range(LATENT_CHANNELS):
-        last.weight[channel, channel, 1, 1] = 1.0
-    last.bias.zero_()
-
-
-def codes(pixels: torch.Tensor) -> torch.Tensor:
+def latents_of(pixels: torch.Tensor) -> torch.Tensor:
     """What the encoder gives, times the scaling factor, without running it: uint8 pictures -> latents."""
-    folded = F.pixel_unshuffle(F.pixel_unshuffle(pixels / 127.5 - 1, 2).unflatten(1, (3, 4)).transpose(1, 2)
-                               .flatten(1, 2), 2)  # fmt: skip
-    batch, _, height, width = folded.shape
-    return folded.view(batch, 12, 4, height, width).transpose(1, 2).reshape(batch, 48, height, width) * SCALING_FACTOR
+    return codes(pixels / 127.5 - 1) * SCALING_FACTOR
 
 
 def decode_loss(model: AutoencoderTiny, pixels: torch.Tensor, noise: float) -> torch.Tensor:
     """L1 and L2 between the clean picture and what is drawn from its noisy code."""
-    latents = codes(pixels)
+    latents = latents_of(pixels)
     level = torch.rand(len(latents), 1, 1, 1, device=latents.device) * noise
     latents = latents + level * torch.randn_like(latents)
     error = model.decode(latents / SCALING_FACTOR).sample.float() - (pixels / 127.5 - 1)
     return error.abs().mean() + 2 * error.square().mean()
 
 
-def train(args: object, model: AutoencoderTiny) -> None:
+def train(args: Any, model: AutoencoderTiny) -> None:
     """Train the decoder until the clock runs out."""
     shape, device = SHAPES[args.preset], torch.device(args.device)
     size = args.batch or shape["batch"]

@@ -23,14 +23,16 @@ from clipcond.emoji.scenes import Scene
 from clipcond.emoji.world import PRESETS
 from weights.train import common
 from weights.train.assemble import pipeline, sample_grid
-from weights.train.autoencoder import LATENT_CHANNELS, codes
+from weights.train.autoencoder import latents_of
+from weights.train.patches import LATENT_CHANNELS
 
 SHAPES = {
     "small": dict(channels=(96, 160), groups=16, batch=64, rate=8e-4, average=0.998),
     "full": dict(channels=(256, 384, 512), groups=32, batch=512, rate=6e-4, average=0.9995),
 }
 FREE_SHARE = 0.1  # of captions left empty
-MIN_SIGMA = 0.05
+MIN_SIGMA = 0.15  # below it the weight stays: copying its input must not drown what the network has to invent
+REUSE, BLOCK = 3, 16  # batches are drawn a block at a time and each scene seen so often, with other noise
 TRAIN_STEPS = 1000  # timesteps are sigma x 1000 in the schedulers
 
 
@@ -86,11 +88,16 @@ def velocity_loss(unet: nn.Module, latents: torch.Tensor, states: torch.Tensor) 
 def batches(args: Any, states: TextStates, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless (latents, text states)."""
     rng = np.random.default_rng((args.seed, step, 4))
+    size = args.batch or SHAPES[args.preset]["batch"]
     stream: Iterator[Scene] = common.scenes(args.preset, 3000 + args.seed + step)
     while True:
-        scenes, pixels = common.batch(stream, args.batch or SHAPES[args.preset]["batch"], args.preset)
+        scenes, pixels = common.batch(stream, size * BLOCK, args.preset)
         texts = [text if rng.random() >= FREE_SHARE else "" for text in common.captions(scenes, rng)]
-        yield codes(pixels.to(states.device)), states(texts)
+        latents = latents_of(pixels.to(states.device))
+        read = torch.cat([states(texts[i : i + size]) for i in range(0, len(texts), size)])
+        for _ in range(REUSE):
+            for chosen in torch.randperm(len(texts), device=states.device).split(size):
+                yield latents[chosen], read[chosen]
 
 
 def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Module:
