@@ -28,8 +28,9 @@ def staged(folder: str | Path) -> Iterator[Path]:
         ClipcondError: the folder cannot be made or written, found on entry.
     """
     target = Path(folder)
-    made = _missing_parents(target)
+    made: list[Path] = []
     try:
+        made = _missing_parents(target)
         target.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".clipcond-", dir=target))
     except OSError as error:

@@ -35,6 +35,20 @@ def test_an_exception_leaves_what_was_there(tmp_path):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("kept", "old")]
 
 
+def test_folders_made_in_vain_are_removed(tmp_path):
+    deep = tmp_path
+    while len(str(deep)) < 4080:  # so long that a name inside it is too long for the system
+        deep = deep / ("d" * min(200, 4085 - len(str(deep))))
+    with pytest.raises(ClipcondError, match="cannot write there"), staged(deep):
+        pytest.fail("entered")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_is_too_long_is_a_clear_error(tmp_path):
+    with pytest.raises(ClipcondError, match="too long"), staged(tmp_path / ("d" * 300)):
+        pytest.fail("entered")
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     for bad in (tmp_path / "file", tmp_path / "file" / "below", "/proc/clipcond-out"):
