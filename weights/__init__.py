@@ -1,0 +1,1 @@
+"""What ships, and the scripts that made and measured it."""

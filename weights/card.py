@@ -1,6 +1,6 @@
 """Write the model card, `weights/emoji/README.md`, from measurements: no figure in it is typed by hand.
 
-    python -m weights.card          # reads weights/{recipe,oracle,evaluation}.json
+python -m weights.card          # reads weights/{recipe,oracle,evaluation}.json
 """
 
 import json
@@ -56,7 +56,14 @@ def task_rows(evaluation: dict[str, Any]) -> list[tuple[str, ...]]:
     for name, target in TARGETS.items():
         found = evaluation["tasks"][name]
         miss = 100 * (target - found["mean"])
-        rows.append((name, f"{100 * target:.0f} %", percent(found), "met" if miss <= 0 else f"missed by {miss:.1f}"))
+        rows.append(
+            (
+                name,
+                f"{100 * target:.0f} %",
+                percent(found),
+                "met" if miss <= 0 else f"missed by {miss:.1f}",
+            )
+        )
     return rows
 
 
@@ -64,9 +71,14 @@ def card(recipe: dict[str, Any], oracle: dict[str, Any], evaluation: dict[str, A
     """The whole card."""
     best, clips = evaluation["best_of_8"], evaluation["clips"]
     names = ("unet", "text_encoder", "vae", "clip")
-    parts = [(f"`{name}/`", f"{parameters(WEIGHTS / 'emoji' / name) / 1e6:.2f} M") for name in names]
+    parts = [
+        (f"`{name}/`", f"{parameters(WEIGHTS / 'emoji' / name) / 1e6:.2f} M") for name in names
+    ]
     parts.append(("`../judge/`", f"{parameters(WEIGHTS / 'judge') / 1e6:.2f} M"))
-    stages = [(s["stage"], f"{s['minutes']:.0f}", f"{s['samples']:,}", s["what"]) for s in recipe["stages"]]
+    stages = [
+        (s["stage"], f"{s['minutes']:.0f}", f"{s['samples']:,}", s["what"])
+        for s in recipe["stages"]
+    ]
     clip_rows = [
         (
             name,
@@ -81,7 +93,8 @@ def card(recipe: dict[str, Any], oracle: dict[str, Any], evaluation: dict[str, A
         for weight, found in evaluation["weighting"].items()
     ]
     false = [
-        (kind, f"{found['accepted']} of {found['tried']}") for kind, found in oracle["false_accepts"].items()
+        (kind, f"{found['accepted']} of {found['tried']}")
+        for kind, found in oracle["false_accepts"].items()
     ]
     gain = 100 * best["clip gain"]["mean"]
     text = (WEIGHTS / "card.template.md").read_text()
@@ -103,10 +116,15 @@ def card(recipe: dict[str, Any], oracle: dict[str, Any], evaluation: dict[str, A
         gain=points(best["clip gain"]),
         gain_met="met" if gain >= 8 else f"missed by {8 - gain:.1f} points",
         judge_gain=points(best["judge gain"]),
-        clips=table(("CLIP", "zero-shot top-1", "caption to image R@1", "image to caption R@1"), clip_rows),
-        weighting=table(("weight", "the weighted object is found", "the other one is found"), weights),
+        clips=table(
+            ("CLIP", "zero-shot top-1", "caption to image R@1", "image to caption R@1"), clip_rows
+        ),
+        weighting=table(
+            ("weight", "the weighted object is found", "the other one is found"), weights
+        ),
         read_back=table(
-            ("damage", "read back exactly"), [(k, f"{100 * v:.1f} %") for k, v in oracle["read_back"].items()]
+            ("damage", "read back exactly"),
+            [(k, f"{100 * v:.1f} %") for k, v in oracle["read_back"].items()],
         ),
         false=table(("near miss", "accepted"), false),
         false_rate=f"{100 * oracle['false_accept_rate']:.2f} %",
@@ -119,7 +137,10 @@ def card(recipe: dict[str, Any], oracle: dict[str, Any], evaluation: dict[str, A
 
 def main() -> None:
     """Write the card."""
-    parts = (json.loads((WEIGHTS / f"{name}.json").read_text()) for name in ("recipe", "oracle", "evaluation"))
+    parts = (
+        json.loads((WEIGHTS / f"{name}.json").read_text())
+        for name in ("recipe", "oracle", "evaluation")
+    )
     (WEIGHTS / "emoji" / "README.md").write_text(card(*parts))
 
 

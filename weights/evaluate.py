@@ -41,7 +41,9 @@ def interval(per_prompt: np.ndarray) -> Json:
     values = np.asarray(per_prompt, float)
     if np.ptp(values) == 0:
         return {"mean": values[0], "low": values[0], "high": values[0], "prompts": len(values)}
-    found = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=4000, rng=np.random.default_rng(0))
+    found = stats.bootstrap(
+        (values,), np.mean, method="percentile", n_resamples=4000, rng=np.random.default_rng(0)
+    )
     low, high = found.confidence_interval
     return {"mean": values.mean(), "low": low, "high": high, "prompts": len(values)}
 
@@ -68,29 +70,46 @@ class Studio:
 
     def table(self, prompts: list[str], count: int, name: str) -> list[list[Image.Image]]:
         """`count` pictures of each prompt, seeds 0 to count - 1."""
-        flat = self.draw([p for p in prompts for _ in range(count)], list(range(count)) * len(prompts), name)
+        flat = self.draw(
+            [p for p in prompts for _ in range(count)], list(range(count)) * len(prompts), name
+        )
         return [flat[i : i + count] for i in range(0, len(flat), count)]
 
 
 def tasks(studio: Studio, args: argparse.Namespace) -> Json:
     """Accuracy a task by the oracle, and best of 8 by CLIP against the mean of 8."""
-    scorers = {"clip": ClipScorer.from_pretrained(args.model), "judge": ClipScorer.from_pretrained(args.judge)}
+    scorers = {
+        "clip": ClipScorer.from_pretrained(args.model),
+        "judge": ClipScorer.from_pretrained(args.judge),
+    }
     report: Json = {}
     backgrounds: list[float] = []
     ranked: dict[str, list[np.ndarray]] = {name: [] for name in ("truth", *scorers)}
-    for name, prompts in emoji.tasks(split=args.split).items():
-        prompts = prompts[: args.prompts]
+    for name, every in emoji.tasks(split=args.split).items():
+        prompts = every[: args.prompts]
         rows = studio.table(prompts, CANDIDATES if name in HARD else SEEDS, name)
-        verdicts = [[emoji.check(image, emoji.expected(p)) for image in row] for p, row in zip(prompts, rows, strict=True)]
+        verdicts = [
+            [emoji.check(image, emoji.expected(p)) for image in row]
+            for p, row in zip(prompts, rows, strict=True)
+        ]
         truth = np.array([[bool(v) for v in row] for row in verdicts])
         report[name] = interval(truth[:, :SEEDS].mean(1))
         backgrounds += [
-            np.mean([background_passed(v) for v in row[:SEEDS]]) for row in verdicts if background_passed(row[0]) is not None
+            np.mean([background_passed(v) for v in row[:SEEDS]])
+            for row in verdicts
+            if background_passed(row[0]) is not None
         ]
         if name in HARD:
             ranked["truth"].append(truth)
             for key, scorer in scorers.items():
-                ranked[key].append(np.stack([scorer.similarity(row, [p])[:, 0].numpy() for p, row in zip(prompts, rows, strict=True)]))
+                ranked[key].append(
+                    np.stack(
+                        [
+                            scorer.similarity(row, [p])[:, 0].numpy()
+                            for p, row in zip(prompts, rows, strict=True)
+                        ]
+                    )
+                )
     report["background"] = interval(np.array(backgrounds))
     return {"tasks": report, "best_of_8": best_of(ranked, list(scorers))}
 
@@ -120,10 +139,21 @@ def weighting(studio: Studio, args: argparse.Namespace) -> Json:
         scene = draw(rng, PRESETS["small"], "pair")
         if is_held_out(scene) == (args.split == "held_out"):
             first, second = scene.groups
-            pairs.append((first.sprite, second.sprite, noun_phrase(first, rng), noun_phrase(second, rng), bool(rng.random() < 0.5)))
+            pairs.append(
+                (
+                    first.sprite,
+                    second.sprite,
+                    noun_phrase(first, rng),
+                    noun_phrase(second, rng),
+                    bool(rng.random() < 0.5),
+                )
+            )
     report: Json = {}
     for weight in WEIGHTS:
-        prompts = [f"({a}:{weight}) and {b}" if front else f"{b} and ({a}:{weight})" for _, _, a, b, front in pairs]
+        prompts = [
+            f"({a}:{weight}) and {b}" if front else f"{b} and ({a}:{weight})"
+            for _, _, a, b, front in pairs
+        ]
         rows = studio.table(prompts, 4, f"weight {weight}")
         readings = [[emoji.read(image) for image in row] for row in rows]
         report[str(weight)] = {
@@ -145,7 +175,11 @@ def clip_accuracy(scorer: ClipScorer) -> Json:
         for size in UNSEEN_SIZES:
             for background in UNSEEN_BACKGROUNDS:
                 middle = (UNITS - size) // 2
-                images.append(emoji.render(emoji.Scene(background, (emoji.Item(name, middle + 2, middle - 2, size),))))
+                images.append(
+                    emoji.render(
+                        emoji.Scene(background, (emoji.Item(name, middle + 2, middle - 2, size),))
+                    )
+                )
                 truth.append(label)
     right = scorer.similarity(images, prompts).argmax(1).numpy() == np.array(truth)
     by_sprite = right.reshape(len(names), -1).mean(1)
@@ -173,7 +207,7 @@ def distinct_scenes(count: int) -> tuple[list[emoji.Scene], list[str]]:
     return list(found.values()), list(found)
 
 
-def clips(studio: Studio | None, args: argparse.Namespace) -> Json:
+def clips(_studio: Studio, args: argparse.Namespace) -> Json:
     """Both CLIPs, alone."""
     return {
         "clip": clip_accuracy(ClipScorer.from_pretrained(args.model)),
@@ -181,12 +215,18 @@ def clips(studio: Studio | None, args: argparse.Namespace) -> Json:
     }
 
 
-PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {"clips": clips, "tasks": tasks, "weighting": weighting}
+PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {
+    "clips": clips,
+    "tasks": tasks,
+    "weighting": weighting,
+}
 
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
     parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
     parser.add_argument("--json", type=Path, help="write here instead of printing")
@@ -203,7 +243,9 @@ def main() -> None:
         "split": args.split,
         "steps": args.steps,
         "guidance_scale": args.guidance_scale,
-        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads" if args.device == "cpu" else torch.cuda.get_device_name(),
+        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+        if args.device == "cpu"
+        else torch.cuda.get_device_name(),
         "torch": torch.__version__,
     }
     for name in args.only or PARTS:

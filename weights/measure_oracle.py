@@ -1,6 +1,6 @@
 """How strict the oracle is: true scenes read back, near misses refused. Writes JSON for the card.
 
-    python -m weights.measure_oracle [--count 2000] [--json FILE]
+python -m weights.measure_oracle [--count 2000] [--json FILE]
 """
 
 import argparse
@@ -24,7 +24,7 @@ FIRST_SEED = 1 << 60  # far from every training stream
 Damage = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
-def jpeg(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def jpeg(image: Image.Image, _rng: np.random.Generator) -> Image.Image:
     """JPEG at quality 75 and back."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=75)
@@ -37,12 +37,17 @@ def noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray((array + rng.normal(0, 8, array.shape)).clip(0, 255).astype(np.uint8))
 
 
-def blur(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def blur(image: Image.Image, _rng: np.random.Generator) -> Image.Image:
     """Gaussian blur of half a pixel."""
     return image.filter(ImageFilter.GaussianBlur(0.5))
 
 
-DAMAGES: dict[str, Damage] = {"clean": lambda image, _: image, "jpeg 75": jpeg, "noise 8": noise, "blur 0.5": blur}
+DAMAGES: dict[str, Damage] = {
+    "clean": lambda image, _: image,
+    "jpeg 75": jpeg,
+    "noise 8": noise,
+    "blur 0.5": blur,
+}
 
 
 def blob(scene: Scene, rng: np.random.Generator) -> np.ndarray:
@@ -58,7 +63,7 @@ def blob(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     return picture.astype(np.uint8)
 
 
-def smear(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+def smear(scene: Scene, _rng: np.random.Generator) -> np.ndarray:
     """The whole scene, blurred by two pixels."""
     return np.asarray(render(scene).filter(ImageFilter.GaussianBlur(2)))
 
@@ -74,7 +79,12 @@ def accepts(count: int, damage: Damage) -> float:
         scene = sample(FIRST_SEED + seed)
         reading = read(damage(render(scene), np.random.default_rng(seed)))
         same = sorted(map(str, reading.items)) == sorted(map(str, scene.items))
-        right += same and reading.background == scene.background and not reading.doubtful and reading.clean
+        right += (
+            same
+            and reading.background == scene.background
+            and not reading.doubtful
+            and reading.clean
+        )
     return right / count
 
 
@@ -99,7 +109,9 @@ def false_accepts(count: int) -> dict[str, tuple[int, int]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

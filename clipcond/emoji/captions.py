@@ -65,10 +65,14 @@ def caption(scene: Scene, seed: int) -> str:
     """Describe a scene in one English phrase; another seed says the same in other words."""
     rng = np.random.default_rng(seed)
     with_relation, with_background = rng.random(2) < (_RELATION, _BACKGROUND)
-    return compose(scene, rng, with_relation=bool(with_relation), with_background=bool(with_background))
+    return compose(
+        scene, rng, with_relation=bool(with_relation), with_background=bool(with_background)
+    )
 
 
-def compose(scene: Scene, rng: np.random.Generator, *, with_relation: bool, with_background: bool) -> str:
+def compose(
+    scene: Scene, rng: np.random.Generator, *, with_relation: bool, with_background: bool
+) -> str:
     """A caption that mentions the relation and the background, where there is one, or leaves them out."""
     groups = list(scene.groups)
     relation = scene.relation if with_relation else None

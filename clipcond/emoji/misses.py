@@ -18,7 +18,7 @@ def _other(options: tuple[str, ...], taken: set[str], rng: Rng) -> str:
     return str(rng.choice([option for option in options if option not in taken]))
 
 
-def other_background(scene: Scene, rng: Rng, preset: Preset) -> Scene:
+def other_background(scene: Scene, rng: Rng, _preset: Preset) -> Scene:
     """The same things on another background."""
     return replace(scene, background=_other(tuple(BACKGROUNDS), {str(scene.background)}, rng))
 
@@ -38,10 +38,14 @@ def other_color(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
     old = str(rng.choice(colored))
     color, shape = old.split(" ")
     new = f"{_other(preset.colors, {color}, rng)} {shape}"
-    return None if new in {item.sprite for item in scene.items} else replace(scene, items=_renamed(scene, {old: new}))
+    return (
+        None
+        if new in {item.sprite for item in scene.items}
+        else replace(scene, items=_renamed(scene, {old: new}))
+    )
 
 
-def swapped_colors(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+def swapped_colors(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     """`a red heart and a blue square` as a blue heart and a red square."""
     kinds = list(dict.fromkeys(item.sprite for item in scene.items))
     parts = [kind.split(" ") for kind in kinds]
@@ -50,23 +54,28 @@ def swapped_colors(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
     (color, shape), (other, second) = parts
     if color == other or shape == second:
         return None
-    return replace(scene, items=_renamed(scene, {kinds[0]: f"{other} {shape}", kinds[1]: f"{color} {second}"}))
+    return replace(
+        scene, items=_renamed(scene, {kinds[0]: f"{other} {shape}", kinds[1]: f"{color} {second}"})
+    )
 
 
-def mirrored(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+def mirrored(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     """The opposite relation: the picture turned by half a turn, each sprite upright."""
     if scene.relation is None:
         return None
-    turned = [replace(item, x=UNITS - item.x - item.size, y=UNITS - item.y - item.size) for item in scene.items]
+    turned = [
+        replace(item, x=UNITS - item.x - item.size, y=UNITS - item.y - item.size)
+        for item in scene.items
+    ]
     return replace(scene, items=tuple(turned))
 
 
-def one_less(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+def one_less(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     """A count off by one, downwards."""
     return replace(scene, items=scene.items[:-1]) if len(scene.items) > 1 else None
 
 
-def one_more(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+def one_more(scene: Scene, rng: Rng, _preset: Preset) -> Scene | None:
     """A count off by one, upwards, where a free place is left."""
     model = scene.items[-1]
     free = [
@@ -81,7 +90,7 @@ def one_more(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
     return replace(scene, items=(*scene.items, replace(model, x=x, y=y)))
 
 
-def other_size(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+def other_size(scene: Scene, rng: Rng, _preset: Preset) -> Scene | None:
     """A single object in another size, about the same centre."""
     if len(scene.items) != 1:
         return None

@@ -119,11 +119,15 @@ class _Signed:
 
 def _signed(size: int, background: torch.Tensor) -> _Signed:
     t = _templates(size)
-    drawn = torch.einsum("ij,kjyx->kiyx", _LUMA_CHROMA, t.color - t.alpha * background[None, :, None, None])
+    drawn = torch.einsum(
+        "ij,kjyx->kiyx", _LUMA_CHROMA, t.color - t.alpha * background[None, :, None, None]
+    )
     return _Signed(t.names, size, drawn, drawn.square().sum((1, 2, 3)))
 
 
-def _best(rest: torch.Tensor, templates: list[_Signed]) -> tuple[Item, float, float, torch.Tensor] | None:
+def _best(
+    rest: torch.Tensor, templates: list[_Signed]
+) -> tuple[Item, float, float, torch.Tensor] | None:
     """The sprite that explains most of what is left: where, its misfit, its margin over the next sprite there."""
     gains = []
     for t in templates:
@@ -137,7 +141,9 @@ def _best(rest: torch.Tensor, templates: list[_Signed]) -> tuple[Item, float, fl
     energy = float(t.energy[k])
     box = rest[:, y : y + t.size, x : x + t.size]
     misfit = float((box - t.drawn[k]).square().sum()) / energy
-    rival = max(_rival(g, s, t.names[k], (x, y, t.size)) for g, s in zip(gains, templates, strict=True))
+    rival = max(
+        _rival(g, s, t.names[k], (x, y, t.size)) for g, s in zip(gains, templates, strict=True)
+    )
     margin = (float(gain[k, y, x]) - rival) / energy
     return Item(t.names[k], x, y, t.size), misfit, margin, t.drawn[k]
 

@@ -123,7 +123,9 @@ def expected(what: str | Scene) -> tuple[Requirement, ...]:
 
 def _of_scene(scene: Scene) -> tuple[Requirement, ...]:
     groups = scene.groups
-    found: list[Requirement] = [Background(scene.background)] if isinstance(scene.background, str) else []
+    found: list[Requirement] = (
+        [Background(scene.background)] if isinstance(scene.background, str) else []
+    )
     found += [Count(group) for group in groups]
     if scene.relation:
         found.append(Relation(groups[0].sprite, scene.relation, groups[1].sprite))
@@ -137,7 +139,11 @@ def _words_of(names: Iterable[str]) -> dict[str, str]:
 _RELATIONS = _words_of(("left of", "right of", "above", "below"))
 _SIZE_WORDS = _words_of(("small", "large")) | {"normal": "normal"}
 _BACKGROUND_WORDS = _words_of(BACKGROUNDS)
-_NUMBERS = {"a": 1, "an": 1} | {w: n for n, w in enumerate(NUMBERS) if n} | {str(n): n for n in range(1, 5)}
+_NUMBERS = (
+    {"a": 1, "an": 1}
+    | {w: n for n, w in enumerate(NUMBERS) if n}
+    | {str(n): n for n in range(1, 5)}
+)
 _SINGULAR = _words_of((*NOUNS, *SHAPES))
 _NOUN_WORDS = _SINGULAR | {plural(word): name for word, name in _SINGULAR.items()}
 
@@ -150,7 +156,9 @@ _GROUP = re.compile(
     rf"(?:(?P<number>{_alternatives(_NUMBERS)}) )?(?:(?P<size>{_alternatives(_SIZE_WORDS)}) )?"
     rf"(?:(?P<color>{_alternatives(COLORS)}) )?(?P<noun>{_alternatives(_NOUN_WORDS)})(?![a-z])"
 )
-_JOIN = re.compile(rf" (?:(?P<relation>{_alternatives(_RELATIONS)})|{_alternatives(JOINERS)}) |, (?:and )?")
+_JOIN = re.compile(
+    rf" (?:(?P<relation>{_alternatives(_RELATIONS)})|{_alternatives(JOINERS)}) |, (?:and )?"
+)
 _ENDING = re.compile(
     rf"(?:,? (?:on|against|with|in front of)(?: an?)?|,) (?P<name>{_alternatives(_BACKGROUND_WORDS)})(?: background)?$"
 )
@@ -177,12 +185,16 @@ def _of_text(text: str) -> tuple[Requirement, ...]:
             break
         join = _JOIN.match(words, at)
         if not join:
-            raise ClipcondError(f"the emoji world does not understand {words[at:].strip()!r} in {text!r}")
+            raise ClipcondError(
+                f"the emoji world does not understand {words[at:].strip()!r} in {text!r}"
+            )
         relations.append(join["relation"])
         at = join.end()
     found += [Count(group) for group in groups]
     found += [
-        Relation(groups[i].sprite, _RELATIONS[word], groups[i + 1].sprite) for i, word in enumerate(relations) if word
+        Relation(groups[i].sprite, _RELATIONS[word], groups[i + 1].sprite)
+        for i, word in enumerate(relations)
+        if word
     ]
     return (*found, NothingElse(frozenset(group.sprite for group in groups)))
 

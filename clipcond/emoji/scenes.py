@@ -100,7 +100,11 @@ def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> S
             size = SIZES["small" if rng.random() < 0.25 else "normal"]
             count = int(rng.integers(2, preset.max_objects + 1))
             sizes = [size] * count
-            items = place_pair(rng, names[:1] * 2, sizes) if count == 2 else place_grid(rng, names[0], sizes)
+            items = (
+                place_pair(rng, names[:1] * 2, sizes)
+                if count == 2
+                else place_grid(rng, names[0], sizes)
+            )
         case _:
             items = place_pair(rng, names, pair_sizes(rng))
     return Scene(background, items)
@@ -108,7 +112,13 @@ def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> S
 
 def pair_sizes(rng: np.random.Generator) -> list[int]:
     """Sizes of two different objects: mostly normal, and never both large (they would not fit)."""
-    kinds = [("normal", "normal"), ("small", "normal"), ("normal", "large"), ("small", "large"), ("small", "small")]
+    kinds = [
+        ("normal", "normal"),
+        ("small", "normal"),
+        ("normal", "large"),
+        ("small", "large"),
+        ("small", "small"),
+    ]
     chosen = kinds[int(rng.choice(len(kinds), p=[0.6, 0.12, 0.12, 0.08, 0.08]))]
     return [SIZES[name] for name in rng.permutation(chosen)]
 
@@ -123,7 +133,11 @@ def place_pair(rng: np.random.Generator, names: list[str], sizes: list[int]) -> 
     # The centres differ by less across than half of what they differ along, so that the relation is plain.
     spread = int(min(3, (gap + (first + second) / 2) / 2 - 1))
     across = [
-        int(np.clip(round(middle - size / 2) + rng.integers(-spread, spread + 1) // 2, 0, UNITS - size))
+        int(
+            np.clip(
+                round(middle - size / 2) + rng.integers(-spread, spread + 1) // 2, 0, UNITS - size
+            )
+        )
         for size in sizes
     ]
     boxes = list(zip(along, across, sizes, strict=True))

@@ -20,7 +20,7 @@ _FIRST_SEED = 1 << 50
 @dataclass(frozen=True, kw_only=True)
 class _Task:
     kind: Literal["single", "count", "pair"]
-    wanted: Callable[[Scene], bool] = lambda scene: True
+    wanted: Callable[[Scene], bool] = lambda _scene: True
     with_relation: bool = False
     with_background: bool = False
 
@@ -31,33 +31,48 @@ def _colored(sprite: str) -> bool:
 
 def _different_colors_and_shapes(scene: Scene) -> bool:
     parts = [item.sprite.split(" ") for item in scene.items]
-    return all(len(part) == 2 for part in parts) and all(a != b for a, b in zip(*parts, strict=True))
+    return all(len(part) == 2 for part in parts) and all(
+        a != b for a, b in zip(*parts, strict=True)
+    )
 
 
 _TASKS: dict[str, _Task] = {
     "single object": _Task(
-        kind="single", wanted=lambda scene: not _colored(scene.items[0].sprite), with_background=True
+        kind="single",
+        wanted=lambda scene: not _colored(scene.items[0].sprite),
+        with_background=True,
     ),
-    "colors": _Task(kind="single", wanted=lambda scene: _colored(scene.items[0].sprite), with_background=True),
+    "colors": _Task(
+        kind="single", wanted=lambda scene: _colored(scene.items[0].sprite), with_background=True
+    ),
     "counting": _Task(kind="count"),
     "two objects": _Task(kind="pair"),
-    "position": _Task(kind="pair", wanted=lambda scene: scene.relation is not None, with_relation=True),
+    "position": _Task(
+        kind="pair", wanted=lambda scene: scene.relation is not None, with_relation=True
+    ),
     "color attribution": _Task(kind="pair", wanted=_different_colors_and_shapes),
 }
 
 
-def tasks(preset: str = "small", *, split: Literal["held_out", "train"] = "held_out") -> dict[str, list[str]]:
+def tasks(
+    preset: str = "small", *, split: Literal["held_out", "train"] = "held_out"
+) -> dict[str, list[str]]:
     """{task: 100 different prompts}: held-out ones for measuring, training ones for choosing settings."""
-    return {name: _prompts(i, task, preset, split == "held_out") for i, (name, task) in enumerate(_TASKS.items())}
+    return {
+        name: _prompts(i, task, preset, held_out=split == "held_out")
+        for i, (name, task) in enumerate(_TASKS.items())
+    }
 
 
-def _prompts(index: int, task: _Task, preset: str, held_out: bool) -> list[str]:
+def _prompts(index: int, task: _Task, preset: str, *, held_out: bool) -> list[str]:
     rng = np.random.default_rng((_FIRST_SEED, index, held_out))
     found: dict[str, None] = {}
     while len(found) < PROMPTS_PER_TASK:
         scene = draw(rng, PRESETS[preset], task.kind)
         if is_held_out(scene) != held_out or not task.wanted(scene):
             continue
-        text = compose(scene, rng, with_relation=task.with_relation, with_background=task.with_background)
+        text = compose(
+            scene, rng, with_relation=task.with_relation, with_background=task.with_background
+        )
         found[text] = None
     return list(found)

@@ -77,7 +77,14 @@ def test_an_unknown_word_is_an_error_that_quotes_it(text: str, quoted: str) -> N
 @pytest.mark.parametrize("split", ["held_out", "train"])
 def test_tasks_are_a_hundred_prompts_that_the_oracle_understands(split: str) -> None:
     found = emoji.tasks(split=split)
-    assert set(found) == {"single object", "two objects", "counting", "colors", "position", "color attribution"}
+    assert set(found) == {
+        "single object",
+        "two objects",
+        "counting",
+        "colors",
+        "position",
+        "color attribution",
+    }
     for name, prompts in found.items():
         assert len(set(prompts)) >= 100
         requirements = [emoji.expected(prompt) for prompt in prompts]

@@ -41,7 +41,9 @@ def test_what_is_not_a_sprite_is_refused(kind: str) -> None:
     spoil = getattr(measure_oracle, kind)
     scenes = [emoji.sample(seed) for seed in range(60)]
     spoilt = [spoil(scene, np.random.default_rng(i)) for i, scene in enumerate(scenes)]
-    accepted = sum(bool(emoji.check(image, emoji.expected(s))) for image, s in zip(spoilt, scenes, strict=True))
+    accepted = sum(
+        bool(emoji.check(image, emoji.expected(s))) for image, s in zip(spoilt, scenes, strict=True)
+    )
     assert accepted <= 1
 
 
@@ -72,6 +74,8 @@ def test_a_picture_of_another_shape_is_an_error(size: tuple[int, int]) -> None:
 
 def test_a_verdict_names_what_is_missing() -> None:
     scene = emoji.Scene("pink", (emoji.Item("fox", 2, 10, 13), emoji.Item("red heart", 17, 10, 13)))
-    verdict = emoji.check(emoji.render(scene), emoji.expected("a red heart left of a fox on a pink background"))
+    verdict = emoji.check(
+        emoji.render(scene), emoji.expected("a red heart left of a fox on a pink background")
+    )
     assert [str(r) for r in verdict.missed] == ["red heart left of fox"]
     assert [passed for _, passed in verdict.items] == [True, True, True, False, True]

@@ -9,7 +9,10 @@ from clipcond.emoji.world import BACKGROUNDS, SPRITES
 
 
 def test_every_sprite_of_the_atlas_is_there_and_differs_from_all_others() -> None:
-    drawn = [np.concatenate([c, 255 * a], axis=-1).ravel() for c, a in (sprite(name, 16) for name in SPRITES)]
+    drawn = [
+        np.concatenate([c, 255 * a], axis=-1).ravel()
+        for c, a in (sprite(name, 16) for name in SPRITES)
+    ]
     distances = np.linalg.norm(np.stack(drawn)[:, None] - np.stack(drawn)[None], axis=-1)
     np.fill_diagonal(distances, np.inf)
     assert distances.min() > 300

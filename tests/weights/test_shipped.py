@@ -16,13 +16,19 @@ WEIGHTS = Path(card.__file__).parent
 
 
 def test_all_weights_are_half_precision_safetensors_of_30_mb_together() -> None:
-    files = [file for folder in ("emoji", "judge") for file in (WEIGHTS / folder).rglob("*") if file.is_file()]
+    files = [
+        file
+        for folder in ("emoji", "judge")
+        for file in (WEIGHTS / folder).rglob("*")
+        if file.is_file()
+    ]
     assert sum(file.stat().st_size for file in files) <= 30e6
     assert not [file for file in files if file.suffix in {".bin", ".pt", ".ckpt"}]
     for file in files:
         if file.suffix == ".safetensors":
             with safe_open(file, "pt") as tensors:
-                assert {tensors.get_tensor(name).dtype for name in tensors.keys()} == {torch.float16}  # noqa: SIM118
+                names = list(tensors.keys())
+                assert {tensors.get_tensor(name).dtype for name in names} == {torch.float16}
 
 
 def test_stock_libraries_load_it() -> None:
@@ -40,9 +46,9 @@ def test_tokenizer_is_clips_format() -> None:
     assert tokenizer.eos_token_id == len(tokenizer) - 1
     assert tokenizer.model_max_length == 77
     text = "a zebra, 3 Ünïcode words!"
-    assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True).replace(" ", "") == (
-        text.lower().replace(" ", "")
-    )
+    assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True).replace(
+        " ", ""
+    ) == (text.lower().replace(" ", ""))
 
 
 def test_it_draws_what_held_out_prompts_ask() -> None:
@@ -55,21 +61,33 @@ def test_it_draws_what_held_out_prompts_ask() -> None:
         guidance_scale=emoji.DEFAULT_GUIDANCE_SCALE,
         generator=[torch.Generator().manual_seed(0) for _ in prompts],
     ).images
-    right = [bool(emoji.check(image, emoji.expected(p))) for image, p in zip(images, prompts, strict=True)]
-    swapped = [bool(emoji.check(image, emoji.expected(p))) for image, p in zip(images[5:] + images[:5], prompts, strict=True)]
+    right = [
+        bool(emoji.check(image, emoji.expected(p)))
+        for image, p in zip(images, prompts, strict=True)
+    ]
+    swapped = [
+        bool(emoji.check(image, emoji.expected(p)))
+        for image, p in zip(images[5:] + images[:5], prompts, strict=True)
+    ]
     assert sum(right) >= len(prompts) * 0.5
     assert sum(swapped) <= 2
 
 
 def test_the_card_says_what_was_measured() -> None:
-    parts = (json.loads((WEIGHTS / f"{name}.json").read_text()) for name in ("recipe", "oracle", "evaluation"))
+    parts = (
+        json.loads((WEIGHTS / f"{name}.json").read_text())
+        for name in ("recipe", "oracle", "evaluation")
+    )
     assert (WEIGHTS / "emoji" / "README.md").read_text() == card.card(*parts)
 
 
 def test_the_settings_of_the_card_are_the_defaults() -> None:
     evaluation = json.loads((WEIGHTS / "evaluation.json").read_text())
     assert evaluation["split"] == "held_out"
-    assert (evaluation["steps"], evaluation["guidance_scale"]) == (emoji.DEFAULT_STEPS, emoji.DEFAULT_GUIDANCE_SCALE)
+    assert (evaluation["steps"], evaluation["guidance_scale"]) == (
+        emoji.DEFAULT_STEPS,
+        emoji.DEFAULT_GUIDANCE_SCALE,
+    )
 
 
 @pytest.mark.parametrize("name", ["single object", "colors", "background", "two objects"])

@@ -20,7 +20,14 @@ MINUTES = 0.05
 def stage(name: str, *options: str | Path) -> str:
     """Run one stage as a user would; what it printed."""
     command = [sys.executable, "-m", f"weights.train.{name}", *map(str, options)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -30,10 +37,36 @@ def stage(name: str, *options: str | Path) -> str:
 def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
     run = tmp_path / preset
     stage("tokenizer", "--out", run / "tokenizer")
-    common_options = ("--preset", preset, "--run", run, "--minutes", MINUTES, "--batch", 2, "--device", "cpu")
-    for name, *more in (["clip"], ["clip", "--judge", "--seed", "1"], ["autoencoder"], ["denoiser"]):
+    common_options = (
+        "--preset",
+        preset,
+        "--run",
+        run,
+        "--minutes",
+        MINUTES,
+        "--batch",
+        2,
+        "--device",
+        "cpu",
+    )
+    for name, *more in (
+        ["clip"],
+        ["clip", "--judge", "--seed", "1"],
+        ["autoencoder"],
+        ["denoiser"],
+    ):
         stage(name, *common_options, *more)
-    stage("assemble", "--run", run, "--preset", preset, "--out", tmp_path / "emoji", "--judge", tmp_path / "judge")
+    stage(
+        "assemble",
+        "--run",
+        run,
+        "--preset",
+        preset,
+        "--out",
+        tmp_path / "emoji",
+        "--judge",
+        tmp_path / "judge",
+    )
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "emoji")
     image = pipe("a fox", num_inference_steps=1).images[0]
     assert image.width == emoji.world.PRESETS[preset].size
@@ -65,7 +98,11 @@ def test_the_encoder_folds_patches_and_loses_nothing() -> None:
 def test_the_log_is_json_lines(tmp_path: Path) -> None:
     log = common.Log(tmp_path / "a" / "log.jsonl")
     log(stage="x", step=1, loss=0.123456789)
-    assert json.loads((tmp_path / "a" / "log.jsonl").read_text()) == {"stage": "x", "step": 1, "loss": 0.12346}
+    assert json.loads((tmp_path / "a" / "log.jsonl").read_text()) == {
+        "stage": "x",
+        "step": 1,
+        "loss": 0.12346,
+    }
 
 
 def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:

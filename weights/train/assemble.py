@@ -11,7 +11,12 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderTiny,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from PIL import Image
 from torch import nn
 from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -52,7 +57,9 @@ def pipeline(run: Path, unet: nn.Module) -> StableDiffusionPipeline:
     )
 
 
-def sample_grid(pipe: StableDiffusionPipeline, path: Path, *, columns: int = 8, rows: int = 4) -> None:
+def sample_grid(
+    pipe: StableDiffusionPipeline, path: Path, *, columns: int = 8, rows: int = 4
+) -> None:
     """Pictures of training captions, enlarged, as one PNG; the captions beside it as text."""
     prompts = [caption(sample(seed), seed) for seed in range(columns * rows)]
     pipe.set_progress_bar_config(disable=True)
@@ -82,7 +89,9 @@ def trained_unet(run: Path, preset: str) -> UNet2DConditionModel:
 
 def main() -> None:
     """Write the folder (and the judge's, if asked)."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/small"))
     parser.add_argument("--preset", choices=list(PRESETS), default="small")
     parser.add_argument("--out", type=Path, default=Path("weights/emoji"))

@@ -80,7 +80,13 @@ def train(args: Any, model: AutoencoderTiny) -> None:
         optimizer.step()
         step += 1
         if step % 50 == 0:
-            log(stage="autoencoder", step=step, samples=step * size, minutes=clock.spent, loss=loss.item())
+            log(
+                stage="autoencoder",
+                step=step,
+                samples=step * size,
+                minutes=clock.spent,
+                loss=loss.item(),
+            )
         if clock.spent - saved > 1 or clock.progress == 1:
             common.save_checkpoint(path, model=model.state_dict(), optimizer=optimizer.state_dict(),
                                    step=step, minutes=clock.spent)  # fmt: skip
@@ -92,7 +98,9 @@ def error(model: AutoencoderTiny, preset: str, count: int = 512) -> float:
     """Mean squared error of encode and decode, pictures in 0..1, on fresh scenes."""
     _, pixels = common.batch(common.scenes(preset, 7), count, preset)
     target = pixels / 127.5 - 1
-    drawn = torch.cat([model.decode(model.encode(part).latents).sample for part in target.split(64)])
+    drawn = torch.cat(
+        [model.decode(model.encode(part).latents).sample for part in target.split(64)]
+    )
     return ((drawn.clamp(-1, 1) - target) / 2).square().mean().item()
 
 
@@ -100,7 +108,11 @@ def main() -> None:
     """Train and save to `RUN/vae`."""
     args = common.options(__doc__, minutes=6).parse_args()
     torch.manual_seed(args.seed)
-    model = AutoencoderTiny.from_pretrained(Path(args.init) / "vae").float() if args.init else build(args.preset)
+    model = (
+        AutoencoderTiny.from_pretrained(Path(args.init) / "vae").float()
+        if args.init
+        else build(args.preset)
+    )
     train(args, model)
     model.eval().cpu()
     print({"stage": "autoencoder", "mse": round(error(model, args.preset), 6)})

@@ -27,8 +27,12 @@ from clipcond.emoji.world import BACKGROUNDS, PRESETS
 from weights.train import common
 
 SHAPES = {
-    "small": dict(text=(128, 4, 4), vision=(160, 4, 4), patch=4, projection=128, batch=128, rate=1.2e-3),
-    "full": dict(text=(384, 8, 6), vision=(384, 8, 6), patch=8, projection=256, batch=1024, rate=1e-3),
+    "small": dict(
+        text=(128, 4, 4), vision=(160, 4, 4), patch=4, projection=128, batch=128, rate=1.2e-3
+    ),
+    "full": dict(
+        text=(384, 8, 6), vision=(384, 8, 6), patch=8, projection=256, batch=1024, rate=1e-3
+    ),
 }
 
 
@@ -53,19 +57,25 @@ def build(preset: str, tokenizer: CLIPTokenizer) -> CLIPModel:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    vision = tower(*shape["vision"]) | dict(image_size=PRESETS[preset].size, patch_size=shape["patch"])
+    vision = tower(*shape["vision"]) | dict(
+        image_size=PRESETS[preset].size, patch_size=shape["patch"]
+    )
     config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape["projection"])
     return CLIPModel(config)
 
 
 def image_processor(size: int) -> CLIPImageProcessorPil:
     """CLIP's own preprocessing (bicubic, centre crop, its mean and std) at the world's size."""
-    return CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+    return CLIPImageProcessorPil(
+        size={"shortest_edge": size}, crop_size={"height": size, "width": size}
+    )
 
 
 def normalize(pixels: torch.Tensor, processor: CLIPImageProcessorPil) -> torch.Tensor:
     """What the processor does to pictures that already have its size: uint8 -> float."""
-    mean, std = (torch.tensor(v)[:, None, None] for v in (processor.image_mean, processor.image_std))
+    mean, std = (
+        torch.tensor(v)[:, None, None] for v in (processor.image_mean, processor.image_std)
+    )
     return (pixels / 255 - mean) / std
 
 
@@ -73,8 +83,12 @@ def varied(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
     """The scene's picture, uint8 [size, size, 3]; half of the time zoomed by up to an eighth, its background shifted."""
     if rng.random() < 0.5:
         return render_array(scene, size)
-    color = tuple(int(v) for v in np.clip(rng.normal(BACKGROUNDS[str(scene.background)], 12), 0, 255))
-    drawn = render_array(replace(scene, background=color), size + int(rng.integers(-size // 8, size // 8 + 1)))
+    color = tuple(
+        int(v) for v in np.clip(rng.normal(BACKGROUNDS[str(scene.background)], 12), 0, 255)
+    )
+    drawn = render_array(
+        replace(scene, background=color), size + int(rng.integers(-size // 8, size // 8 + 1))
+    )
     top, left = (int(v) for v in rng.integers(0, abs(len(drawn) - size) + 1, 2))
     if len(drawn) >= size:
         return drawn[top : top + size, left : left + size]
@@ -83,7 +97,9 @@ def varied(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
     return canvas
 
 
-def contrastive_loss(model: CLIPModel, images: torch.Tensor, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
+def contrastive_loss(
+    model: CLIPModel, images: torch.Tensor, tokens: dict[str, torch.Tensor]
+) -> torch.Tensor:
     """Symmetric cross-entropy over the N x N similarities."""
     text = F.normalize(model.get_text_features(**tokens).pooler_output.float(), dim=-1)
     image = F.normalize(model.get_image_features(images).pooler_output.float(), dim=-1)
@@ -104,7 +120,9 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
     if args.freeze_text:
         model.text_model.requires_grad_(False)
         model.text_projection.requires_grad_(False)
-    optimizer = torch.optim.AdamW(common.decay_groups(model, 0.1), lr=shape["rate"], betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(
+        common.decay_groups(model, 0.1), lr=shape["rate"], betas=(0.9, 0.98)
+    )
     path, step, clock = args.run / f"{name}.ckpt", 0, common.Clock(args.minutes)
     if state := common.load_checkpoint(path):
         model.load_state_dict(state["model"])
@@ -116,8 +134,12 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
     log, saved = common.Log(args.run / f"{name}.jsonl"), clock.spent
     while clock.progress < 1:
         scenes = list(islice(stream, size))
-        pixels = torch.from_numpy(np.stack([varied(scene, rng, pictures) for scene in scenes])).permute(0, 3, 1, 2)
-        tokens = tokenizer(common.captions(scenes, rng), padding=True, return_tensors="pt").to(device)
+        pixels = torch.from_numpy(
+            np.stack([varied(scene, rng, pictures) for scene in scenes])
+        ).permute(0, 3, 1, 2)
+        tokens = tokenizer(common.captions(scenes, rng), padding=True, return_tensors="pt").to(
+            device
+        )
         images = normalize(pixels, processor).to(device)
         for group in optimizer.param_groups:
             group["lr"] = clock.rate(shape["rate"])
@@ -148,14 +170,20 @@ def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) ->
 def main() -> None:
     """Train one CLIP and save it to `RUN/clip` or, with --judge, `RUN/judge`."""
     parser = common.options(__doc__, minutes=12)
-    parser.add_argument("--judge", action="store_true", help="train weights/judge instead: give another --seed")
-    parser.add_argument("--freeze-text", action="store_true", help="train the image tower only (with --init)")
+    parser.add_argument(
+        "--judge", action="store_true", help="train weights/judge instead: give another --seed"
+    )
+    parser.add_argument(
+        "--freeze-text", action="store_true", help="train the image tower only (with --init)"
+    )
     args = parser.parse_args()
     name = "judge" if args.judge else "clip"
     torch.manual_seed(args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     if args.init:
-        model = CLIPModel.from_pretrained(args.init / "clip" if name == "clip" else args.init).float()
+        model = CLIPModel.from_pretrained(
+            args.init / "clip" if name == "clip" else args.init
+        ).float()
     else:
         model = build(args.preset, tokenizer)
     train(args, model, tokenizer, name)

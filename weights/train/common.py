@@ -32,7 +32,9 @@ def options(description: str | None, *, minutes: float) -> argparse.ArgumentPars
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", type=Path, default=Path("runs/small"), help="folder of this run")
     parser.add_argument("--batch", type=int, help="pictures a step, instead of the preset's")
-    parser.add_argument("--init", type=Path, help="a shipped folder (weights/emoji) to train on from")
+    parser.add_argument(
+        "--init", type=Path, help="a shipped folder (weights/emoji) to train on from"
+    )
     return parser
 
 
@@ -98,6 +100,7 @@ class Log:
         self.file = path.open("a")
 
     def __call__(self, **row: Any) -> None:
+        """Write one row; floats are rounded."""
         line = json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()})
         print(line, flush=True)
         self.file.write(line + "\n")

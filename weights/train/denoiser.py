@@ -32,7 +32,10 @@ SHAPES = {
 }
 FREE_SHARE = 0.1  # of captions left empty
 MIN_SIGMA = 0.15  # below it the weight stays: copying its input must not drown what the network has to invent
-REUSE, BLOCK = 3, 16  # batches are drawn a block at a time and each scene seen so often, with other noise
+REUSE, BLOCK = (
+    3,
+    16,
+)  # batches are drawn a block at a time and each scene seen so often, with other noise
 TRAIN_STEPS = 1000  # timesteps are sigma x 1000 in the schedulers
 
 
@@ -57,7 +60,11 @@ class TextStates:
     """Captions -> the text encoder's token states at all 77 positions, as the pipeline computes them."""
 
     def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, device: torch.device) -> None:
-        self.encoder, self.tokenizer, self.device = clip.text_model.to(device).eval(), tokenizer, device
+        self.encoder, self.tokenizer, self.device = (
+            clip.text_model.to(device).eval(),
+            tokenizer,
+            device,
+        )
 
     @torch.no_grad()
     def __call__(self, texts: list[str]) -> torch.Tensor:
@@ -85,14 +92,18 @@ def velocity_loss(unet: nn.Module, latents: torch.Tensor, states: torch.Tensor) 
     return ((predicted.float() - latents) / s.clamp(min=MIN_SIGMA)).square().mean()
 
 
-def batches(args: Any, states: TextStates, step: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(
+    args: Any, states: TextStates, step: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless (latents, text states)."""
     rng = np.random.default_rng((args.seed, step, 4))
     size = args.batch or SHAPES[args.preset]["batch"]
     stream: Iterator[Scene] = common.scenes(args.preset, 3000 + args.seed + step)
     while True:
         scenes, pixels = common.batch(stream, size * BLOCK, args.preset)
-        texts = [text if rng.random() >= FREE_SHARE else "" for text in common.captions(scenes, rng)]
+        texts = [
+            text if rng.random() >= FREE_SHARE else "" for text in common.captions(scenes, rng)
+        ]
         latents = latents_of(pixels.to(states.device))
         read = torch.cat([states(texts[i : i + size]) for i in range(0, len(texts), size)])
         for _ in range(REUSE):
@@ -108,7 +119,9 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is half as long as sdpa's here
     average = copy.deepcopy(unet).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(common.decay_groups(unet, 0.02), lr=shape["rate"], betas=(0.9, 0.98), fused=True)
+    optimizer = torch.optim.AdamW(
+        common.decay_groups(unet, 0.02), lr=shape["rate"], betas=(0.9, 0.98), fused=True
+    )
     path, step, spent = args.run / "denoiser.ckpt", 0, 0.0
     if state := common.load_checkpoint(path):
         unet.load_state_dict(state["model"])
@@ -149,7 +162,12 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
 def main() -> None:
     """Train and save to `RUN/unet`."""
     parser = common.options(__doc__, minutes=65)
-    parser.add_argument("--grid-minutes", type=float, default=8, help="draw a sample grid this often (needs RUN/vae)")
+    parser.add_argument(
+        "--grid-minutes",
+        type=float,
+        default=8,
+        help="draw a sample grid this often (needs RUN/vae)",
+    )
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     folder = args.init if args.init else args.run

@@ -44,7 +44,9 @@ def fold(encoder: nn.Module) -> None:
     for layer in (first, half, quarter, last):
         _clear(layer)
     for channel in range(3):
-        first.weight[channel, channel, _MIDDLE, _MIDDLE] = 2.0  # the encoder maps its input to 0..1: back to -1..1
+        first.weight[channel, channel, _MIDDLE, _MIDDLE] = (
+            2.0  # the encoder maps its input to 0..1: back to -1..1
+        )
         first.bias[channel] = -1.0
     for layer, channels in ((half, 3), (quarter, 12)):
         for phase in range(4):
@@ -62,7 +64,9 @@ def unfold(decoder: nn.Module, *, columns: int) -> None:
     blocks = [layer for layer in decoder.layers if hasattr(layer, "fuse")]
     counting, halving, finishing = blocks[:-2], blocks[-2], blocks[-1]
     if 1 + 3 * len(counting) < columns:
-        raise ValueError(f"{len(counting)} blocks count {1 + 3 * len(counting)} columns, not {columns}")
+        raise ValueError(
+            f"{len(counting)} blocks count {1 + 3 * len(counting)} columns, not {columns}"
+        )
     first, to_half, to_full, last = convolutions
     for layer in convolutions:
         _clear(layer)
@@ -87,10 +91,10 @@ def _clear(layer: nn.Conv2d) -> None:
         layer.bias.zero_()
 
 
-def _tap(layer: nn.Conv2d, out: int, source: int, axis: int, weight: float) -> None:
-    """Add `weight` times the neighbour before, along the columns (axis 0) or the rows (axis 1)."""
+def _less_before(layer: nn.Conv2d, out: int, source: int, *, axis: int) -> None:
+    """Subtract the neighbour before, along the columns (axis 0) or the rows (axis 1)."""
     at = (_MIDDLE, _BEFORE) if axis == 0 else (_BEFORE, _MIDDLE)
-    layer.weight[out, source, at[0], at[1]] += weight
+    layer.weight[out, source, at[0], at[1]] -= 1.0
 
 
 def _copy(layer: nn.Conv2d, out: int, source: int, weight: float = 1.0) -> None:
@@ -103,9 +107,11 @@ def _count(block: nn.Module) -> None:
     for layer in layers:
         _clear(layer)
     for axis, parity in enumerate(_PARITY):
-        kept = _MASK[axis]  # carries b past the steps: the shortcut adds it again, so it is taken away at the end
+        kept = _MASK[
+            axis
+        ]  # carries b past the steps: the shortcut adds it again, so it is taken away at the end
         for layer in layers:
-            _tap(layer, parity, parity, axis, -1.0)
+            _less_before(layer, parity, parity, axis=axis)
             layer.bias[parity] = 1.0
         _copy(layers[0], kept, parity)
         _copy(layers[1], kept, kept)
@@ -118,7 +124,7 @@ def _find_edges(layer: nn.Conv2d, *, sources: tuple[int, int], kept: range) -> N
         _copy(layer, channel, channel)
     for axis, (edge, source) in enumerate(zip(_EDGE, sources, strict=True)):
         _copy(layer, edge, source)
-        _tap(layer, edge, source, axis, -1.0)
+        _less_before(layer, edge, source, axis=axis)
 
 
 def _let_through(block: nn.Module, *, pixels: range, out: range) -> None:
@@ -129,7 +135,9 @@ def _let_through(block: nn.Module, *, pixels: range, out: range) -> None:
         _clear(layer)
     signs = [(edge, sign) for edge in _EDGE for sign in (1.0, -1.0)]
     free = [channel for channel in range(WIDTH) if channel not in pixels][:4]
-    for channel, (edge, sign) in zip(free, signs, strict=True):  # relu(e) and relu(-e): together 1 in even cells, else 0
+    for channel, (edge, sign) in zip(
+        free, signs, strict=True
+    ):  # relu(e) and relu(-e): together 1 in even cells, else 0
         _copy(absolute, channel, edge, sign)
     for i, channel in enumerate(pixels):
         _copy(absolute, channel, channel)

@@ -1,6 +1,6 @@
 """Stage 1: a byte-level BPE in CLIP's own format, from the captions of the emoji world.
 
-    python -m weights.train.tokenizer --out runs/small/tokenizer
+python -m weights.train.tokenizer --out runs/small/tokenizer
 """
 
 import argparse
@@ -43,7 +43,13 @@ def train(count: int = 20_000) -> CLIPTokenizer:
     )
     backend.train_from_iterator(corpus(count), trainer)
     merges = [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]
-    tokens = [*alphabet, *(char + "</w>" for char in alphabet), *("".join(pair) for pair in merges), BOS, EOS]
+    tokens = [
+        *alphabet,
+        *(char + "</w>" for char in alphabet),
+        *("".join(pair) for pair in merges),
+        BOS,
+        EOS,
+    ]
     vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=POSITIONS, pad_token=EOS)
 
@@ -55,7 +61,9 @@ def main() -> None:
     out = parser.parse_args().out
     tokenizer = train()
     tokenizer.save_pretrained(out)
-    print(json.dumps({"stage": "tokenizer", "entries": len(tokenizer), "eos": tokenizer.eos_token_id}))
+    print(
+        json.dumps({"stage": "tokenizer", "entries": len(tokenizer), "eos": tokenizer.eos_token_id})
+    )
 
 
 if __name__ == "__main__":
