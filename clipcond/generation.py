@@ -33,6 +33,10 @@ _OURS = (
 )
 _ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 _MAX_SEED = 2**63
+_CIRCULAR = (
+    "the scorer's text tower is the one that conditioned the pictures: scores rank them, but flatter them; "
+    "measure quality with another CLIP"
+)
 
 
 class CircularScoreWarning(UserWarning):
@@ -101,12 +105,7 @@ def generate(
     check_request(candidates=candidates, keep=keep, seed=seed, batch_size=batch, **pipe_kwargs)
     circular = is_circular(pipe, scorer)
     if circular:
-        warnings.warn(
-            "the scorer's text tower is the one that conditioned the pictures: scores rank them, but flatter them; "
-            "measure quality with another CLIP",
-            CircularScoreWarning,
-            stacklevel=2,
-        )
+        warnings.warn(_CIRCULAR, CircularScoreWarning, stacklevel=2)
     conditioner = conditioner or Conditioner.from_pipeline(pipe)
     conditioning = conditioner(prompt, negative_prompt=negative_prompt)
     seeds = range(seed, seed + candidates)
@@ -128,11 +127,8 @@ def generate(
             "circular": circular,
             "seed": seed,
             "candidates": candidates,
-            "dialect": conditioner.dialect,
-            "weighting": conditioner.weighting,
-            **_pipeline_provenance(pipe, pipe_kwargs),
+            **_conditions(pipe, conditioner, pipe_kwargs),
             "scorer": ranking.provenance,
-            "clipcond": clipcond.__version__,
         },
     )
 
@@ -243,7 +239,8 @@ def _one_bar(
         pipe.set_progress_bar_config(**config)
 
 
-def _pipeline_provenance(pipe: Any, pipe_kwargs: dict[str, Any]) -> dict[str, Any]:
+def _conditions(pipe: Any, conditioner: Conditioner, pipe_kwargs: dict[str, Any]) -> dict[str, Any]:
+    """For provenance: what the pictures depend on besides prompt and seed."""
     parameters = inspect.signature(pipe.__call__).parameters
     defaults = {
         name: parameters[name].default
@@ -257,4 +254,7 @@ def _pipeline_provenance(pipe: Any, pipe_kwargs: dict[str, Any]) -> dict[str, An
         "model": Path(name).name if Path(name).exists() else name,
         "pipeline": type(pipe).__name__,
         "scheduler": type(pipe.scheduler).__name__,
+        "dialect": conditioner.dialect,
+        "weighting": conditioner.weighting,
+        "clipcond": clipcond.__version__,
     }

@@ -63,34 +63,7 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help="candidates at once (default: all); pictures do not depend on it",
     )
-    command.add_argument(
-        "--model",
-        default="emoji",
-        metavar="M",
-        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
-    )
-    command.add_argument(
-        "--scorer",
-        metavar="C",
-        help="a CLIP folder or hub id that ranks (default: the model's own clip/, if it has one)",
-    )
-    command.add_argument(
-        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
-    )
-    command.add_argument(
-        "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
-    )
-    command.add_argument(
-        "--out", default="pictures", metavar="DIR", help="where to write (default pictures)"
-    )
-    command.add_argument(
-        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
-    )
-    command.add_argument(
-        "--dtype",
-        choices=["float32", "float16", "bfloat16"],
-        help="(default float32 on the CPU, else float16)",
-    )
+    _add_models(command)
 
 
 def _add_score(commands: argparse._SubParsersAction) -> None:
@@ -120,6 +93,37 @@ def _add_parse(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument(
         "--steps", type=_count, default=20, metavar="N", help="denoising steps (default 20)"
+    )
+
+
+def _add_models(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        default="emoji",
+        metavar="M",
+        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
+    )
+    command.add_argument(
+        "--scorer",
+        metavar="C",
+        help="a CLIP folder or hub id that ranks (default: the model's own clip/, if it has one)",
+    )
+    command.add_argument(
+        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
+    )
+    command.add_argument(
+        "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
+    )
+    command.add_argument(
+        "--out", default="pictures", metavar="DIR", help="where to write (default pictures)"
+    )
+    command.add_argument(
+        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
+    )
+    command.add_argument(
+        "--dtype",
+        choices=["float32", "float16", "bfloat16"],
+        help="(default float32 on the CPU, else float16)",
     )
 
 
