@@ -31,7 +31,7 @@ CANDIDATES, SEEDS = 8, 3
 HARD = ("two objects", "counting", "position", "color attribution")
 WEIGHTS = (0.4, 0.7, 1.0, 1.3, 1.6)
 UNSEEN_BACKGROUNDS = ((200, 225, 205), (120, 160, 170), (245, 225, 225), (214, 196, 180))
-UNSEEN_SIZES = (12, 15)
+UNSEEN_SIZES = (11, 14)
 _EVALUATION_SEED = 1 << 55
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipcond.emoji.world import BACKGROUNDS, PRESETS, SIZES, UNITS, Preset
+from clipcond.emoji.world import BACKGROUNDS, GRID, PRESETS, SIZES, UNITS, Preset
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 _SIZE_NAMES = {units: name for name, units in SIZES.items()}
@@ -94,24 +94,23 @@ def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> S
     match kind:
         case "single":
             size = SIZES[str(rng.choice(list(SIZES), p=[0.25, 0.45, 0.3]))]
-            at = np.clip((UNITS - size) // 2 + rng.integers(-5, 6, 2), 0, UNITS - size)
-            items = (Item(names[0], int(at[0]), int(at[1]), size),)
+            places = range(GRID, UNITS - GRID - size + 1, GRID)
+            x, y = (int(v) for v in rng.choice(places, 2))
+            items = (Item(names[0], x, y, size),)
         case "count":
             size = SIZES["small" if rng.random() < 0.25 else "normal"]
             count = int(rng.integers(2, preset.max_objects + 1))
-            sizes = [size] * count
-            items = (
-                place_pair(rng, names[:1] * 2, sizes)
-                if count == 2
-                else place_grid(rng, names[0], sizes)
-            )
+            if count == 2:
+                items = place_pair(rng, names[:1] * 2, [size] * 2)
+            else:
+                items = place_grid(rng, names[0], [size] * count)
         case _:
             items = place_pair(rng, names, pair_sizes(rng))
     return Scene(background, items)
 
 
 def pair_sizes(rng: np.random.Generator) -> list[int]:
-    """Sizes of two different objects: mostly normal, and never both large (they would not fit)."""
+    """Sizes of two different objects: mostly normal, and never both large (they would touch)."""
     kinds = [
         ("normal", "normal"),
         ("small", "normal"),
@@ -124,39 +123,34 @@ def pair_sizes(rng: np.random.Generator) -> list[int]:
 
 
 def place_pair(rng: np.random.Generator, names: list[str], sizes: list[int]) -> tuple[Item, ...]:
-    """Two boxes side by side or one above the other, at least one unit apart."""
+    """Two boxes side by side or one above the other, apart, the relation plain."""
     first, second = sizes
-    gap = int(rng.integers(1, UNITS - first - second + 1))
-    start = int(rng.integers(0, UNITS - first - second - gap + 1))
-    along = (start, start + first + gap)
-    middle = (UNITS - max(sizes)) / 2 + max(sizes) / 2 + rng.integers(-4, 5)
-    # The centres differ by less across than half of what they differ along, so that the relation is plain.
-    spread = int(min(3, (gap + (first + second) / 2) / 2 - 1))
-    across = [
-        int(
-            np.clip(
-                round(middle - size / 2) + rng.integers(-spread, spread + 1) // 2, 0, UNITS - size
-            )
-        )
-        for size in sizes
+    along = [
+        (start, end)
+        for start in range(0, UNITS, GRID)
+        for end in range(start + first + 1, UNITS - second + 1)
+        if end % GRID == 0
     ]
-    boxes = list(zip(along, across, sizes, strict=True))
+    ends = along[int(rng.integers(len(along)))]
+    middle = int(rng.choice(range(GRID, UNITS - GRID - max(sizes) + 1, GRID)))
+    across = (middle, middle + GRID * int(rng.random() < 0.25))
+    boxes = list(zip(ends, rng.permutation(across), sizes, strict=True))
     if rng.random() < 0.5:
         boxes = [(y, x, size) for x, y, size in boxes]
-    items = [Item(name, x, y, size) for name, (x, y, size) in zip(names, boxes, strict=True)]
-    return tuple(items)
+    return tuple(
+        Item(name, int(x), int(y), size) for name, (x, y, size) in zip(names, boxes, strict=True)
+    )
 
 
 def place_grid(rng: np.random.Generator, name: str, sizes: list[int]) -> tuple[Item, ...]:
-    """Three or four equal boxes, jittered in the cells of a 2 x 2 grid, at least one unit apart."""
+    """Three or four equal boxes, each somewhere in its quarter of the picture, apart."""
     half = UNITS // 2
-    cells = sorted(int(cell) for cell in rng.choice(4, len(sizes), replace=False))
+    quarters = sorted(int(quarter) for quarter in rng.choice(4, len(sizes), replace=False))
     items = []
-    for cell, size in zip(cells, sizes, strict=True):
-        column, row = cell % 2, cell // 2
-        room = half - size
-        dx, dy = (int(v) for v in rng.integers(0, room, 2))  # leaves a unit free on the inner side
-        x = dx if column == 0 else half + room - dx
-        y = dy if row == 0 else half + room - dy
-        items.append(Item(name, x, y, size))
+    for quarter, size in zip(quarters, sizes, strict=True):
+        row, column = divmod(quarter, 2)
+        dx, dy = (int(v) for v in rng.choice(range(0, half - size + 1, GRID), 2))
+        # the left and upper ones keep to the outer edge, so that a unit at least stays free between two
+        x, y = (dx if column else min(dx, half - size - 1)), (dy if row else min(dy, half - size - 1))
+        items.append(Item(name, half * column + x // GRID * GRID, half * row + y // GRID * GRID, size))
     return tuple(items)

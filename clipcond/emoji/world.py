@@ -1,12 +1,15 @@
 """What the emoji world is made of: literal tables, nothing else.
 
-Distances are in *units*: a picture is always 32 units wide and high, whatever its pixels.
+Distances are in *units*: a picture is always 32 units wide and high, whatever its pixels. Everything stands on a grid
+of 4 units: one phase of each sprite to the 4 x 4 patches of a code, instead of sixteen, is what a small network learns
+in an hour.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 UNITS = 32
+GRID = 4
 
 BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "white": (255, 255, 255),
@@ -18,7 +21,7 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "lavender": (190, 168, 242),
 }
 
-SIZES: dict[str, int] = {"small": 10, "normal": 13, "large": 17}
+SIZES: dict[str, int] = {"small": 9, "normal": 12, "large": 16}
 
 # Every sprite of the atlas, in its order, with the emoji that it is drawn from.
 NOUNS: dict[str, str] = {

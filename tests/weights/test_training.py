@@ -11,7 +11,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from clipcond import emoji
-from weights.train import autoencoder, common
+from weights.train import autoencoder, common, patches
 
 ROOT = Path(autoencoder.__file__).parents[2]
 MINUTES = 0.05
@@ -74,25 +74,37 @@ def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
     stage("clip", *common_options, "--init", tmp_path / "emoji", "--run", run)
 
 
+@pytest.mark.slow
 def test_a_stage_resumes_where_it_stopped(tmp_path: Path) -> None:
+    stage("tokenizer", "--out", tmp_path / "tokenizer")
     options = ("--run", tmp_path, "--batch", 2, "--device", "cpu", "--minutes")
-    stage("autoencoder", *options, MINUTES)
-    first = torch.load(tmp_path / "autoencoder.ckpt", weights_only=True)
-    stage("autoencoder", *options, 2 * MINUTES)
-    second = torch.load(tmp_path / "autoencoder.ckpt", weights_only=True)
+    stage("clip", *options, MINUTES)
+    first = torch.load(tmp_path / "clip.ckpt", weights_only=True)
+    stage("clip", *options, 2 * MINUTES)
+    second = torch.load(tmp_path / "clip.ckpt", weights_only=True)
     assert second["step"] > first["step"] > 0
     assert second["minutes"] < 2.5 * MINUTES
 
 
-def test_the_encoder_folds_patches_and_loses_nothing() -> None:
-    _, pixels = common.batch(common.scenes("small", 1), 8, "small")
-    model = autoencoder.build("small")
+@pytest.mark.parametrize("preset", ["small", "full"])
+def test_the_autoencoder_folds_patches_and_loses_nothing(preset: str) -> None:
+    _, pixels = common.batch(common.scenes(preset, 1), 8, preset)
+    model = autoencoder.build(preset).half().float()
+    pictures = pixels / 127.5 - 1
     with torch.no_grad():
-        latents = model.encode(pixels / 127.5 - 1).latents * autoencoder.SCALING_FACTOR
-    assert latents.shape == (8, 48, 8, 8)
-    torch.testing.assert_close(latents, autoencoder.codes(pixels), rtol=0, atol=1e-6)
-    pixels = (pixels / 127.5 - 1) * autoencoder.SCALING_FACTOR
-    torch.testing.assert_close(latents.flatten(1).sort().values, pixels.flatten(1).sort().values)
+        codes = model.encode(pictures).latents
+        back = model.decode(codes).sample
+    latents = codes * autoencoder.SCALING_FACTOR
+    assert latents.shape == (8, 48, pictures.shape[-1] // 4, pictures.shape[-1] // 4)
+    torch.testing.assert_close(latents, autoencoder.latents_of(pixels), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(back, pictures, rtol=0, atol=2e-4)
+    assert 0.5 < latents.var() < 2
+
+
+def test_the_autoencoder_says_when_it_is_too_shallow_to_count_its_columns() -> None:
+    model = autoencoder.build("small")
+    with pytest.raises(ValueError, match="count 10 columns, not 16"):
+        patches.unfold(model.decoder, columns=16)
 
 
 def test_the_log_is_json_lines(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Stage 2: CLIP on the emoji world, contrastive as in the paper.
 
-    python -m weights.train.clip --minutes 12 --run runs/small            # conditions and scores
-    python -m weights.train.clip --minutes 12 --run runs/small --judge --seed 1   # the held-out judge
+    python -m weights.train.clip --minutes 15 --run runs/small            # conditions and scores
+    python -m weights.train.clip --minutes 10 --run runs/small --judge --seed 1   # the held-out judge
 
 Radford et al. 2021, figure 3: a symmetric cross-entropy over the N x N cosine similarities, with a learnt
 logit scale clamped at ln 100. Half of every batch are near misses of the other half, so that the towers look at
@@ -169,7 +169,7 @@ def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) ->
 
 def main() -> None:
     """Train one CLIP and save it to `RUN/clip` or, with --judge, `RUN/judge`."""
-    parser = common.options(__doc__, minutes=12)
+    parser = common.options(__doc__, minutes=15)
     parser.add_argument(
         "--judge", action="store_true", help="train weights/judge instead: give another --seed"
     )

@@ -1,6 +1,6 @@
 """Stage 4: the denoiser, a UNet2DConditionModel that reads the CLIP text encoder's token states.
 
-    python -m weights.train.denoiser --minutes 65 --run runs/small
+    python -m weights.train.denoiser --minutes 70 --run runs/small
 
 Rectified flow, x_s = (1 - s) x + s e (Liu et al. 2022), in stock schedulers' terms: DPM-Solver++ with
 `use_flow_sigmas`. The network predicts the clean code (`prediction_type="sample"`) and the loss is that of the
@@ -161,7 +161,7 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
 
 def main() -> None:
     """Train and save to `RUN/unet`."""
-    parser = common.options(__doc__, minutes=65)
+    parser = common.options(__doc__, minutes=70)
     parser.add_argument(
         "--grid-minutes",
         type=float,
