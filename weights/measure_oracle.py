@@ -6,7 +6,6 @@ python -m weights.measure_oracle [--count 2000] [--json FILE]
 import argparse
 import io
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from PIL import Image, ImageFilter
 from tqdm import tqdm
 
 from clipcond.emoji import check, expected, read, render, sample
-from clipcond.emoji.misses import near_miss
-from clipcond.emoji.render import sprite
+from clipcond.emoji.misses import MISSES
+from clipcond.emoji.render import render_array, sprite
 from clipcond.emoji.scenes import Scene
-from clipcond.emoji.world import BACKGROUNDS
+from clipcond.emoji.world import BACKGROUNDS, PRESETS
 
 FIRST_SEED = 1 << 60  # far from every training stream
 Damage = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -68,6 +67,12 @@ def smear(scene: Scene, _rng: np.random.Generator) -> np.ndarray:
     return np.asarray(render(scene).filter(ImageFilter.GaussianBlur(2)))
 
 
+SPOILS: dict[str, Callable[[Scene, np.random.Generator], np.ndarray]] = {
+    "blob": blob,
+    "smear": smear,
+}
+
+
 def _without(scene: Scene, item: object) -> Scene:
     return Scene(scene.background, tuple(other for other in scene.items if other is not item))
 
@@ -88,23 +93,27 @@ def accepts(count: int, damage: Damage) -> float:
     return right / count
 
 
+def spoilt(scene: Scene, kind: str, rng: np.random.Generator) -> np.ndarray | None:
+    """A picture that nearly shows the scene; None where this kind of miss does not apply to it."""
+    if kind in SPOILS:
+        return SPOILS[kind](scene, rng)
+    missed = MISSES[kind](scene, rng, PRESETS["small"])
+    return None if missed is None else render_array(missed)
+
+
 def false_accepts(count: int) -> dict[str, tuple[int, int]]:
-    """Near misses that pass for the scene they miss: {kind: (accepted, tried)}."""
-    tried: Counter[str] = Counter()
-    accepted: Counter[str] = Counter()
+    """Near misses, every kind as often as it applies, that pass for the scene: {kind: (accepted, tried)}."""
+    kinds = [*SPOILS, *MISSES]
+    tried, accepted = dict.fromkeys(kinds, 0), dict.fromkeys(kinds, 0)
     for seed in tqdm(range(count), desc="near misses", leave=False):
         scene, rng = sample(FIRST_SEED + seed), np.random.default_rng(seed)
-        match seed % 4:
-            case 0:
-                kind, image = "blob", blob(scene, rng)
-            case 1:
-                kind, image = "smear", smear(scene, rng)
-            case _:
-                kind, missed = near_miss(scene, rng)
-                image = np.asarray(render(missed))
+        for kind in sorted(kinds, key=lambda kind: tried[kind]):
+            image = spoilt(scene, kind, rng)
+            if image is not None:
+                break
         tried[kind] += 1
         accepted[kind] += bool(check(image, expected(scene)))
-    return {kind: (accepted[kind], tried[kind]) for kind in sorted(tried)}
+    return {kind: (accepted[kind], tried[kind]) for kind in kinds}
 
 
 def main() -> None:

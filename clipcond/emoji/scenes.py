@@ -151,6 +151,11 @@ def place_grid(rng: np.random.Generator, name: str, sizes: list[int]) -> tuple[I
         row, column = divmod(quarter, 2)
         dx, dy = (int(v) for v in rng.choice(range(0, half - size + 1, GRID), 2))
         # the left and upper ones keep to the outer edge, so that a unit at least stays free between two
-        x, y = (dx if column else min(dx, half - size - 1)), (dy if row else min(dy, half - size - 1))
-        items.append(Item(name, half * column + x // GRID * GRID, half * row + y // GRID * GRID, size))
+        x, y = (
+            (dx if column else min(dx, half - size - 1)),
+            (dy if row else min(dy, half - size - 1)),
+        )
+        items.append(
+            Item(name, half * column + x // GRID * GRID, half * row + y // GRID * GRID, size)
+        )
     return tuple(items)
