@@ -73,7 +73,7 @@ def test_a_picture_of_another_shape_is_an_error(size: tuple[int, int]) -> None:
 
 
 def test_a_verdict_names_what_is_missing() -> None:
-    scene = emoji.Scene("pink", (emoji.Item("fox", 2, 10, 13), emoji.Item("red heart", 17, 10, 13)))
+    scene = emoji.Scene("pink", (emoji.Item("fox", 4, 8, 12), emoji.Item("red heart", 20, 8, 12)))
     verdict = emoji.check(
         emoji.render(scene), emoji.expected("a red heart left of a fox on a pink background")
     )

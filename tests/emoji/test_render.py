@@ -21,7 +21,7 @@ def test_every_sprite_of_the_atlas_is_there_and_differs_from_all_others() -> Non
 
 @pytest.mark.parametrize("size", [32, 64, 100])
 def test_a_picture_has_its_size_and_background(size: int) -> None:
-    scene = emoji.Scene("mint", (emoji.Item("rocket", 9, 9, 13),))
+    scene = emoji.Scene("mint", (emoji.Item("rocket", 8, 8, 12),))
     picture = emoji.render(scene, size)
     assert picture.size == (size, size)
     assert picture.getpixel((0, 0)) == BACKGROUNDS["mint"]
