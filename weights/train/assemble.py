@@ -29,7 +29,11 @@ from clipcond.emoji.world import PRESETS
 def scheduler() -> DPMSolverMultistepScheduler:
     """The sampler of the card: DPM-Solver++ 2M on flow sigmas."""
     return DPMSolverMultistepScheduler(
-        prediction_type="sample", use_flow_sigmas=True, flow_shift=1.0, final_sigmas_type="zero"
+        prediction_type="sample",
+        use_flow_sigmas=True,
+        flow_shift=1.0,
+        final_sigmas_type="zero",
+        steps_offset=1,  # of no effect on flow sigmas, but Stable Diffusion pipelines warn without it
     )
 
 
