@@ -38,7 +38,9 @@ def render_array(scene: Scene, size: int = UNITS) -> np.ndarray:
     canvas[:] = background
     for item in scene.items:
         color, alpha = sprite(item.sprite, round(item.size * scale))
-        top, left, side = round(item.y * scale), round(item.x * scale), len(alpha)
+        side = len(alpha)
+        # rounding must not push an edge out of the picture
+        top, left = (min(round(v * scale), size - side) for v in (item.y, item.x))
         patch = canvas[top : top + side, left : left + side]
         patch[:] = color + (1 - alpha) * patch
     return np.rint(canvas.clip(0, 255)).astype(np.uint8)

@@ -33,3 +33,9 @@ def test_a_square_covers_its_box() -> None:
     changed = (picture != (10, 20, 30)).any(-1)
     assert changed[6:16, 4:14].all()
     assert changed.sum() == 100
+
+
+@pytest.mark.parametrize("size", range(27, 40))
+def test_any_size_can_be_drawn(size: int) -> None:
+    corners = tuple(emoji.Item("fox", x, y, 16) for x in (0, 16) for y in (0, 16))
+    assert emoji.render_array(emoji.Scene("white", corners), size).shape == (size, size, 3)

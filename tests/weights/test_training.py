@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
+from transformers import CLIPModel
 
 from clipcond import emoji
 from weights.train import autoencoder, common, patches
@@ -71,7 +72,21 @@ def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
     image = pipe("a fox", num_inference_steps=1).images[0]
     assert image.width == emoji.world.PRESETS[preset].size
     assert list(run.glob("samples-*.png"))
-    stage("clip", *common_options, "--init", tmp_path / "emoji", "--run", run)
+    more = tmp_path / "more"
+    for name, *options in (["clip", "--freeze-text"], ["clip", "--judge"], ["denoiser"]):
+        stage(name, *common_options, "--run", more, "--init", tmp_path / "emoji", *options)
+    before, after = (
+        CLIPModel.from_pretrained(folder / "clip") for folder in (tmp_path / "emoji", more)
+    )
+    assert same(before.text_model, after.text_model)
+    assert not same(before.vision_model, after.vision_model)
+    rows = [json.loads(line) for line in (more / "denoiser.jsonl").read_text().splitlines()]
+    assert all({"stage", "step", "samples", "minutes", "loss"} <= set(row) for row in rows)
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    ours, theirs = one.state_dict(), other.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 @pytest.mark.slow
@@ -105,16 +120,6 @@ def test_the_autoencoder_says_when_it_is_too_shallow_to_count_its_columns() -> N
     model = autoencoder.build("small")
     with pytest.raises(ValueError, match="count 10 columns, not 16"):
         patches.unfold(model.decoder, columns=16)
-
-
-def test_the_log_is_json_lines(tmp_path: Path) -> None:
-    log = common.Log(tmp_path / "a" / "log.jsonl")
-    log(stage="x", step=1, loss=0.123456789)
-    assert json.loads((tmp_path / "a" / "log.jsonl").read_text()) == {
-        "stage": "x",
-        "step": 1,
-        "loss": 0.12346,
-    }
 
 
 def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:

@@ -52,7 +52,7 @@ def error(model: AutoencoderTiny, preset: str, count: int = 256) -> float:
 
 def main() -> None:
     """Build and save to `RUN/vae`."""
-    args = common.options(__doc__, minutes=0).parse_args()
+    args = common.parse(common.options(__doc__, minutes=0))
     model = build(args.preset).half()
     model.save_pretrained(args.run / "vae")
     print(json.dumps({"stage": "autoencoder", "mse": error(model.float(), args.preset)}))

@@ -109,10 +109,9 @@ def contrastive_loss(
 
 
 def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> None:
-    """Train until the clock runs out, with a checkpoint every minute."""
+    """Train until the clock runs out."""
     shape, device = SHAPES[args.preset], torch.device(args.device)
-    size = args.batch or shape["batch"]
-    pictures = PRESETS[args.preset].size
+    size, pictures = args.batch or shape["batch"], PRESETS[args.preset].size
     processor = image_processor(pictures)
     model.to(device).train()
     if device.type == "cpu":
@@ -120,44 +119,27 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
     if args.freeze_text:
         model.text_model.requires_grad_(False)
         model.text_projection.requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        common.decay_groups(model, 0.1), lr=shape["rate"], betas=(0.9, 0.98)
+    groups = common.decay_groups(model, 0.1)
+    stage = common.Stage(
+        name, args, torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True), model=model
     )
-    path, step, clock = args.run / f"{name}.ckpt", 0, common.Clock(args.minutes)
-    if state := common.load_checkpoint(path):
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, clock = state["step"], common.Clock(args.minutes, state["minutes"])
-    rng = np.random.default_rng((args.seed, step))
-    stream = common.scenes(args.preset, 1000 * (1 + args.seed) + step)
-    stream = common.with_near_misses(stream, args.preset, args.seed + step)
-    log, saved = common.Log(args.run / f"{name}.jsonl"), clock.spent
-    while clock.progress < 1:
+    rng = np.random.default_rng((args.seed, stage.step))
+    stream = common.scenes(args.preset, 1000 * (1 + args.seed) + stage.step)
+    stream = common.with_near_misses(stream, args.preset, args.seed + stage.step)
+    while stage.going(shape["rate"]):
         scenes = list(islice(stream, size))
-        pixels = torch.from_numpy(
-            np.stack([varied(scene, rng, pictures) for scene in scenes])
-        ).permute(0, 3, 1, 2)
-        tokens = tokenizer(common.captions(scenes, rng), padding=True, return_tensors="pt").to(
-            device
-        )
-        images = normalize(pixels, processor).to(device)
-        for group in optimizer.param_groups:
-            group["lr"] = clock.rate(shape["rate"])
+        drawn = np.stack([varied(scene, rng, pictures) for scene in scenes])
+        images = normalize(torch.from_numpy(drawn).permute(0, 3, 1, 2), processor).to(device)
+        texts = common.captions(scenes, rng)
+        tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
         with torch.autocast(device.type, torch.bfloat16):
             loss = contrastive_loss(model, images, tokens)
-        optimizer.zero_grad()
+        stage.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        stage.optimizer.step()
         model.logit_scale.data.clamp_(0, math.log(100))
-        step += 1
-        if step % 50 == 0:
-            log(stage=name, step=step, samples=step * size, minutes=clock.spent, loss=loss.item(),
-                logit_scale=model.logit_scale.exp().item())  # fmt: skip
-        if clock.spent - saved > 1 or clock.progress == 1:
-            common.save_checkpoint(path, model=model.state_dict(), optimizer=optimizer.state_dict(),
-                                   step=step, minutes=clock.spent)  # fmt: skip
-            saved = clock.spent
+        stage.stepped(loss, size, logit_scale=model.logit_scale.exp().item())
 
 
 def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) -> None:
@@ -176,14 +158,13 @@ def main() -> None:
     parser.add_argument(
         "--freeze-text", action="store_true", help="train the image tower only (with --init)"
     )
-    args = parser.parse_args()
+    args = common.parse(parser)
     name = "judge" if args.judge else "clip"
     torch.manual_seed(args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     if args.init:
-        model = CLIPModel.from_pretrained(
-            args.init / "clip" if name == "clip" else args.init
-        ).float()
+        shipped = args.init.parent / "judge" if args.judge else args.init / "clip"
+        model = CLIPModel.from_pretrained(shipped).float()
     else:
         model = build(args.preset, tokenizer)
     train(args, model, tokenizer, name)

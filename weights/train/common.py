@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from clipcond.emoji.render import render_array
 from clipcond.emoji.scenes import Scene, is_held_out, sample
 from clipcond.emoji.world import PRESETS
 
+SAVE_MINUTES, LOG_STEPS = 2, 50
 SEEDS_PER_STREAM = 1 << 40  # each stage and seed draws its own scenes
 
 
@@ -36,6 +38,14 @@ def options(description: str | None, *, minutes: float) -> argparse.ArgumentPars
         "--init", type=Path, help="a shipped folder (weights/emoji) to train on from"
     )
     return parser
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments; with --init, a new run starts as a copy of the shipped parts, which have the same names."""
+    args = parser.parse_args()
+    if args.init and not (args.run / "tokenizer").exists():
+        shutil.copytree(args.init, args.run, dirs_exist_ok=True)
+    return args
 
 
 def scenes(preset: str, stream: int) -> Iterator[Scene]:
@@ -92,19 +102,63 @@ class Clock:
         return peak * 0.5 * (1 + math.cos(math.pi * max(0.0, at - hold) / (1 - hold)))
 
 
-class Log:
-    """One JSON line per log step, to the terminal and to a file."""
+class Stage:
+    """One stage's progress: its clock, its step, its checkpoint every other minute and its log, one JSON line a row.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = path.open("a")
+    A checkpoint in the run's folder is resumed from, so a stage that was stopped goes on with the same command.
+    """
 
-    def __call__(self, **row: Any) -> None:
-        """Write one row; floats are rounded."""
-        line = json.dumps({k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()})
-        print(line, flush=True)
-        self.file.write(line + "\n")
-        self.file.flush()
+    def __init__(
+        self, name: str, args: Any, optimizer: torch.optim.Optimizer, **models: nn.Module
+    ) -> None:
+        self.name, self.optimizer, self.models = name, optimizer, models
+        self.path = args.run / f"{name}.ckpt"
+        self.log = (args.run / f"{name}.jsonl").open("a")
+        state = torch.load(self.path, weights_only=True) if self.path.exists() else None
+        if state:
+            for key, model in models.items():
+                model.load_state_dict(state[key])
+            optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"] if state else 0
+        self.clock = Clock(args.minutes, state["minutes"] if state else 0.0)
+        self.saved = self.clock.spent
+        self.losses: list[float] = []
+
+    def going(self, peak: float) -> bool:
+        """Whether there is time for another step; sets its learning rate, and saves where that is due."""
+        over = self.clock.progress == 1
+        if over or self.clock.spent - self.saved > SAVE_MINUTES:
+            self.save()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.clock.rate(peak)
+        return not over
+
+    def stepped(self, loss: torch.Tensor, size: int, **row: float) -> None:
+        """Count a step of `size` pictures and log every fiftieth."""
+        self.step += 1
+        self.losses.append(loss.item())
+        if self.step % LOG_STEPS == 0:
+            mean, rate = sum(self.losses) / len(self.losses), self.optimizer.param_groups[0]["lr"]
+            row = (
+                dict(samples=self.step * size, minutes=self.clock.spent, loss=mean, rate=rate) | row
+            )
+            line = json.dumps(
+                {"stage": self.name, "step": self.step} | {k: round(v, 5) for k, v in row.items()}
+            )
+            print(line, flush=True)
+            print(line, file=self.log, flush=True)
+            self.losses.clear()
+
+    def save(self) -> None:
+        """Write the checkpoint so that a crash leaves the last whole one."""
+        state = {key: model.state_dict() for key, model in self.models.items()}
+        state |= dict(
+            optimizer=self.optimizer.state_dict(), step=self.step, minutes=self.clock.spent
+        )
+        partial = self.path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.path)
+        self.saved = self.clock.spent
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -114,15 +168,3 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
-
-
-def save_checkpoint(path: Path, **state: Any) -> None:
-    """Write a checkpoint so that a crash leaves the last whole one."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
-def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """The checkpoint to resume from, if there is one."""
-    return torch.load(path, weights_only=True) if path.exists() else None

@@ -32,10 +32,7 @@ SHAPES = {
 }
 FREE_SHARE = 0.1  # of captions left empty
 MIN_SIGMA = 0.15  # below it the weight stays: copying its input must not drown what the network has to invent
-REUSE, BLOCK = (
-    3,
-    16,
-)  # batches are drawn a block at a time and each scene seen so often, with other noise
+BLOCK, REUSE = 16, 3  # batches drawn at a time, and how often each scene is seen, with other noise
 TRAIN_STEPS = 1000  # timesteps are sigma x 1000 in the schedulers
 
 
@@ -60,11 +57,9 @@ class TextStates:
     """Captions -> the text encoder's token states at all 77 positions, as the pipeline computes them."""
 
     def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, device: torch.device) -> None:
-        self.encoder, self.tokenizer, self.device = (
-            clip.text_model.to(device).eval(),
-            tokenizer,
-            device,
-        )
+        self.encoder = clip.text_model.to(device).eval()
+        self.tokenizer = tokenizer
+        self.device = device
 
     @torch.no_grad()
     def __call__(self, texts: list[str]) -> torch.Tensor:
@@ -119,44 +114,30 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is half as long as sdpa's here
     average = copy.deepcopy(unet).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        common.decay_groups(unet, 0.02), lr=shape["rate"], betas=(0.9, 0.98), fused=True
-    )
-    path, step, spent = args.run / "denoiser.ckpt", 0, 0.0
-    if state := common.load_checkpoint(path):
-        unet.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, spent = state["step"], state["minutes"]
-    torch.manual_seed(args.seed * 1_000_003 + step)
-    data, log = batches(args, states, step), common.Log(args.run / "denoiser.jsonl")
-    clock = common.Clock(args.minutes, spent)
-    saved = drawn = clock.spent
-    losses: list[float] = []
-    while clock.progress < 1:
-        for group in optimizer.param_groups:
-            group["lr"] = clock.rate(shape["rate"])
+    groups = common.decay_groups(unet, 0.02)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    stage = common.Stage("denoiser", args, optimizer, model=unet, average=average)
+    torch.manual_seed(args.seed * 1_000_003 + stage.step)
+    data, drawn = batches(args, states, stage.step), stage.clock.spent
+    while stage.going(shape["rate"]):
         optimizer.zero_grad()
         loss = velocity_loss(unet, *next(data))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
-        step += 1
-        decay = min(shape["average"], (1 + step) / (10 + step))
+        stage.stepped(loss, size)
+        decay = min(shape["average"], (1 + stage.step) / (10 + stage.step))
         torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
-        losses.append(loss.item())
-        if step % 50 == 0:
-            log(stage="denoiser", step=step, samples=step * size, minutes=clock.spent,
-                loss=float(np.mean(losses)), rate=optimizer.param_groups[0]["lr"])  # fmt: skip
-            losses.clear()
-        if clock.spent - saved > 2 or clock.progress == 1:
-            common.save_checkpoint(path, model=unet.state_dict(), average=average.state_dict(),
-                                   optimizer=optimizer.state_dict(), step=step, minutes=clock.spent)  # fmt: skip
-            saved = clock.spent
-        if clock.spent - drawn > args.grid_minutes or clock.progress == 1:
-            sample_grid(pipeline(args.run, average), args.run / f"samples-{step:06d}.png")
-            drawn = clock.spent
+        if stage.clock.spent - drawn > args.grid_minutes:
+            draw_samples(args, average, stage.step)
+            drawn = stage.clock.spent
+    draw_samples(args, average, stage.step)
     return average
+
+
+def draw_samples(args: Any, average: nn.Module, step: int) -> None:
+    """What the model draws by now, as RUN/samples-STEP.png."""
+    sample_grid(pipeline(args.run, average), args.run / f"samples-{step:06d}.png")
 
 
 def main() -> None:
@@ -168,11 +149,10 @@ def main() -> None:
         default=8,
         help="draw a sample grid this often (needs RUN/vae)",
     )
-    args = parser.parse_args()
+    args = common.parse(parser)
     torch.manual_seed(args.seed)
-    folder = args.init if args.init else args.run
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    clip = CLIPModel.from_pretrained(folder / "clip").float()
+    tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
+    clip = CLIPModel.from_pretrained(args.run / "clip").float()
     states = TextStates(clip, tokenizer, torch.device(args.device))
     if args.init:
         unet = UNet2DConditionModel.from_pretrained(args.init / "unet").float()
