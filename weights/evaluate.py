@@ -29,6 +29,7 @@ from clipcond.emoji.world import NOUNS, PRESETS, UNITS
 
 CANDIDATES, SEEDS = 8, 3
 HARD = ("two objects", "counting", "position", "color attribution")
+PAIRS = 50
 WEIGHTS = (0.4, 0.7, 1.0, 1.3, 1.6)
 UNSEEN_BACKGROUNDS = ((200, 225, 205), (120, 160, 170), (245, 225, 225), (214, 196, 180))
 UNSEEN_SIZES = (11, 14)
@@ -135,7 +136,7 @@ def weighting(studio: Studio, args: argparse.Namespace) -> Json:
     """How often each of two objects is found, as the weight of one of them moves."""
     rng = np.random.default_rng(_EVALUATION_SEED)
     pairs: list[tuple[str, str, str, str, bool]] = []
-    while len(pairs) < 50:
+    while len(pairs) < args.pairs:
         scene = draw(rng, PRESETS["small"], "pair")
         if is_held_out(scene) == (args.split == "held_out"):
             first, second = scene.groups
@@ -233,6 +234,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(PARTS), action="append", help="one part of it")
     parser.add_argument("--split", choices=["held_out", "train"], default="held_out")
     parser.add_argument("--prompts", type=int, default=100, help="a task")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="prompts of the weighting table")
     parser.add_argument("--steps", type=int, default=emoji.DEFAULT_STEPS)
     parser.add_argument("--guidance-scale", type=float, default=emoji.DEFAULT_GUIDANCE_SCALE)
     parser.add_argument("--batch-size", type=int, default=40)

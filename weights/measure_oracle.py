@@ -7,6 +7,7 @@ import argparse
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from clipcond.emoji import check, expected, read, render, sample
 from clipcond.emoji.misses import MISSES
 from clipcond.emoji.render import render_array, sprite
-from clipcond.emoji.scenes import Scene
+from clipcond.emoji.scenes import Item, Scene
 from clipcond.emoji.world import BACKGROUNDS, PRESETS
 
 FIRST_SEED = 1 << 60  # far from every training stream
@@ -51,7 +52,7 @@ DAMAGES: dict[str, Damage] = {
 
 def blob(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """The scene with one sprite replaced by a round blob of its mean colour."""
-    chosen = scene.items[int(rng.integers(len(scene.items)))]
+    chosen = _any_item(scene, rng)
     picture = np.asarray(render(_without(scene, chosen)), np.float32).copy()
     color, alpha = sprite(chosen.sprite, chosen.size)
     mean = color.sum((0, 1)) / alpha.sum()
@@ -67,10 +68,44 @@ def smear(scene: Scene, _rng: np.random.Generator) -> np.ndarray:
     return np.asarray(render(scene).filter(ImageFilter.GaussianBlur(2)))
 
 
+def chimera(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """The scene with the right half of one sprite from another one."""
+    chosen = _any_item(scene, rng)
+    other = _other_sprite(scene, rng)
+    picture = render_array(scene).copy()
+    swapped = render_array(
+        replace(scene, items=tuple(replace(i, sprite=other) if i is chosen else i for i in scene.items))
+    )
+    columns = slice(chosen.x + chosen.size // 2, chosen.x + chosen.size)
+    rows = slice(chosen.y, chosen.y + chosen.size)
+    picture[rows, columns] = swapped[rows, columns]
+    return picture
+
+
+def torn(scene: Scene, rng: np.random.Generator) -> np.ndarray:
+    """The scene with the lower half of one sprite gone."""
+    chosen = _any_item(scene, rng)
+    picture, bare = render_array(scene).copy(), render_array(_without(scene, chosen))
+    rows = slice(chosen.y + chosen.size // 2, chosen.y + chosen.size)
+    picture[rows, chosen.x : chosen.x + chosen.size] = bare[rows, chosen.x : chosen.x + chosen.size]
+    return picture
+
+
 SPOILS: dict[str, Callable[[Scene, np.random.Generator], np.ndarray]] = {
     "blob": blob,
     "smear": smear,
+    "chimera": chimera,
+    "torn": torn,
 }
+
+
+def _any_item(scene: Scene, rng: np.random.Generator) -> Item:
+    return scene.items[int(rng.integers(len(scene.items)))]
+
+
+def _other_sprite(scene: Scene, rng: np.random.Generator) -> str:
+    taken = {item.sprite for item in scene.items}
+    return str(rng.choice([name for name in PRESETS["small"].sprites if name not in taken]))
 
 
 def _without(scene: Scene, item: object) -> Scene:

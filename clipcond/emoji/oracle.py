@@ -18,7 +18,7 @@ from clipcond.errors import ClipcondError
 
 MIN_MARGIN = 0.006  # by how much any other sprite in its place must fit worse
 MIN_SHARPNESS = 0.3  # share of a sprite's fine detail
-MAX_LEFT = 6.5  # what nothing explains, as an RMS level over the picture
+MAX_LEFT = 8.0  # what nothing explains, as an RMS level over the picture
 MAX_BACKGROUND_ERROR = 28.0  # RGB distance, in levels
 
 

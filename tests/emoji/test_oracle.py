@@ -36,7 +36,7 @@ def test_a_near_miss_is_refused(seed: int, kind: str) -> None:
         assert verdict.missed
 
 
-@pytest.mark.parametrize("kind", ["blob", "smear"])
+@pytest.mark.parametrize("kind", list(measure_oracle.SPOILS))
 def test_what_is_not_a_sprite_is_refused(kind: str) -> None:
     spoil = getattr(measure_oracle, kind)
     scenes = [emoji.sample(seed) for seed in range(60)]

@@ -36,6 +36,9 @@ def test_stock_libraries_load_it() -> None:
     clip, loading = CLIPModel.from_pretrained(WEIGHTS / "emoji" / "clip", output_loading_info=True)
     assert not loading["missing_keys"]
     assert pipe.unet.num_parameters() <= 8e6
+    assert {part.dtype for part in (pipe.unet, pipe.vae, pipe.text_encoder, clip)} == {
+        torch.float32
+    }
     ours, theirs = pipe.text_encoder.state_dict(), clip.text_model.state_dict()
     assert all(torch.equal(ours[name].float(), theirs[name].float()) for name in ours)
 

@@ -24,6 +24,7 @@ from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from clipcond.emoji.captions import caption
 from clipcond.emoji.scenes import sample
 from clipcond.emoji.world import PRESETS
+from weights.train import common
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
@@ -103,6 +104,7 @@ def main() -> None:
     args = parser.parse_args()
     pipe = pipeline(args.run, trained_unet(args.run, args.preset))
     pipe.to(dtype=torch.float16).save_pretrained(args.out)
+    common.save_half(pipe.text_encoder, args.out / "text_encoder")
     shutil.copytree(args.run / "clip", args.out / "clip", dirs_exist_ok=True)
     if args.judge:
         shutil.copytree(args.run / "judge", args.judge, dirs_exist_ok=True)

@@ -144,7 +144,7 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
 
 def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) -> None:
     """A CLIP folder that stock transformers loads."""
-    model.half().save_pretrained(folder)
+    common.save_half(model, folder)
     tokenizer.save_pretrained(folder)
     image_processor(size).save_pretrained(folder)
 

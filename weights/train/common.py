@@ -168,3 +168,18 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
+
+
+def save_half(model: Any, folder: Path) -> None:
+    """Store a transformers model in float16 that loads as float32.
+
+    transformers loads a model in the dtype that its configuration names, and a half-precision text encoder beside
+    diffusers' float32 denoiser does not run.
+    """
+    model.half().save_pretrained(folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    for part in (config, config.get("text_config"), config.get("vision_config")):
+        if part is not None:
+            part["dtype"] = "float32"
+    path.write_text(json.dumps(config, indent=2) + "\n")
