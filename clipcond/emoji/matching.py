@@ -19,7 +19,7 @@ from clipcond.emoji.render import sprite
 from clipcond.emoji.scenes import Item
 from clipcond.emoji.world import SIZES, SPRITES
 
-MAX_MISFIT = 0.40  # squared error of a sprite, as a share of |T|^2
+MAX_MISFIT = 0.35  # squared error of a sprite, as a share of |T|^2
 _MIN_GAIN = 5_000.0  # squared error that a match must explain: a third of the faintest small sprite
 _NEAR = 2  # units between two centres within which sprites compete for one place
 _CHROMA = 0.3
