@@ -19,8 +19,9 @@ from clipcond.emoji.render import sprite
 from clipcond.emoji.scenes import Item
 from clipcond.emoji.world import SIZES, SPRITES
 
-MAX_MISFIT = 0.35  # squared error of a sprite, as a share of |T|^2
+MAX_MISFIT = 0.50  # squared error of a sprite, as a share of |T|^2
 _MIN_GAIN = 5_000.0  # squared error that a match must explain: a third of the faintest small sprite
+_LITTLE = 0.15  # of a sprite's energy
 _NEAR = 2  # units between two centres within which sprites compete for one place
 _CHROMA = 0.3
 _LUMA_CHROMA = torch.tensor(  # ITU-R BT.601, colour differences scaled by _CHROMA
@@ -36,12 +37,14 @@ class Match:
     Attributes:
         item: the sprite and its box.
         misfit: squared error in its box, as a share of the sprite's own energy.
+        worst_half: the same for the half of the box (left, right, upper, lower) that fits worst: 1 where it is missing.
         margin: how much less of it the next best sprite in this place explains, as such a share.
         sharpness: its fine detail in the picture, as a share of the sprite's own: 1 as drawn, 0.2 blurred by 2 px.
     """
 
     item: Item
     misfit: float
+    worst_half: float
     margin: float
     sharpness: float
 
@@ -133,6 +136,7 @@ def _best(rest: torch.Tensor, templates: list[_Templates]) -> Match | None:
     return Match(
         item=item,
         misfit=float((box - drawn).square().sum()) / energy,
+        worst_half=_worst_half(box - drawn, drawn),
         margin=(float(gain[k, y, x]) - rival) / energy,
         sharpness=_sharpness(box, drawn),
     )
@@ -148,6 +152,15 @@ def _rival(gain: torch.Tensor, size: int, item: Item) -> float:
     best = near.amax((1, 2))
     best[_NAMES.index(item.sprite)] = -torch.inf
     return float(best.max())
+
+
+def _worst_half(error: torch.Tensor, drawn: torch.Tensor) -> float:
+    """Squared error over energy of the worst half; one that holds little of the sprite counts as if it held a bit."""
+    wrong, own = error.square().sum(0), drawn.square().sum(0)
+    middle = len(own) // 2
+    halves = [np.s_[:middle], np.s_[middle:], np.s_[:, :middle], np.s_[:, middle:]]
+    least = _LITTLE * float(own.sum())
+    return max(float(wrong[half].sum()) / max(float(own[half].sum()), least) for half in halves)
 
 
 def _sharpness(box: torch.Tensor, drawn: torch.Tensor) -> float:

@@ -17,6 +17,7 @@ from clipcond.emoji.world import BACKGROUNDS, UNITS
 from clipcond.errors import ClipcondError
 
 MIN_MARGIN = 0.006  # by how much any other sprite in its place must fit worse
+MAX_WORST_HALF = 0.8  # squared error of any half of a sprite, as a share of that half
 MIN_SHARPNESS = 0.3  # share of a sprite's fine detail
 MAX_LEFT = 8.0  # what nothing explains, as an RMS level over the picture
 MAX_BACKGROUND_ERROR = 28.0  # RGB distance, in levels
@@ -67,6 +68,7 @@ def read(image: Image.Image | np.ndarray) -> Reading:
 def _plainly(match: Match) -> bool:
     return (
         match.misfit <= MAX_MISFIT
+        and match.worst_half <= MAX_WORST_HALF
         and match.margin >= MIN_MARGIN
         and match.sharpness >= MIN_SHARPNESS
     )
