@@ -74,7 +74,9 @@ def chimera(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     other = _other_sprite(scene, rng)
     picture = render_array(scene).copy()
     swapped = render_array(
-        replace(scene, items=tuple(replace(i, sprite=other) if i is chosen else i for i in scene.items))
+        replace(
+            scene, items=tuple(replace(i, sprite=other) if i is chosen else i for i in scene.items)
+        )
     )
     columns = slice(chosen.x + chosen.size // 2, chosen.x + chosen.size)
     rows = slice(chosen.y, chosen.y + chosen.size)

@@ -75,8 +75,10 @@ def one_less(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     return replace(scene, items=scene.items[:-1]) if len(scene.items) > 1 else None
 
 
-def one_more(scene: Scene, rng: Rng, _preset: Preset) -> Scene | None:
+def one_more(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
     """A count off by one, upwards, where a free place is left."""
+    if len(scene.items) == preset.max_objects:
+        return None
     model = scene.items[-1]
     free = [
         (x, y)
