@@ -112,7 +112,7 @@ def test_the_autoencoder_folds_patches_and_loses_nothing(preset: str) -> None:
     latents = codes * autoencoder.SCALING_FACTOR
     assert latents.shape == (8, 48, pictures.shape[-1] // 4, pictures.shape[-1] // 4)
     torch.testing.assert_close(latents, autoencoder.latents_of(pixels), rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(back, pictures, rtol=0, atol=2e-4)
+    torch.testing.assert_close(back, pictures, rtol=0, atol=1e-3)  # an eighth of a grey level
     assert 0.5 < latents.var() < 2
 
 
