@@ -9,7 +9,7 @@ from clipcond.emoji.tasks import tasks
 
 # What the shipped model was tuned for, on training prompts (weights/emoji/README.md).
 DEFAULT_STEPS = 20
-DEFAULT_GUIDANCE_SCALE = 4.0
+DEFAULT_GUIDANCE_SCALE = 3.0
 
 __all__ = [
     "DEFAULT_GUIDANCE_SCALE",
