@@ -124,7 +124,7 @@ def card(recipe: dict[str, Any], oracle: dict[str, Any], evaluation: dict[str, A
         ),
         read_back=table(
             ("damage", "read back exactly"),
-            [(k, f"{100 * v:.1f} %") for k, v in oracle["read_back"].items()],
+            [(k, f"{100 * v:.2f} %") for k, v in oracle["read_back"].items()],
         ),
         false=table(("near miss", "accepted"), false),
         false_rate=f"{100 * oracle['false_accept_rate']:.2f} %",

@@ -202,9 +202,12 @@ def distinct_scenes(count: int) -> tuple[list[emoji.Scene], list[str]]:
 
 def clips(_studio: Studio, args: argparse.Namespace) -> Json:
     """Both CLIPs, alone."""
+    folders = {"clip": args.model, "judge": args.judge}
     return {
-        "clip": clip_accuracy(ClipScorer.from_pretrained(args.model)),
-        "judge": clip_accuracy(ClipScorer.from_pretrained(args.judge)),
+        "clips": {
+            name: clip_accuracy(ClipScorer.from_pretrained(folder))
+            for name, folder in folders.items()
+        }
     }
 
 
