@@ -62,16 +62,14 @@ def pipeline(run: Path, unet: nn.Module) -> StableDiffusionPipeline:
     )
 
 
-def sample_grid(
-    pipe: StableDiffusionPipeline, path: Path, *, columns: int = 8, rows: int = 4
-) -> None:
+def sample_grid(pipe: StableDiffusionPipeline, path: Path, *, count: int, columns: int = 8) -> None:
     """Pictures of training captions, enlarged, as one PNG; the captions beside it as text."""
-    prompts = [caption(sample(seed), seed) for seed in range(columns * rows)]
+    prompts = [caption(sample(seed), seed) for seed in range(count)]
     pipe.set_progress_bar_config(disable=True)
     images = pipe(prompts, num_inference_steps=20, guidance_scale=4.0,
                   generator=torch.Generator().manual_seed(0)).images  # fmt: skip
     cell = 128
-    grid = Image.new("RGB", (columns * cell, rows * cell))
+    grid = Image.new("RGB", (columns * cell, -(-count // columns) * cell))
     for i, image in enumerate(images):
         tile = image.resize((cell - 4, cell - 4), Image.Resampling.LANCZOS)
         grid.paste(tile, (i % columns * cell, i // columns * cell))

@@ -137,7 +137,8 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
 
 def draw_samples(args: Any, average: nn.Module, step: int) -> None:
     """What the model draws by now, as RUN/samples-STEP.png."""
-    sample_grid(pipeline(args.run, average), args.run / f"samples-{step:06d}.png")
+    path = args.run / f"samples-{step:06d}.png"
+    sample_grid(pipeline(args.run, average), path, count=args.samples)
 
 
 def main() -> None:
@@ -149,6 +150,7 @@ def main() -> None:
         default=8,
         help="draw a sample grid this often (needs RUN/vae)",
     )
+    parser.add_argument("--samples", type=int, default=32, help="pictures of a sample grid")
     args = common.parse(parser)
     torch.manual_seed(args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
