@@ -8,6 +8,10 @@ logit scale clamped at ln 100. Half of every batch are near misses of the other 
 every detail. Half of the pictures are zoomed a little and on a background of a slightly other colour, so that the
 image tower knows a sprite at any size and anywhere. `--freeze-text` trains the image tower alone (Zhai et al. 2022,
 LiT), for when a denoiser already reads the text tower.
+
+Contrast alone stays blind to who stands left of whom for long: each tower learns to tell a relation only as far as the
+other does already, and both begin at nothing. So a linear layer on each embedding has to name the scene's layout as
+well (`layout`); these layers are dropped afterwards.
 """
 
 import math
@@ -18,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
@@ -34,6 +39,8 @@ SHAPES = {
         text=(384, 8, 6), vision=(384, 8, 6), patch=8, projection=256, batch=1024, rate=1e-3
     ),
 }
+
+_STEPS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
 
 
 def build(preset: str, tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -97,15 +104,48 @@ def varied(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
     return canvas
 
 
-def contrastive_loss(
+def embed(
     model: CLIPModel, images: torch.Tensor, tokens: dict[str, torch.Tensor]
-) -> torch.Tensor:
-    """Symmetric cross-entropy over the N x N similarities."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Unit embeddings of pictures and captions, each [batch, projection]."""
     text = F.normalize(model.get_text_features(**tokens).pooler_output.float(), dim=-1)
     image = F.normalize(model.get_image_features(images).pooler_output.float(), dim=-1)
-    logits = model.logit_scale.exp() * image @ text.T
+    return image, text
+
+
+def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+    """Symmetric cross-entropy over the N x N similarities."""
+    logits = scale * image @ text.T
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def layout(scene: Scene, sprites: tuple[str, ...]) -> np.ndarray:
+    """What the embeddings must tell: [sprites, 3], how many of each (by halves), and where it is from the other one."""
+    target = np.zeros((len(sprites), 3), np.float32)
+    for item in scene.items:
+        target[sprites.index(item.sprite), 0] += 0.5
+    if scene.relation:
+        step = _STEPS[scene.relation]
+        for sign, item in zip((1, -1), scene.items, strict=True):
+            target[sprites.index(item.sprite), 1:] = sign * np.array(step)
+    return target
+
+
+class LayoutHeads(nn.Module):
+    """A linear reading of `layout` from each tower's embedding; used in training only."""
+
+    def __init__(self, projection: int, sprites: int) -> None:
+        super().__init__()
+        self.image, self.text = (nn.Linear(projection, 3 * sprites) for _ in range(2))
+
+    def forward(
+        self, image: torch.Tensor, text: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        """Squared error of both readings, summed over the layout."""
+        scale = image.shape[1] ** 0.5  # entries of order one
+        readings = (self.image(image * scale), self.text(text * scale))
+        return sum((r - target.flatten(1)).square().sum(1).mean() for r in readings)
 
 
 def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> None:
@@ -119,10 +159,11 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
     if args.freeze_text:
         model.text_model.requires_grad_(False)
         model.text_projection.requires_grad_(False)
-    groups = common.decay_groups(model, 0.1)
-    stage = common.Stage(
-        name, args, torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True), model=model
-    )
+    sprites = PRESETS[args.preset].sprites
+    heads = LayoutHeads(shape["projection"], len(sprites)).to(device)
+    groups = common.decay_groups(model, 0.1) + common.decay_groups(heads, 0.0)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
+    stage = common.Stage(name, args, optimizer, model=model, heads=heads)
     rng = np.random.default_rng((args.seed, stage.step))
     stream = common.scenes(args.preset, 1000 * (1 + args.seed) + stage.step)
     stream = common.with_near_misses(stream, args.preset, args.seed + stage.step)
@@ -132,14 +173,17 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
         images = normalize(torch.from_numpy(drawn).permute(0, 3, 1, 2), processor).to(device)
         texts = common.captions(scenes, rng)
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
+        target = torch.from_numpy(np.stack([layout(scene, sprites) for scene in scenes])).to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            loss = contrastive_loss(model, images, tokens)
+            image, text = embed(model, images, tokens)
+        loss = contrastive_loss(image, text, model.logit_scale.exp())
+        read = heads(image, text, target)
         stage.optimizer.zero_grad()
-        loss.backward()
+        (loss + read).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         stage.optimizer.step()
         model.logit_scale.data.clamp_(0, math.log(100))
-        stage.stepped(loss, size, logit_scale=model.logit_scale.exp().item())
+        stage.stepped(loss, size, layout=read.item(), logit_scale=model.logit_scale.exp().item())
 
 
 def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) -> None:
