@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clipcond import emoji, weighting
-    from clipcond.conditioning import Conditioner, Conditioning
+    from clipcond.conditioning import Conditioner, Conditioning, concat, lerp, slerp
     from clipcond.errors import (
         CheckpointError,
         ClipcondError,
@@ -35,10 +35,13 @@ _HOMES: dict[str, str | None] = {
     "PromptTooLongError": "clipcond.errors",
     "ScoreError": "clipcond.errors",
     "UnsupportedPipelineError": "clipcond.errors",
+    "concat": "clipcond.conditioning",
     "emoji": None,
     "generate": "clipcond.generation",
+    "lerp": "clipcond.conditioning",
     "parse": "clipcond.prompt",
     "rerank": "clipcond.score",
+    "slerp": "clipcond.conditioning",
     "weighting": None,
 }
 
@@ -52,10 +55,13 @@ __all__ = [
     "PromptTooLongError",
     "ScoreError",
     "UnsupportedPipelineError",
+    "concat",
     "emoji",
     "generate",
+    "lerp",
     "parse",
     "rerank",
+    "slerp",
     "weighting",
 ]
 

@@ -8,6 +8,7 @@ ClipcondError
 └── UnsupportedPipelineError  a pipeline whose text inputs this library does not know
 
 PromptCutWarning (a UserWarning)  words of a prompt were dropped, under the policy "truncate"
+WeightingWarning (a UserWarning)  a weighting mode could not do all of what it is for
 
 Each message quotes what the user gave and names the repair.
 """
@@ -54,6 +55,10 @@ class UnsupportedPipelineError(ClipcondError):
 
 class PromptCutWarning(UserWarning):
     """Words of a prompt were dropped because the policy "truncate" was asked for."""
+
+
+class WeightingWarning(UserWarning):
+    """A weighting mode could not do all of what it is for, and says what it did instead."""
 
 
 def point_at(text: str, span: tuple[int, int]) -> str:

@@ -1,15 +1,20 @@
 """Prompts to the tensors a denoiser reads: the spine of the library, and its result as a value."""
 
+from clipcond.conditioning.algebra import concat, lerp, slerp
 from clipcond.conditioning.conditioner import Conditioner
-from clipcond.conditioning.report import PromptReport, Report, ReportedToken
+from clipcond.conditioning.report import EncoderReport, PromptReport, Report, ReportedToken
 from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
 
 __all__ = [
     "Conditioner",
     "Conditioning",
+    "EncoderReport",
     "EncoderStats",
     "PromptReport",
     "Report",
     "ReportedToken",
     "Stats",
+    "concat",
+    "lerp",
+    "slerp",
 ]

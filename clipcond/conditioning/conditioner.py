@@ -1,54 +1,69 @@
 """`Conditioner`: prompts in, `Conditioning` out. Its call is the library's spine."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from clipcond.conditioning.families import Family, family_of_index, family_of_pipeline
-from clipcond.conditioning.plan import assemble, make_plan
-from clipcond.conditioning.reading import Reading, read
-from clipcond.conditioning.report import Report
+from clipcond.conditioning.assembly import Encoded, Inputs
+from clipcond.conditioning.families import Family
+from clipcond.conditioning.paths import TextPath, paths_of_folder, paths_of_pipeline
+from clipcond.conditioning.plan import POOLED, assemble, make_plan, pool
+from clipcond.conditioning.reading import Reading, Rules, read
+from clipcond.conditioning.report import EncoderReport, Report
+from clipcond.conditioning.texts import Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
-from clipcond.encoders import ClipTextEncoder
-from clipcond.errors import CheckpointError, ClipcondError, PromptSyntaxError
+from clipcond.encoders import batches, fingerprint, joined
+from clipcond.errors import ClipcondError, PromptSyntaxError
 from clipcond.prompt import check_dialect
-from clipcond.resources import model_folder
-from clipcond.tokens import ClipTokenizer, policy_named
-from clipcond.weighting import mode_named
+from clipcond.tokens import policy_named
+from clipcond.weighting import check_normalization, mode_named
 
 _LARGE = 1000.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conditioner:
-    """Turns prompts into what a denoiser reads, with a pipeline's own tokenizer and text encoder.
+    """Turns prompts into what a denoiser reads, with a pipeline's own tokenizers and text encoders.
 
     Make one with `from_pipeline` or `from_pretrained`. It changes nothing on the pipeline.
 
     Attributes:
-        tokenizer: adapted.
-        encoder: adapted.
         family: the pipelines its results are for.
-        dialect: how prompts are read: "a1111" or "plain".
-        weighting: how weights act: "comfy" or "none".
-        long_prompt: what happens beyond the encoder's length: "a1111" (several windows), "truncate" or "error".
+        paths: the family's text encoders with their tokenizers.
+        width: of the denoiser's text states.
+        zeros: whether a negative prompt of None is zeros (SDXL's force_zeros_for_empty_prompt).
+        dialect: how prompts are read: "a1111", "comfy", "compel" or "plain".
+        weighting: how weights act: a key of `clipcond.weighting.MODES`.
+        long_prompt: what happens beyond an encoder's length: "a1111", "comfy" or "sentence" (several windows),
+            "truncate" or "error".
+        pooled: which windows the pooled vector speaks of: "first", "last", "mean", or "weighted" (the first, with
+            weights, as far as the mode moves the end of text).
+        normalization: of the weights: "none", "mean", "length" or "length+mean".
+        memory_limit: bytes of activations, about, that one forward may take; more rows go in several.
     """
 
-    tokenizer: ClipTokenizer
-    encoder: ClipTextEncoder
     family: Family
+    paths: tuple[TextPath, ...]
+    width: int
+    zeros: bool = False
     dialect: str = "a1111"
     weighting: str = "comfy"
     long_prompt: str = "a1111"
+    pooled: str = "first"
+    normalization: str = "none"
+    memory_limit: int = 1 << 30
 
     def __post_init__(self) -> None:
         check_dialect(self.dialect)
         mode_named(self.weighting)
         policy_named(self.long_prompt)
+        check_normalization(self.normalization)
+        if self.pooled not in POOLED:
+            raise ClipcondError(f"no pooled policy {self.pooled!r}; there are {', '.join(POOLED)}")
 
     @classmethod
     def from_pipeline(
@@ -58,22 +73,35 @@ class Conditioner:
         dialect: str = "a1111",
         weighting: str = "comfy",
         long_prompt: str = "a1111",
+        pooled: str = "first",
+        normalization: str = "none",
+        memory_limit: int = 1 << 30,
     ) -> "Conditioner":
-        """Condition for a diffusers pipeline object, sharing its tokenizer and text encoder.
+        """Condition for a diffusers pipeline object, sharing its tokenizers and text encoders.
 
         Args:
-            pipe: a pipeline with one CLIP text encoder and a UNet (Stable Diffusion 1 or 2 and their variants).
-            dialect: see the class.
-            weighting: see the class.
-            long_prompt: see the class.
+            pipe: Stable Diffusion 1, 2, XL, the XL refiner, 3, 3.5 or Flux.1, or a variant of one (image to image,
+                inpainting, ControlNet, LCM, ...).
+            dialect: see the class, as for the others.
+            weighting: what weights do.
+            long_prompt: what happens beyond an encoder's length.
+            pooled: which windows the pooled vector speaks of.
+            normalization: of the weights.
+            memory_limit: bytes of activations, about, that one forward may take.
 
         Raises:
             UnsupportedPipelineError: another kind of pipeline; the message names those supported.
             ClipcondError: an option that does not exist; the message names those that do.
         """
-        family = family_of_pipeline(pipe)
-        tokenizer, encoder = _adapt(pipe.tokenizer, pipe.text_encoder)
-        return cls(tokenizer, encoder, family, dialect, weighting, long_prompt)
+        return cls(
+            *paths_of_pipeline(pipe),
+            dialect=dialect,
+            weighting=weighting,
+            long_prompt=long_prompt,
+            pooled=pooled,
+            normalization=normalization,
+            memory_limit=memory_limit,
+        )
 
     @classmethod
     def from_pretrained(
@@ -83,104 +111,170 @@ class Conditioner:
         dialect: str = "a1111",
         weighting: str = "comfy",
         long_prompt: str = "a1111",
+        pooled: str = "first",
+        normalization: str = "none",
+        memory_limit: int = 1 << 30,
     ) -> "Conditioner":
-        """Condition with the tokenizer and text encoder of a diffusers folder or hub id; loads nothing else.
+        """Condition with the tokenizers and text encoders of a diffusers folder or hub id; loads nothing else.
 
-        The encoder is loaded in float32 on the CPU, as diffusers loads pipelines.
+        The encoders are loaded in float32 on the CPU, as diffusers loads pipelines.
 
         Args:
             folder: a folder, a hub id, or "emoji" for the shipped model.
-            dialect: see the class.
-            weighting: see the class.
-            long_prompt: see the class.
+            dialect: see the class, as for the others.
+            weighting: what weights do.
+            long_prompt: what happens beyond an encoder's length.
+            pooled: which windows the pooled vector speaks of.
+            normalization: of the weights.
+            memory_limit: bytes of activations, about, that one forward may take.
 
         Raises:
             CheckpointError: it cannot be read.
             UnsupportedPipelineError: it holds another kind of pipeline.
             ClipcondError: an option that does not exist.
         """
-        from diffusers import DiffusionPipeline
-        from transformers import CLIPTextModel, CLIPTokenizer
-
-        source = model_folder("emoji") if folder == "emoji" else folder
-        try:
-            index = DiffusionPipeline.load_config(source)
-            family = family_of_index(index)
-            tokenizer = CLIPTokenizer.from_pretrained(source, subfolder="tokenizer")
-            text_encoder = CLIPTextModel.from_pretrained(
-                source, subfolder="text_encoder", dtype=torch.float32, use_safetensors=True
-            )
-        except ClipcondError:
-            raise
-        except Exception as error:  # the loaders raise whatever their files make them: OSError, SafetensorError, ...
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise CheckpointError(
-                f"{source} cannot be read as a diffusers folder: {reason}"
-            ) from error
-        return cls(*_adapt(tokenizer, text_encoder.eval()), family, dialect, weighting, long_prompt)
+        return cls(
+            *paths_of_folder(folder),
+            dialect=dialect,
+            weighting=weighting,
+            long_prompt=long_prompt,
+            pooled=pooled,
+            normalization=normalization,
+            memory_limit=memory_limit,
+        )
 
     def __call__(
-        self, prompt: str | list[str], *, negative_prompt: str | list[str] | None = None
+        self,
+        prompt: str | list[str],
+        *,
+        negative_prompt: str | list[str] | None = None,
+        prompt_2: str | list[str] | None = None,
+        prompt_3: str | list[str] | None = None,
+        negative_prompt_2: str | list[str] | None = None,
+        negative_prompt_3: str | list[str] | None = None,
+        max_sequence_length: int | None = None,
     ) -> Conditioning:
-        """Condition one or several prompts, in one forward of the text encoder.
+        """Condition one or several prompts, in one forward of each text encoder.
 
         Args:
             prompt: one or several.
-            negative_prompt: one for all, or as many; None follows the pipeline: the empty prompt.
+            negative_prompt: one for all, or as many; None follows the pipeline: the empty prompt, zeros, or nothing.
+            prompt_2: for the second text encoder; None or "" is `prompt`, as in the pipelines.
+            prompt_3: for the third.
+            negative_prompt_2: for the second text encoder; None or "" is `negative_prompt`.
+            negative_prompt_3: for the third.
+            max_sequence_length: positions of T5's rows (Stable Diffusion 3: 256, Flux: 512); a longer prompt gets
+                what it needs, unless the policy is "truncate" or "error".
 
         Raises:
             PromptSyntaxError: a prompt that its dialect cannot mean, or weights too large for the encoder's dtype.
             PromptTooLongError: one is too long, under the policy "error".
-            ValueError: no prompt, or another number of negative ones.
+            ClipcondError: a prompt for an encoder that the family has not, or another number of them.
 
         Warns:
             PromptCutWarning: words were dropped, under the policy "truncate".
         """
-        positive, negative = _pair(prompt, negative_prompt)
-        readings = read(
-            [*positive, *negative],
-            self.tokenizer,
+        texts = pair_prompts(
+            self.family,
+            (prompt, prompt_2, prompt_3),
+            (negative_prompt, negative_prompt_2, negative_prompt_3),
+            zeros=self.zeros,
+        )
+        t5_length = max_sequence_length or self.family.t5_length
+        readings = self._read(texts, t5_length)
+        results, stats = self._encode(readings, t5_length, count=len(texts.positive[0]))
+        inputs = self.family.assemble(results, self.width, t5_length)
+        _check_finite(inputs.embeds, next(iter(readings.values())))
+        positive, negative = _sides(inputs, texts)
+        return Conditioning(
+            prompt_embeds=positive.embeds,
+            negative_prompt_embeds=negative.embeds if negative else None,
+            pooled_prompt_embeds=positive.pooled,
+            negative_pooled_prompt_embeds=negative.pooled if negative else None,
+            negative_given=texts.negative_given,
+            stats=Stats(stats),
+            report=_report(readings, texts),
+            family=self.family.name,
+            fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in self.paths},
+        )
+
+    def report(self, prompt: str | list[str], **others: Any) -> Report:
+        """What the encoders would see of the prompts of a call, without running them; arguments as for a call."""
+        t5_length = others.pop("max_sequence_length", None) or self.family.t5_length
+        names = [
+            ("prompt_2", "prompt_3"),
+            ("negative_prompt", "negative_prompt_2", "negative_prompt_3"),
+        ]
+        positive, negative = ([others.pop(name, None) for name in group] for group in names)
+        if others:
+            raise TypeError(f"report takes no {', '.join(others)}")
+        texts = pair_prompts(self.family, (prompt, *positive), tuple(negative), zeros=self.zeros)
+        return _report(self._read(texts, t5_length), texts)
+
+    def _read(self, texts: Texts, t5_length: int) -> dict[str, list[Reading]]:
+        """Encoder slot -> the positive prompts it reads, then the negative ones."""
+        rules = Rules(
             dialect=self.dialect,
             long_prompt=self.long_prompt,
+            weighting=self.weighting,
+            normalization=self.normalization,
+            pooled=self.pooled,
         )
-        weighting = mode_named(self.weighting)
-        frame = self.tokenizer.frame
-        plan = make_plan([reading.chunks for reading in readings], weighting, frame.empty)
-        output = self.encoder.encode(plan.rows, eos=frame.eos)
-        embeds = assemble(plan, weighting, output.states)
-        _check_finite(embeds, readings)
-        reports = tuple(reading.report for reading in readings)
-        return Conditioning(
-            prompt_embeds=embeds[: len(positive)],
-            negative_prompt_embeds=embeds[len(positive) :],
-            stats=Stats({"text_encoder": EncoderStats(calls=1, rows=len(plan.rows))}),
-            report=Report(
-                prompts=reports[: len(positive)], negative_prompts=reports[len(positive) :]
-            ),
-            family=self.family,
-        )
+        return {
+            path.role.slot: read(texts.of(path.role), path.tokenizer_for(t5_length), rules)
+            for path in self.paths
+        }
+
+    def _encode(
+        self, readings: Mapping[str, list[Reading]], t5_length: int, *, count: int
+    ) -> tuple[dict[str, Encoded], dict[str, EncoderStats]]:
+        """One plan and one forward for each encoder; CLIPs that share their positions get as many windows."""
+        mode = mode_named(self.weighting)
+        shared = [
+            path.role.slot for path in self.paths if path.role.sequence and not path.role.is_t5
+        ]
+        longest = max((r.length for slot in shared for r in readings[slot]), default=0)
+        results, stats = {}, {}
+        for path in self.paths:
+            slot, tokenizer = path.role.slot, path.tokenizer_for(t5_length)
+            read_here = path.kept(readings[slot], self.pooled)
+            length = longest if slot in shared else max(r.length for r in read_here)
+            plan = make_plan(read_here, mode, tokenizer, length)
+            outputs = [
+                path.encoder.encode(rows, eos=tokenizer.frame.eos, pad=tokenizer.frame.pad)
+                for rows in batches(plan.rows, path.encoder.module.config, self.memory_limit)
+            ]
+            output = joined(outputs)
+            pooled = None
+            if output.ends is not None:
+                # each side for itself, as the pipelines do: a product's last bits depend on how many rows it has
+                sides = pool(plan, output.ends, self.pooled).split(count)
+                pooled = torch.cat([path.encoder.project(side) for side in sides])
+            results[slot] = Encoded(states=assemble(plan, output.states), pooled=pooled)
+            stats[slot] = EncoderStats(calls=len(outputs), rows=len(plan.rows))
+        return results, stats
 
 
-def _adapt(tokenizer: Any, text_encoder: Any) -> tuple[ClipTokenizer, ClipTextEncoder]:
-    encoder = ClipTextEncoder(text_encoder)
-    # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
-    return ClipTokenizer(tokenizer, min(tokenizer.model_max_length, encoder.length)), encoder
+def _sides(inputs: Inputs, texts: Texts) -> tuple[Inputs, Inputs | None]:
+    """The positive prompts' part and the negative ones'; zeros where the pipeline takes zeros."""
+    count = len(texts.positive[0])
+    positive = inputs.part(slice(0, count))
+    if texts.zeros:
+        return positive, positive.zeros()
+    return positive, inputs.part(slice(count, None)) if texts.negative else None
 
 
-def _pair(
-    prompt: str | list[str], negative_prompt: str | list[str] | None
-) -> tuple[list[str], list[str]]:
-    """As many negative prompts as positive ones."""
-    positive = [prompt] if isinstance(prompt, str) else list(prompt)
-    if not positive:
-        raise ValueError("no prompt: the list is empty")
-    if negative_prompt is None or isinstance(negative_prompt, str):
-        return positive, [negative_prompt or ""] * len(positive)
-    if len(negative_prompt) != len(positive):
-        raise ValueError(
-            f"{len(negative_prompt)} negative prompts for {len(positive)} prompts: pass one for all, or as many"
-        )
-    return positive, list(negative_prompt)
+def _report(readings: Mapping[str, list[Reading]], texts: Texts) -> Report:
+    count = len(texts.positive[0])
+    return Report(
+        encoders={
+            slot: EncoderReport(
+                prompts=tuple(reading.report for reading in found[:count]),
+                negative_prompts=tuple(reading.report for reading in found[count:]),
+            )
+            for slot, found in readings.items()
+        }
+    )
 
 
 def _check_finite(embeds: torch.Tensor, readings: Sequence[Reading]) -> None:
@@ -190,11 +284,14 @@ def _check_finite(embeds: torch.Tensor, readings: Sequence[Reading]) -> None:
     at only then, since looking waits for the device.
     """
     for reading, states in zip(readings, embeds, strict=True):
-        fragment = max(reading.prompt.fragments, key=lambda f: abs(f.weight))
+        part, fragment = max(
+            ((part, f) for part, _ in reading.prompt.branches for f in part.fragments()),
+            key=lambda found: abs(found[1].weight),
+        )
         if abs(fragment.weight) > _LARGE and not math.isfinite(states.abs().max().item()):
             raise PromptSyntaxError(
                 f"the weight {fragment.weight:.4g} is more than {embeds.dtype} states can take",
-                reading.prompt.text,
+                part.text,
                 fragment.span,
                 "lower it: weights beyond 2 rarely help",
             )

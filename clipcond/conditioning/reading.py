@@ -1,15 +1,50 @@
 """A prompt's text to the windows an encoder reads: parse, tokenise, cut. It knows no tensors."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from clipcond.conditioning.report import PromptReport, ReportedToken
-from clipcond.errors import PromptCutWarning, PromptTooLongError
+from clipcond.errors import (
+    ClipcondError,
+    PromptCutWarning,
+    PromptSyntaxError,
+    PromptTooLongError,
+)
 from clipcond.prompt import Diagnostic, Prompt, parse
-from clipcond.tokens import Chunk, ClipTokenizer, Cut, Line, Token, lines_of, policy_named
+from clipcond.tokens import (
+    Chunk,
+    Cut,
+    Line,
+    PromptTokenizer,
+    Token,
+    lines_of,
+    policy_named,
+    whole,
+)
+from clipcond.weighting import mode_named, normalize
 
 _QUOTED = 200
+_ONE_WINDOW = ("truncate", "error")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How prompts are read.
+
+    Attributes:
+        dialect: of the prompt language.
+        long_prompt: a policy for prompts over an encoder's length.
+        weighting: a weighting mode.
+        normalization: of the weights.
+        pooled: a policy for the pooled vector.
+    """
+
+    dialect: str
+    long_prompt: str
+    weighting: str
+    normalization: str
+    pooled: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,47 +53,113 @@ class Reading:
 
     Attributes:
         prompt: as parsed.
-        chunks: its windows, at least one.
+        branches: (weight, windows) of each part of a joined prompt; one of weight 1 otherwise.
         report: what became of each of its words.
     """
 
     prompt: Prompt
-    chunks: tuple[Chunk, ...]
+    branches: tuple[tuple[float, tuple[Chunk, ...]], ...]
     report: PromptReport
 
+    @property
+    def joined(self) -> str:
+        """How the branches are joined: "blend", "concat" or ""."""
+        return self.prompt.joined
 
-def read(
-    texts: Sequence[str], tokenizer: ClipTokenizer, *, dialect: str, long_prompt: str
-) -> list[Reading]:
+    @property
+    def length(self) -> int:
+        """Positions of its windows: of all branches after one another, or of the longest."""
+        lengths = [sum(len(chunk.ids) for chunk in chunks) for _, chunks in self.branches]
+        return sum(lengths) if self.joined == "concat" else max(lengths)
+
+
+def read(texts: Sequence[str], tokenizer: PromptTokenizer, rules: Rules) -> list[Reading]:
     """Read several prompts, their tokens in one call.
 
     Raises:
-        PromptSyntaxError: one cannot be parsed.
+        PromptSyntaxError: one cannot be parsed, or has weights that the mode cannot take.
         PromptTooLongError: one is too long under the policy "error".
+        ClipcondError: one changes over the steps, or is composed in noise space.
 
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
-    prompts = [parse(text, dialect=dialect) for text in texts]
-    lines = [lines_of(prompt.segments()) for prompt in prompts]
-    tokens = iter(tokenizer([line for group in lines for line in group]))
-    readings = []
-    for prompt, group in zip(prompts, lines, strict=True):
-        tokenised = [next(tokens) for _ in group]
-        cut = policy_named(long_prompt)(tokenised, tokenizer.frame.room, tokenizer.comma)
-        dropped = _dropped_text(group, tokenised, cut)
-        _complain(dropped, tokenizer.frame.room, long_prompt)
-        notes = (*prompt.diagnostics, *_notes(prompt, cut, tokenizer, long_prompt))
-        report = PromptReport(
-            text=prompt.text,
-            tokens=_reported(cut),
-            chunks=len(cut.chunks),
-            cut=dropped,
-            notes=notes,
+    prompts = [parse(text, dialect=rules.dialect) for text in texts]
+    for prompt in prompts:
+        _check(prompt, rules)
+    lines = [[lines_of(part.segments()) for part, _ in prompt.branches] for prompt in prompts]
+    tokens = iter(tokenizer([line for parts in lines for part in parts for line in part]))
+    return [
+        _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=rules)
+        for prompt, parts in zip(prompts, lines, strict=True)
+    ]
+
+
+def _check(prompt: Prompt, rules: Rules) -> None:
+    if prompt.joined == "compose" or prompt.is_scheduled:
+        what = "joins prompts with AND" if prompt.joined == "compose" else "changes over the steps"
+        raise ClipcondError(
+            f"the prompt {prompt.text[:_QUOTED]!r} {what}, which no single conditioning can say; condition its "
+            "parts (prompt.branches, prompt.schedule(steps)) one by one"
         )
-        chunks = tuple(tokenizer.frame.fill(chunk) for chunk in cut.chunks)
-        readings.append(Reading(prompt, chunks, report))
-    return readings
+    least = mode_named(rules.weighting).least
+    for part, _ in prompt.branches:
+        for fragment in part.fragments():
+            if fragment.weight < least and fragment.text != "BREAK":
+                raise PromptSyntaxError(
+                    f"the weight {fragment.weight:.4g} is below {least:g}, the least that {rules.weighting} can take",
+                    part.text,
+                    fragment.span,
+                    f"{least:g} masks the words; to steer away from them, use the negative prompt",
+                )
+
+
+def _read_one(
+    prompt: Prompt,
+    parts: Sequence[Sequence[Line]],
+    tokens: Iterator[tuple[Token, ...]],
+    *,
+    tokenizer: PromptTokenizer,
+    rules: Rules,
+) -> Reading:
+    branches: list[tuple[float, tuple[Chunk, ...]]] = []
+    reported: list[ReportedToken] = []
+    dropped: list[str] = []
+    windows = 0
+    for (_, weight), lines in zip(prompt.branches, parts, strict=True):
+        tokenised = _normalized([next(tokens) for _ in lines], rules.normalization)
+        cut = _policy(tokenizer, rules.long_prompt)(
+            tokenised, tokenizer.frame.room, tokenizer.comma
+        )
+        dropped.append(_dropped_text(lines, tokenised, cut))
+        reported += _reported(cut, first=windows)
+        windows += len(cut.chunks)
+        branches.append((weight, tuple(tokenizer.frame.fill(chunk) for chunk in cut.chunks)))
+    text = " ".join(filter(None, dropped))
+    _complain(text, tokenizer.frame.room, rules.long_prompt)
+    notes = (*prompt.diagnostics, *_notes(prompt, reported, tokenizer, rules))
+    report = PromptReport(
+        text=prompt.text, tokens=tuple(reported), chunks=windows, cut=text, notes=notes
+    )
+    return Reading(prompt, tuple(branches), report)
+
+
+def _policy(tokenizer: PromptTokenizer, long_prompt: str):
+    """Encoders that read rows of any length need no windows, only a limit where one was asked for."""
+    if tokenizer.windowed or long_prompt in _ONE_WINDOW:
+        return policy_named(long_prompt)
+    return whole
+
+
+def _normalized(lines: Sequence[tuple[Token, ...]], normalization: str) -> list[tuple[Token, ...]]:
+    """The weights of a whole prompt, normalised together."""
+    if normalization == "none":
+        return list(lines)
+    tokens = [token for line in lines for token in line]
+    weights = iter(
+        normalize([t.weight for t in tokens], [t.fragment for t in tokens], normalization)
+    )
+    return [tuple(token._replace(weight=next(weights)) for token in line) for line in lines]
 
 
 def _dropped_text(lines: Sequence[Line], tokenised: Sequence[tuple[Token, ...]], cut: Cut) -> str:
@@ -84,16 +185,16 @@ def _complain(dropped: str, room: int, long_prompt: str) -> None:
     warnings.warn(
         f"the prompt is longer than the {room} tokens that fit; dropped: {quoted!r}",
         PromptCutWarning,
-        stacklevel=4,
+        stacklevel=6,
     )
 
 
 def _notes(
-    prompt: Prompt, cut: Cut, tokenizer: ClipTokenizer, long_prompt: str
+    prompt: Prompt, tokens: Sequence[ReportedToken], tokenizer: PromptTokenizer, rules: Rules
 ) -> list[Diagnostic]:
     notes = []
     pad = tokenizer.frame.pad  # where it is EOS as well, no content has it
-    if any(token.id == pad for chunk in cut.chunks for token in chunk):
+    if any(token.id == pad for token in tokens):
         at = max(0, prompt.text.find(tokenizer.pad_text))
         notes.append(
             Diagnostic(
@@ -102,21 +203,28 @@ def _notes(
                 "leave it out",
             )
         )
-    if long_prompt != "a1111" and any(s.is_break for s in prompt.segments()):
+    parts = [part for part, _ in prompt.branches]
+    breaks = any(s.is_break for part in parts for s in part.segments())
+    if breaks and (rules.long_prompt in _ONE_WINDOW or not tokenizer.windowed):
         at = max(0, prompt.text.find("BREAK"))
+        why = (
+            f"under the policy {rules.long_prompt!r}"
+            if tokenizer.windowed
+            else "for T5, which reads one row"
+        )
         notes.append(
             Diagnostic(
-                f"BREAK ends no window under the policy {long_prompt!r}",
+                f"BREAK ends no window {why}",
                 (at, at + len("BREAK")),
-                'take long_prompt="a1111"',
+                'take long_prompt="a1111"' if tokenizer.windowed else "",
             )
         )
     return notes
 
 
-def _reported(cut: Cut) -> tuple[ReportedToken, ...]:
-    return tuple(
+def _reported(cut: Cut, first: int) -> list[ReportedToken]:
+    return [
         ReportedToken(text=token.text, id=token.id, weight=token.weight, chunk=number)
-        for number, chunk in enumerate(cut.chunks)
+        for number, chunk in enumerate(cut.chunks, start=first)
         for token in chunk
-    )
+    ]

@@ -1,6 +1,9 @@
 """What became of each word of a prompt: its tokens, weights and window, what was cut, what looks like a mistake."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from html import escape
+from typing import Any
 
 from clipcond.errors import point_at
 from clipcond.prompt import Diagnostic
@@ -25,7 +28,7 @@ class ReportedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptReport:
-    """One prompt as the encoder saw it.
+    """One prompt as one encoder saw it.
 
     Attributes:
         text: as typed.
@@ -53,23 +56,117 @@ class PromptReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """Every prompt of a call.
+class EncoderReport:
+    """Every prompt of a call as one encoder saw it.
 
     Attributes:
         prompts: the positive ones, in order.
-        negative_prompts: the negative ones, as many.
+        negative_prompts: the negative ones; as many, or none where the pipeline reads none.
     """
 
     prompts: tuple[PromptReport, ...]
     negative_prompts: tuple[PromptReport, ...]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Every prompt of a call, as each encoder saw it; a notebook shows it as coloured tokens.
+
+    Attributes:
+        encoders: encoder slot -> what it saw.
+    """
+
+    encoders: Mapping[str, EncoderReport]
+
+    @property
+    def prompts(self) -> tuple[PromptReport, ...]:
+        """The positive prompts, as the first encoder saw them."""
+        return next(iter(self.encoders.values())).prompts
+
+    @property
+    def negative_prompts(self) -> tuple[PromptReport, ...]:
+        """The negative prompts, as the first encoder saw them."""
+        return next(iter(self.encoders.values())).negative_prompts
+
     def __str__(self) -> str:
         return "\n".join(
-            f"{side} {number}:\n{report}"
-            for side, reports in (("prompt", self.prompts), ("negative", self.negative_prompts))
-            for number, report in enumerate(reports)
+            f"{_title(self, slot, side, number)}:\n{report}"
+            for slot, side, number, report in self.rows()
         )
+
+    def rows(self) -> list[tuple[str, str, int, PromptReport]]:
+        """(encoder slot, "prompt" or "negative", number, report) of every prompt."""
+        return [
+            (slot, side, number, report)
+            for slot, seen in self.encoders.items()
+            for side, reports in (("prompt", seen.prompts), ("negative", seen.negative_prompts))
+            for number, report in enumerate(reports)
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Lists and dicts of numbers and strings, as `asdict` has them; `from_json` reads them back."""
+        return {slot: asdict(seen) for slot, seen in self.encoders.items()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Report":
+        """What `to_json` wrote."""
+        return cls(
+            encoders={
+                slot: EncoderReport(
+                    **{side: tuple(map(_prompt, rows)) for side, rows in seen.items()}
+                )
+                for slot, seen in value.items()
+            }
+        )
+
+    def to_html(self) -> str:
+        """Tokens on a colour by weight (red up, blue down), windows apart, cut text struck out; no scripts."""
+        parts = []
+        for slot, side, number, report in self.rows():
+            parts.append(f"<p><b>{escape(_title(self, slot, side, number))}</b></p>")
+            for chunk in range(report.chunks):
+                tokens = "".join(_html_token(t) for t in report.tokens if t.chunk == chunk)
+                count = sum(t.chunk == chunk for t in report.tokens)
+                parts.append(
+                    f'<p class="window">{tokens or "<i>empty</i>"} <small>window {chunk + 1} of '
+                    f"{report.chunks}, {count} tokens</small></p>"
+                )
+            if report.cut:
+                parts.append(f"<p>cut: <s>{escape(report.cut)}</s></p>")
+            parts += [f"<pre>{escape(_explained(report, note))}</pre>" for note in report.notes]
+        return f'<div class="clipcond-report">{_STYLE}{"".join(parts)}</div>'
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+_STYLE = (
+    "<style>.clipcond-report p{margin:.3em 0;line-height:1.9}.clipcond-report .window{padding-left:.6em;"
+    "border-left:3px solid #8888}.clipcond-report span{padding:.1em .25em;margin:1px;border-radius:.25em;"
+    "border:1px solid #8884}.clipcond-report small{opacity:.6}</style>"
+)
+
+
+def _html_token(token: ReportedToken) -> str:
+    strength = min(1.0, abs(token.weight - 1)) * 0.6
+    hue = 0 if token.weight > 1 else 220
+    style = f' style="background:hsla({hue},85%,55%,{strength:.2f})"' if strength else ""
+    return f'<span{style} title="id {token.id}, weight {token.weight:.4g}">{escape(_shown(token))}</span>'
+
+
+def _explained(report: PromptReport, note: Diagnostic) -> str:
+    return f"{note.message}\n{point_at(report.text, note.span)}\n{note.hint}".rstrip()
+
+
+def _title(report: Report, slot: str, side: str, number: int) -> str:
+    name = f"{side} {number}"
+    return name if len(report.encoders) == 1 else f"{slot}, {name}"
+
+
+def _prompt(value: Mapping[str, Any]) -> PromptReport:
+    tokens = tuple(ReportedToken(**token) for token in value["tokens"])
+    notes = tuple(Diagnostic(n["message"], tuple(n["span"]), n["hint"]) for n in value["notes"])
+    return PromptReport(**{**value, "tokens": tokens, "notes": notes})
 
 
 def _shown(token: ReportedToken) -> str:

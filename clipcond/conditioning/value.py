@@ -1,16 +1,27 @@
 """`Conditioning`: the tensors of one call, and how they came to be."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 
-from clipcond.conditioning.families import Family, family_of_pipeline
+from clipcond.conditioning.families import Family, call_arguments, family_named, family_of_pipeline
 from clipcond.conditioning.report import Report
+from clipcond.conditioning.storage import read_file, write_file
+from clipcond.encoders import Fingerprint, fingerprint
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 
 _WIDEST, _MOST_LINES = 120, 12
+TENSORS = (
+    "prompt_embeds",
+    "negative_prompt_embeds",
+    "pooled_prompt_embeds",
+    "negative_pooled_prompt_embeds",
+    "prompt_attention_mask",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,72 +62,150 @@ class Conditioning:
     """What a denoiser reads for some prompts. Positive and negative have one shape; no gradients.
 
     Attributes:
-        prompt_embeds: states of the positive prompts, in the encoder's dtype; windows of 77 tokens one after another.
-        negative_prompt_embeds: states of the negative prompts.
+        prompt_embeds: states of the positive prompts, in the encoder's dtype.
+        negative_prompt_embeds: states of the negative prompts; None where the pipeline reads none.
         pooled_prompt_embeds: None in families that read none.
         negative_pooled_prompt_embeds: None in families that read none.
         prompt_attention_mask: None in families that read none.
+        negative_given: whether the caller asked for the negative prompts, or the pipeline's default stands.
         stats: forwards and rows.
         report: tokens, weights, windows, what was cut.
-        family: the pipelines these are for.
+        family: the name of the pipelines these are for.
+        fingerprints: encoder slot -> which encoder it was; None where its weights could not be looked at.
     """
 
     prompt_embeds: Float[torch.Tensor, "batch tokens dim"]
-    negative_prompt_embeds: Float[torch.Tensor, "batch tokens dim"]
+    negative_prompt_embeds: Float[torch.Tensor, "batch tokens dim"] | None = None
     pooled_prompt_embeds: Float[torch.Tensor, "batch pooled_dim"] | None = None
     negative_pooled_prompt_embeds: Float[torch.Tensor, "batch pooled_dim"] | None = None
     prompt_attention_mask: Int[torch.Tensor, "batch tokens"] | None = None
+    negative_given: bool = False
     stats: Stats
     report: Report = field(repr=False)
-    family: Family
+    family: str
+    fingerprints: Mapping[str, Fingerprint | None] = field(repr=False)
 
     def kwargs_for(self, pipe: Any, num_images_per_prompt: int = 1) -> dict[str, Any]:
         """The arguments for a pipeline's call: `pipe(**conditioning.kwargs_for(pipe))`.
 
-        Tensors come in the denoiser's dtype, where the pipeline runs. These pipelines repeat given embeddings
-        themselves, so several pictures a prompt are asked of them by their own argument: it is among the arguments
-        when `num_images_per_prompt` is not 1, and passing it to the pipeline as well is Python's "multiple values"
-        error rather than a wrong number of pictures.
+        Tensors come in the denoiser's dtype, on the device where the pipeline runs, each prompt's repeated
+        `num_images_per_prompt` times (some pipelines would not repeat given embeddings, none repeats them twice).
+        Where that is not 1, the pipeline's own argument is among them and 1, so that passing it to the pipeline as well
+        is Python's "multiple values" error rather than a wrong number of pictures.
 
         Args:
-            pipe: a pipeline of `family` whose denoiser reads states of this width.
+            pipe: a pipeline of `family` with the text encoders that made this, or with none.
             num_images_per_prompt: pictures of each prompt; those of one prompt come next to each other.
 
         Raises:
-            UnsupportedPipelineError: another family, or another width.
+            UnsupportedPipelineError: another family, width or text encoder; or no place for the negative prompt.
             ClipcondError: fewer than one picture.
         """
-        family = family_of_pipeline(pipe)
-        denoiser = getattr(pipe, family.denoiser)
-        width = denoiser.config.cross_attention_dim
-        if family != self.family or width != self.prompt_embeds.shape[2]:
-            raise UnsupportedPipelineError(
-                f"this conditioning is {self.prompt_embeds.shape[2]} wide for {self.family.name}; "
-                f"{type(pipe).__name__} reads {width} wide states of {family.name}: condition with a Conditioner of "
-                "this very pipeline"
-            )
         if num_images_per_prompt < 1:
             raise ClipcondError(
                 f"num_images_per_prompt: got {num_images_per_prompt}; needs at least 1"
             )
-        place = {"dtype": denoiser.dtype, "device": pipe._execution_device}  # noqa: SLF001 no public name
-        kwargs: dict[str, Any] = {
-            "prompt_embeds": self.prompt_embeds.to(**place),
-            "negative_prompt_embeds": self.negative_prompt_embeds.to(**place),
+        family = family_named(self.family)
+        self._check(pipe, family)
+        takes = call_arguments(pipe)
+        place = {
+            "dtype": getattr(pipe, family.denoiser).dtype,
+            "device": pipe._execution_device,  # noqa: SLF001 no public name
         }
+        kwargs: dict[str, Any] = {}
+        for name in TENSORS:
+            tensor = getattr(self, name)
+            if tensor is None:
+                continue
+            if name in takes:
+                kwargs[name] = tensor.repeat_interleave(num_images_per_prompt, 0).to(**place)
+            elif self.negative_given or not name.startswith("negative"):
+                raise UnsupportedPipelineError(
+                    f"{type(pipe).__name__} takes no {name}; condition without what it is for"
+                )
         if num_images_per_prompt != 1:
-            kwargs["num_images_per_prompt"] = num_images_per_prompt
+            kwargs["num_images_per_prompt"] = 1
         return kwargs
+
+    def _check(self, pipe: Any, family: Family) -> None:
+        """Whether the pipeline reads states of this kind, and has no other text encoder than the one that made them."""
+        own = {slot: getattr(pipe, slot, None) for slot in self.fingerprints}
+        if any(module is not None for module in own.values()):
+            found = family_of_pipeline(pipe).name
+        else:
+            denoiser = getattr(pipe, family.denoiser, None)
+            fits = family.denoiser_class in {c.__name__ for c in type(denoiser).__mro__}
+            found = family.name if fits else type(pipe).__name__
+        width = getattr(pipe, family.denoiser).config[family.width] if found == family.name else 0
+        if found != family.name or width != self.prompt_embeds.shape[2]:
+            raise UnsupportedPipelineError(
+                f"this conditioning is {self.prompt_embeds.shape[2]} wide for {self.family}; "
+                f"{type(pipe).__name__} reads {f'{width} wide states of {found}' if width else found}: condition with "
+                "a Conditioner of this very pipeline"
+            )
+        for slot, module in own.items():
+            made_by, now = (
+                self.fingerprints[slot],
+                fingerprint(module) if module is not None else None,
+            )
+            if made_by and now and not made_by.matches(now):
+                raise UnsupportedPipelineError(
+                    f"this conditioning was made by another {slot} than {type(pipe).__name__} has (its weights "
+                    "differ): condition with a Conditioner of this very pipeline"
+                )
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file: the tensors, and in its metadata the rest as JSON.
+
+        Raises:
+            ClipcondError: it cannot be written.
+        """
+        tensors = {name: getattr(self, name) for name in TENSORS if getattr(self, name) is not None}
+        about = {
+            "family": self.family,
+            "negative_given": self.negative_given,
+            "stats": {slot: [s.calls, s.rows] for slot, s in self.stats.encoders.items()},
+            "report": self.report.to_json(),
+            "fingerprints": {
+                slot: f and [f.digest, f.dtype, list(f.values)]
+                for slot, f in self.fingerprints.items()
+            },
+        }
+        write_file(Path(path), tensors, about)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Conditioning":
+        """Read what `save` wrote, onto the CPU.
+
+        Raises:
+            CheckpointError: it is no such file.
+        """
+        tensors, about = read_file(Path(path), TENSORS)
+        return cls(
+            **tensors,
+            family=about["family"],
+            negative_given=about["negative_given"],
+            stats=Stats({slot: EncoderStats(*counts) for slot, counts in about["stats"].items()}),
+            report=Report.from_json(about["report"]),
+            fingerprints={
+                slot: f and Fingerprint(f[0], f[1], tuple(f[2]))
+                for slot, f in about["fingerprints"].items()
+            },
+        )
 
     def __repr__(self) -> str:
         batch, tokens, dim = self.prompt_embeds.shape
         dtype = str(self.prompt_embeds.dtype).removeprefix("torch.")
+        cost = ", ".join(f"{slot} {s.calls} x {s.rows}" for slot, s in self.stats.encoders.items())
         head = (
-            f"Conditioning({self.family.name}: {batch} x {tokens} tokens x {dim}, {dtype} on {self.prompt_embeds.device}; "
-            f"{self.stats.calls} forward of {self.stats.rows} rows)"
+            f"Conditioning({self.family}: {batch} x {tokens} tokens x {dim}, {dtype} on {self.prompt_embeds.device}; "
+            f"forwards x rows: {cost})"
         )
         lines = str(self.report).splitlines()
         shown = [
             line if len(line) <= _WIDEST else f"{line[:_WIDEST]}..." for line in lines[:_MOST_LINES]
         ]
         return "\n".join([head, *shown, *(["..."] if len(lines) > _MOST_LINES else [])])
+
+    def _repr_html_(self) -> str:
+        return self.report.to_html()

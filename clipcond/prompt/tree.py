@@ -65,8 +65,17 @@ class Prompt:
 
     text: str
     dialect: str
-    fragments: tuple[Fragment, ...]
+    _fragments: tuple[Fragment, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
+    joined = ""
+    is_scheduled = False
+
+    @property
+    def branches(self):
+        return ((self, 1.0),)
+
+    def fragments(self, step: int = 0, steps: int = 20):
+        return self._fragments
 
     def segments(self, step: int = 0, steps: int = 20) -> tuple[Segment, ...]:
         """The weighted text at a denoising step.
@@ -80,11 +89,11 @@ class Prompt:
         """
         if not 0 <= step < steps:
             raise ValueError(f"step {step} is not among the steps 0 to {steps - 1}")
-        return tuple(Segment(f.text, f.weight) for f in self.fragments)
+        return tuple(Segment(f.text, f.weight) for f in self._fragments)
 
     def __repr__(self) -> str:
         head = f"Prompt({self.dialect}: {_shorten(self.text)!r}"
-        rows = [f"  {f.weight:<8.4g} {_shorten(f.text)!r}" for f in self.fragments]
+        rows = [f"  {f.weight:<8.4g} {_shorten(f.text)!r}" for f in self._fragments]
         rows += [f"  note at {d.span[0]}: {d.message}" for d in self.diagnostics]
         return "\n".join([head, *rows]) + ")"
 

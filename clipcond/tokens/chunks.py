@@ -2,15 +2,19 @@
 
 A policy is a pure function (lines, room, comma) -> Cut. It knows nothing of ids but the comma's, nothing of weights,
 and is never silent about what it drops. `Frame` then fills a window up with BOS, EOS and padding.
+
+"a1111", "comfy" and "sentence" take as many windows as a prompt needs, and a break ends one; "truncate" and "error"
+take one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from clipcond.errors import ClipcondError
 
 COMMA_BACKTRACK = 20
+SPLIT_WORD = 8  # tokens from which ComfyUI cuts a word wherever the window ends
 
 
 class Token(NamedTuple):
@@ -21,12 +25,14 @@ class Token(NamedTuple):
         weight: the mean weight of its characters.
         text: the characters it covers, as typed.
         start: where they begin in the text of its line.
+        fragment: which of the prompt's weighted fragments it belongs to, from 1.
     """
 
     id: int
     weight: float
     text: str
     start: int
+    fragment: int = 1
 
 
 class Cut(NamedTuple):
@@ -48,10 +54,12 @@ class Chunk:
     Attributes:
         ids: BOS, content, EOS, padding.
         weights: one per id; 1 outside the content.
+        fragments: which of the prompt's weighted fragments each id belongs to, from 1; 0 outside the content.
     """
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
+    fragments: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +67,13 @@ class Frame:
     """How a window is filled up around its content.
 
     Attributes:
-        bos: id before the content.
+        bos: id before the content; None where there is none (T5).
         eos: id after the content.
         pad: id after that, up to the length.
         length: positions of a window.
     """
 
-    bos: int
+    bos: int | None
     eos: int
     pad: int
     length: int
@@ -73,13 +81,23 @@ class Frame:
     @property
     def room(self) -> int:
         """Content tokens of a window."""
-        return self.length - 2
+        return self.length - len(self._head) - 1
+
+    @property
+    def _head(self) -> tuple[int, ...]:
+        return () if self.bos is None else (self.bos,)
 
     def fill(self, tokens: Sequence[Token]) -> Chunk:
-        """The window of some content."""
-        padding = self.room - len(tokens)
-        ids = (self.bos, *(t.id for t in tokens), self.eos, *[self.pad] * padding)
-        return Chunk(ids, (1.0, *(t.weight for t in tokens), *[1.0] * (padding + 1)))
+        """The window of some content; longer than `length` if the content is (no policy for CLIP lets it be)."""
+        head, padding = self._head, max(0, self.room - len(tokens))
+
+        def framed(content: Iterable[Any], outside: Any) -> tuple[Any, ...]:
+            return (*[outside] * len(head), *content, *[outside] * (1 + padding))
+
+        ids = (*head, *(t.id for t in tokens), self.eos, *[self.pad] * padding)
+        return Chunk(
+            ids, framed((t.weight for t in tokens), 1.0), framed((t.fragment for t in tokens), 0)
+        )
 
     @property
     def empty(self) -> Chunk:
@@ -119,6 +137,82 @@ def cut_like_a1111(lines: Lines, room: int, comma: int | None) -> Cut:
     return Cut(tuple(chunks))
 
 
+def cut_like_comfy(lines: Lines, room: int, _comma: int | None) -> Cut:
+    """As many windows as it takes, as ComfyUI cuts them.
+
+    A word (what stands between blanks) that does not fit any more begins the next window, unless it has 8 tokens or
+    more: then it is cut where the window ends.
+    """
+    chunks: list[tuple[Token, ...]] = []
+    for line in lines:
+        chunk: list[Token] = []
+        for word in words_of(line):
+            rest = list(word)
+            while len(chunk) + len(rest) > room:
+                if len(word) >= SPLIT_WORD:
+                    taken = room - len(chunk)
+                    chunk, rest = chunk + rest[:taken], rest[taken:]
+                chunks.append(tuple(chunk))
+                chunk = []
+            chunk += rest
+        chunks.append(tuple(chunk))
+    return Cut(_without_empty_end(chunks))
+
+
+def words_of(line: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
+    """Tokens that touch each other in the text, together."""
+    first = 0
+    for i in range(1, len(line) + 1):
+        if i == len(line) or line[i].start > line[i - 1].start + len(line[i - 1].text):
+            yield tuple(line[first:i])
+            first = i
+
+
+def cut_at_sentences(lines: Lines, room: int, _comma: int | None) -> Cut:
+    """As many windows as it takes, each ending where the text pauses.
+
+    A window that is full gives up what follows the last end of a sentence in its second half; if there is none there,
+    the last comma or the like; else the last word's end; else it is cut where it ends.
+    """
+    chunks: list[tuple[Token, ...]] = []
+    for line in lines:
+        start = 0
+        while len(line) - start > room:
+            keep = _pause(line[start : start + room + 1])
+            chunks.append(tuple(line[start : start + keep]))
+            start += keep
+        chunks.append(tuple(line[start:]))
+    return Cut(_without_empty_end(chunks))
+
+
+_PAUSES = (".!?", ",;:)]")
+
+
+def _pause(tokens: Sequence[Token]) -> int:
+    """How many of the tokens, but for the last, to keep."""
+    room = len(tokens) - 1
+    second_half = range(room - 1, room // 2 - 1, -1)
+    for marks in _PAUSES:
+        for i in second_half:
+            if tokens[i].text[-1:] in marks and _ends_word(tokens, i):
+                return i + 1
+    return next((i + 1 for i in second_half if _ends_word(tokens, i)), room)
+
+
+def _ends_word(tokens: Sequence[Token], i: int) -> bool:
+    return tokens[i + 1].start > tokens[i].start + len(tokens[i].text)
+
+
+def _without_empty_end(chunks: list[tuple[Token, ...]]) -> tuple[tuple[Token, ...], ...]:
+    """As for "a1111": a break at the very end asks for no window more."""
+    return tuple(chunks[:-1] if len(chunks) > 1 and not chunks[-1] else chunks)
+
+
+def whole(lines: Lines, _room: int, _comma: int | None) -> Cut:
+    """One window of any length, for encoders without a limit; not a policy to choose."""
+    return Cut((tuple(token for line in lines for token in line),))
+
+
 def cut_off(lines: Lines, room: int, _comma: int | None) -> Cut:
     """One window; what follows is dropped and reported. A break only ends a word."""
     tokens = tuple(token for line in lines for token in line)
@@ -128,6 +222,8 @@ def cut_off(lines: Lines, room: int, _comma: int | None) -> Cut:
 # "error" cuts as "truncate" does, so that what it would drop can be quoted; dropping is refused by the caller
 POLICIES: dict[str, Policy] = {
     "a1111": cut_like_a1111,
+    "comfy": cut_like_comfy,
+    "sentence": cut_at_sentences,
     "truncate": cut_off,
     "error": cut_off,
 }

@@ -21,42 +21,48 @@ class Line(NamedTuple):
     Attributes:
         text: the segments' texts, joined.
         pieces: (end, weight) of each segment in characters of `text`, ends rising.
+        first: the number of its first segment in the prompt, from 1.
     """
 
     text: str
     pieces: tuple[tuple[int, float], ...]
+    first: int = 1
 
 
 def lines_of(segments: Sequence[Segment]) -> tuple[Line, ...]:
     """Join the segments between breaks; at least one line."""
     groups: list[list[Segment]] = [[]]
-    for segment in segments:
+    firsts = [1]
+    for number, segment in enumerate(segments, start=1):
         if segment.is_break:
             groups.append([])
+            firsts.append(number + 1)
         else:
             groups[-1].append(segment)
-    return tuple(_join(group) for group in groups)
+    return tuple(_join(group, first) for group, first in zip(groups, firsts, strict=True))
 
 
-def _join(segments: Sequence[Segment]) -> Line:
+def _join(segments: Sequence[Segment], first: int) -> Line:
     end, pieces = 0, []
     for segment in segments:
         end += len(segment.text)
         pieces.append((end, segment.weight))
-    return Line("".join(s.text for s in segments), tuple(pieces))
+    return Line("".join(s.text for s in segments), tuple(pieces), first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ClipTokenizer:
-    """A transformers CLIP tokenizer, adapted once: texts in, weighted tokens out.
+class PromptTokenizer:
+    """A transformers tokenizer of CLIP or T5, adapted once: texts in, weighted tokens out.
 
     Attributes:
-        tokenizer: transformers' (fast) CLIPTokenizer.
+        tokenizer: transformers' (fast) CLIPTokenizer or T5Tokenizer.
         length: positions of a window, BOS and EOS included.
+        windowed: whether the encoder reads windows of that length only (CLIP), or longer rows as well (T5).
     """
 
     tokenizer: Any
     length: int
+    windowed: bool = True
 
     @property
     def frame(self) -> Frame:
@@ -68,6 +74,12 @@ class ClipTokenizer:
     def comma(self) -> int | None:
         """The id of a comma that ends a word; in a vocabulary without one, an id that is no content."""
         return self.tokenizer.convert_tokens_to_ids(",</w>")
+
+    @property
+    def mask(self) -> int:
+        """The id that stands in for a masked word: CLIP's "+", as in ComfyUI_ADV_CLIP_emb (266), else the padding."""
+        found = self.tokenizer.get_vocab().get("+</w>")
+        return self.tokenizer.pad_token_id if found is None else found
 
     @property
     def pad_text(self) -> str:
@@ -90,7 +102,7 @@ class ClipTokenizer:
 
     @property
     def _reserved(self) -> set[int]:
-        return {self.tokenizer.bos_token_id, self.tokenizer.eos_token_id}
+        return {self.tokenizer.bos_token_id, self.tokenizer.eos_token_id} - {None}
 
     def _encode(self, texts: list[str], **options: bool) -> list[Encoding]:
         encoded = self.tokenizer(
@@ -112,7 +124,7 @@ def _weigh(line: Line, encoding: Encoding) -> tuple[Token, ...]:
         while piece + 1 < len(line.pieces) and line.pieces[piece][0] <= start:
             piece += 1
         weight = _mean_weight(line.pieces, piece, start, end)
-        tokens.append(Token(token_id, weight, line.text[start:end], start))
+        tokens.append(Token(token_id, weight, line.text[start:end], start, line.first + piece))
     return tuple(tokens)
 
 

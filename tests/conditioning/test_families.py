@@ -1,11 +1,13 @@
 """Families: what is taken for one, and how the rest is refused."""
 
 import pytest
-from diffusers import LatentConsistencyModelPipeline, LCMScheduler, StableDiffusionXLPipeline
+import torch
 
+from clipcond import Conditioner
 from clipcond.conditioning.families import FAMILIES, family_of_index, family_of_pipeline
 from clipcond.errors import UnsupportedPipelineError
-from tests.tiny import clip_tokenizer, tiny_pipeline, tiny_text_encoder
+from tests import tiny_families
+from tests.tiny import tiny_pipeline, tiny_text_encoder
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -32,7 +34,7 @@ def test_an_index_and_its_pipeline_agree():
     [
         {"text_encoder": ["transformers", "T5EncoderModel"]},
         {"text_encoder": [None, None]},
-        {"text_encoder_2": ["transformers", "CLIPTextModelWithProjection"]},
+        {"text_encoder_2": ["transformers", "CLIPTextModel"]},
         {"unet": ["diffusers", "UNetMotionModel"]},
         {"unet": [None, None], "transformer": ["diffusers", "SD3Transformer2DModel"]},
     ],
@@ -54,27 +56,37 @@ def test_a_subclass_of_a_part_is_that_part():
     assert family_of_pipeline(pipe) is FAMILIES[0]
 
 
-def test_stable_diffusion_xl_is_refused_by_name():
-    parts = tiny_pipeline().components
-    pipe = StableDiffusionXLPipeline(
-        vae=parts["vae"],
-        unet=parts["unet"],
-        scheduler=parts["scheduler"],
-        text_encoder=parts["text_encoder"],
-        tokenizer=parts["tokenizer"],
-        text_encoder_2=tiny_text_encoder(),
-        tokenizer_2=clip_tokenizer(),
-        add_watermarker=False,
-    )
+@pytest.mark.parametrize(
+    ("builder", "name"),
+    [
+        ("sd1", "Stable Diffusion 1 and 2"),
+        ("sd2", "Stable Diffusion 1 and 2"),
+        ("lcm", "Stable Diffusion 1 and 2"),
+        ("sdxl", "Stable Diffusion XL"),
+        ("refiner", "Stable Diffusion XL refiner"),
+        ("sd3", "Stable Diffusion 3"),
+        ("sd3_without_t5", "Stable Diffusion 3"),
+        ("flux", "Flux.1"),
+    ],
+)
+def test_every_family_is_told_by_its_parts_and_found_again_in_its_folder(builder, name, tmp_path):
+    pipe = tiny_families.BUILDERS[builder]()
+    assert family_of_pipeline(pipe).name == name
+    pipe.save_pretrained(tmp_path)
+    ours = Conditioner.from_pretrained(tmp_path)
+    theirs = Conditioner.from_pipeline(pipe)
+    assert (ours.family, ours.width, ours.zeros) == (theirs.family, theirs.width, theirs.zeros)
+    prompt = "a (red:1.3) cat"
+    assert torch.equal(ours(prompt).prompt_embeds, theirs(prompt).prompt_embeds)
+
+
+def test_another_kind_of_pipeline_is_refused_by_name():
+    pipe = tiny_families.sdxl()
+    pipe.text_encoder_2 = tiny_text_encoder()  # unprojected: no family has two of these
     with pytest.raises(
         UnsupportedPipelineError,
-        match=r"StableDiffusionXLPipeline \(text_encoder: .*text_encoder_2: ",
+        match=r"StableDiffusionXLPipeline \(text_encoder: .*text_encoder_2: .*supported: ",
     ):
         family_of_pipeline(pipe)
-
-
-def test_a_call_without_negative_embeddings_is_refused():
-    parts = {**tiny_pipeline().components, "scheduler": LCMScheduler()}
-    pipe = LatentConsistencyModelPipeline(**parts, requires_safety_checker=False)
-    with pytest.raises(UnsupportedPipelineError, match="takes no negative_prompt_embeds"):
-        family_of_pipeline(pipe)
+    with pytest.raises(UnsupportedPipelineError, match="is not a diffusers pipeline"):
+        family_of_pipeline(object())

@@ -13,7 +13,23 @@ COMMA = 7
 
 
 def line(ids):
-    return tuple(Token(i, 1.0, str(i), n) for n, i in enumerate(ids))
+    return tuple(Token(i, 1.0, str(i), 10 * n) for n, i in enumerate(ids))
+
+
+def words(*lengths):
+    """Words of so many one-character tokens, a blank between them; ids count on."""
+    tokens, start = [], 0
+    for length in lengths:
+        tokens += [Token(len(tokens) + i, 1.0, "x", start + i) for i in range(length)]
+        start += length + 1
+    return tuple(tokens)
+
+
+def windows(name, *lines, room=10):
+    cut = policy_named(name)(list(lines), room, COMMA)
+    assert cut.dropped == ()
+    assert [t for chunk in cut.chunks for t in chunk] == [t for line in lines for t in line]
+    return [len(chunk) for chunk in cut.chunks]
 
 
 def cut(name, *lines, room=75):
@@ -76,7 +92,61 @@ def test_one_window_and_the_rest_dropped(name):
 
 def test_unknown_policy_names_the_known():
     with pytest.raises(
-        ClipcondError, match="no long_prompt policy 'cut'; there are a1111, truncate, error"
+        ClipcondError,
+        match="no long_prompt policy 'cut'; there are a1111, comfy, sentence, truncate, error",
     ):
         policy_named("cut")
-    assert list(POLICIES) == ["a1111", "truncate", "error"]
+    assert list(POLICIES) == ["a1111", "comfy", "sentence", "truncate", "error"]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "line"),
+    [
+        ([0], ()),
+        ([10], words(5, 5)),
+        ([8, 5], words(4, 4, 5)),  # a word that does not fit moves on
+        ([10, 3], words(5, 8)),  # but one of 8 tokens is cut where the window ends
+        ([10, 10, 4], words(24)),
+        ([7, 7, 7], words(7, 7, 7)),
+    ],
+)
+def test_comfy_window_lengths(lengths, line):
+    assert windows("comfy", line) == lengths
+
+
+def text(sentence):
+    """One token a word or mark."""
+    tokens, at = [], 0
+    for word in sentence.split(" "):
+        for part in (word[:-1], word[-1]) if word[-1] in ",.;" else (word,):
+            tokens.append(Token(1, 1.0, part, at))
+            at += len(part)
+        at += 1
+    return tuple(tokens)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "line"),
+    [
+        ([7, 6], text("a b c d e f. g h i, j k")),  # the end of a sentence before a later comma
+        ([8, 4], text("a b c d e f g, h i j k")),
+        ([10, 2], text("a. b c d e f g h i j k")),  # a pause in the first half is none: at a word
+        ([8, 4], words(1, 1, 1, 1, 1, 1, 1, 1, 4)),
+        ([10, 5], words(15)),
+    ],
+)
+def test_sentence_window_lengths(lengths, line):
+    assert windows("sentence", line) == lengths
+
+
+@pytest.mark.parametrize("name", ["comfy", "sentence"])
+def test_a_break_ends_a_window_and_a_last_one_adds_none(name):
+    assert windows(name, words(1, 1), words(2)) == [2, 2]
+    assert windows(name, words(1), ()) == [1]
+    assert windows(name, (), words(1)) == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["comfy", "sentence"])
+@given(st.lists(st.lists(st.integers(1, 12), max_size=20), min_size=1, max_size=3))
+def test_nothing_is_lost_and_nothing_too_long(name, lines):
+    assert max(windows(name, *(words(*lengths) for lengths in lines))) <= 10

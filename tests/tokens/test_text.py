@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcond.prompt import Segment
-from clipcond.tokens import ClipTokenizer, lines_of
+from clipcond.tokens import PromptTokenizer, lines_of
 from tests.tiny import clip_tokenizer
 
 HF = clip_tokenizer()
-TOKENIZER = ClipTokenizer(HF, 77)
+TOKENIZER = PromptTokenizer(HF, 77)
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
@@ -66,7 +66,7 @@ def test_ids_are_those_of_the_joined_text(texts):
 @pytest.mark.parametrize("typed", ["<|endoftext|>", "<|startoftext|>"])
 @pytest.mark.parametrize("pad", ["<|endoftext|>", "!"])
 def test_a_typed_special_token_stays_text(typed, pad):
-    tokenizer = ClipTokenizer(clip_tokenizer(pad), 77)
+    tokenizer = PromptTokenizer(clip_tokenizer(pad), 77)
     plain, hostile = tokenizer(
         lines_of([Segment("a cat", 1.0)]) + lines_of([Segment(f"a {typed} cat", 1.0)])
     )
@@ -76,7 +76,7 @@ def test_a_typed_special_token_stays_text(typed, pad):
 
 
 def test_a_typed_padding_character_follows_the_pipeline():
-    tokenizer = ClipTokenizer(clip_tokenizer("!"), 77)
+    tokenizer = PromptTokenizer(clip_tokenizer("!"), 77)
     (got,) = tokenizer(lines_of([Segment("cat!", 1.0)]))
     assert [t.id for t in got] == clip_tokenizer("!")("cat!")["input_ids"][1:-1]
     assert got[-1].id == tokenizer.frame.pad

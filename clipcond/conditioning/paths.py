@@ -1,0 +1,116 @@
+"""A family's text encoders with their tokenizers, taken from a pipeline object or loaded from a folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clipcond.conditioning.families import Family, Role, family_of_index, family_of_pipeline
+from clipcond.conditioning.reading import Reading
+from clipcond.encoders import ClipTextEncoder, T5TextEncoder, TextEncoder
+from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.resources import model_folder
+from clipcond.tokens import PromptTokenizer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPath:
+    """One text encoder's way from text to states.
+
+    Attributes:
+        role: what it is for.
+        tokenizer: adapted.
+        encoder: adapted.
+    """
+
+    role: Role
+    tokenizer: PromptTokenizer
+    encoder: TextEncoder
+
+    def tokenizer_for(self, t5_length: int) -> PromptTokenizer:
+        """The tokenizer; of a T5, with rows of this length."""
+        return replace(self.tokenizer, length=t5_length) if self.role.is_t5 else self.tokenizer
+
+    def kept(self, readings: Sequence[Reading], pooled: str) -> list[Reading]:
+        """The windows that are used: where only the pooled vector is, those it speaks of."""
+        if self.role.sequence or pooled == "mean":
+            return list(readings)
+        part = slice(-1, None) if pooled == "last" else slice(0, 1)
+        return [
+            replace(reading, branches=tuple((w, chunks[part]) for w, chunks in reading.branches))
+            for reading in readings
+        ]
+
+
+Found = tuple[Family, tuple[TextPath, ...], int, bool]
+
+
+def paths_of_pipeline(pipe: Any) -> Found:
+    """(family, paths, the denoiser's text width, whether no negative prompt means zeros) of a pipeline object.
+
+    Raises:
+        UnsupportedPipelineError: another kind of pipeline.
+    """
+    family = family_of_pipeline(pipe)
+    width = getattr(pipe, family.denoiser).config[family.width]
+    zeros = bool(pipe.config.get("force_zeros_for_empty_prompt", False))
+    return family, _paths(family, pipe.components), width, zeros
+
+
+def paths_of_folder(folder: str | Path) -> Found:
+    """The same of a diffusers folder or hub id, loading only the text encoders, in float32 on the CPU.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        UnsupportedPipelineError: it holds another kind of pipeline.
+    """
+    import diffusers
+    import transformers
+
+    source = model_folder("emoji") if folder == "emoji" else folder
+    try:
+        index = diffusers.DiffusionPipeline.load_config(source)
+        family = family_of_index(index)
+        denoiser = getattr(diffusers, family.denoiser_class)
+        width = denoiser.load_config(source, subfolder=family.denoiser)[family.width]
+        parts = {}
+        for role in family.roles:
+            if not (index.get(role.slot) or [None, None])[1]:
+                continue
+            tokenizer = getattr(transformers, "T5Tokenizer" if role.is_t5 else "CLIPTokenizer")
+            parts[role.tokenizer] = tokenizer.from_pretrained(source, subfolder=role.tokenizer)
+            parts[role.slot] = (
+                getattr(transformers, role.encoder)
+                .from_pretrained(
+                    source, subfolder=role.slot, dtype=torch.float32, use_safetensors=True
+                )
+                .eval()
+            )
+    except ClipcondError:
+        raise
+    except (
+        Exception
+    ) as error:  # the loaders raise whatever their files make them: OSError, SafetensorError, ...
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise CheckpointError(f"{source} cannot be read as a diffusers folder: {reason}") from error
+    return family, _paths(family, parts), width, bool(index.get("force_zeros_for_empty_prompt"))
+
+
+def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
+    return tuple(
+        _path(role, parts[role.tokenizer], parts[role.slot])
+        for role in family.roles
+        if parts.get(role.slot) is not None
+    )
+
+
+def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
+    if role.is_t5:
+        adapted = PromptTokenizer(tokenizer, tokenizer.model_max_length, windowed=False)
+        return TextPath(role, adapted, T5TextEncoder(module))
+    encoder = ClipTextEncoder(module, role.layer)
+    # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
+    length = min(tokenizer.model_max_length, encoder.length)
+    return TextPath(role, PromptTokenizer(tokenizer, length), encoder)

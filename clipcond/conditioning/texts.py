@@ -1,0 +1,79 @@
+"""The prompts of a call, sorted: which texts each encoder reads, and what a missing negative prompt means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from clipcond.conditioning.families import Family, Role
+from clipcond.errors import ClipcondError
+
+Given = str | list[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """Every text of a call.
+
+    Attributes:
+        positive: for each of prompt, prompt_2, ...: one text a prompt.
+        negative: the same for the negative ones; () where none is read.
+        zeros: whether the negative side is zeros.
+        negative_given: whether the caller gave a negative prompt.
+    """
+
+    positive: tuple[list[str], ...]
+    negative: tuple[list[str], ...]
+    zeros: bool
+    negative_given: bool
+
+    def of(self, role: Role) -> list[str]:
+        """What one encoder reads: the positive texts, then the negative ones."""
+        own = role.prompt - 1
+        return [*self.positive[own], *(self.negative[own] if self.negative else ())]
+
+
+def pair_prompts(
+    family: Family, positive: Sequence[Given], negative: Sequence[Given], *, zeros: bool
+) -> Texts:
+    """Sort the prompts of a call: (prompt, prompt_2, prompt_3) and the negative ones.
+
+    Raises:
+        ClipcondError: a prompt for an encoder that the family has not.
+        ValueError: no prompt, or another number of them.
+    """
+    for number in range(family.prompts, 3):
+        for name, given in (("prompt", positive[number]), ("negative_prompt", negative[number])):
+            if given:
+                raise ClipcondError(
+                    f"{name}_{number + 1}: {family.name} reads no prompt_{number + 1}; leave it out"
+                )
+    first = positive[0]
+    prompts = [first] if isinstance(first, str) else list(first or ())
+    if not prompts:
+        raise ValueError("no prompt: the list is empty")
+    rows = [_spread(given, len(prompts), "prompt") for given in positive[1 : family.prompts]]
+    given = any(text is not None for text in negative)
+    if not given and (family.no_negative == "nothing" or (family.no_negative == "zeros" and zeros)):
+        sides: tuple[list[str], ...] = ()
+    else:
+        base = _spread(negative[0], len(prompts), "negative prompt") or [""] * len(prompts)
+        others = [
+            _spread(text, len(prompts), "negative prompt") for text in negative[1 : family.prompts]
+        ]
+        sides = (base, *(other or base for other in others))
+    return Texts(
+        positive=(prompts, *(row or prompts for row in rows)),
+        negative=sides,
+        zeros=not given and family.no_negative == "zeros" and zeros,
+        negative_given=given,
+    )
+
+
+def _spread(given: Given, count: int, name: str) -> list[str]:
+    """One text for all, or as many; [] for none, as the pipelines take "" for none."""
+    if not given:
+        return []
+    if isinstance(given, str):
+        return [given] * count
+    if len(given) != count:
+        raise ValueError(f"{len(given)} {name}s for {count} prompts: pass one for all, or as many")
+    return list(given)
