@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from transformers import CLIPConfig
 
 HEAD_WIDTH = 64
-# OpenCLIP's ViT-H, ViT-g and ViT-bigG: width of the image tower to heads
-_WIDE_HEADS = {1280: 16, 1408: 16, 1664: 16}
+# OpenCLIP's ViT-H, ViT-g and ViT-bigG: width of the image tower to channels a head
+_WIDE_HEADS = {1280: 80, 1408: 88, 1664: 104}
 _RESNET_STRIDE = 32
 _EPS = 1e-5  # of every layer norm, in both families
 
@@ -151,7 +151,7 @@ def from_weights(
     *,
     activation: str,
     text_heads: int | None = None,
-    image_heads: int | None = None,
+    image_head_width: int | None = None,
 ) -> Architecture:
     """What the shapes of `hf_from_openclip`'s tensors say, and the two things that they cannot.
 
@@ -160,7 +160,7 @@ def from_weights(
         source: the file's name, for errors.
         activation: "gelu" or "quick_gelu".
         text_heads: of the text tower; None for one per 64 channels.
-        image_heads: of the image tower; None for one per 64 channels, or what OpenCLIP's widest have.
+        image_head_width: channels a head of the image tower; None for 64, or what OpenCLIP's three widest have.
 
     Raises:
         CheckpointError: a tensor is missing, or of a shape that no CLIP has.
@@ -170,7 +170,7 @@ def from_weights(
     text = TextTower(
         width=width,
         layers=shapes.count(r"text_model\.encoder\.layers\.(\d+)\."),
-        heads=text_heads or shapes.heads(width, {}),
+        heads=text_heads or shapes.heads(width, HEAD_WIDTH),
         mlp=shapes.of("text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
         vocabulary=vocabulary,
         context=shapes.of("text_model.embeddings.position_embedding.weight", 2)[0],
@@ -179,7 +179,7 @@ def from_weights(
     build = _resnet if has_resnet(state) else _vit
     return Architecture(
         text=text,
-        image=build(shapes, activation, image_heads),
+        image=build(shapes, activation, image_head_width),
         dim=shapes.of("text_projection.weight", 2)[0],
     )
 
@@ -218,39 +218,39 @@ class _Shapes:
             )
         return edge
 
-    def heads(self, width: int, exceptions: Mapping[int, int]) -> int:
-        if width in exceptions:
-            return exceptions[width]
-        if width % HEAD_WIDTH:
+    def heads(self, width: int, head_width: int) -> int:
+        if width % head_width:
             raise CheckpointError(
-                f"{self.source}: a tower of {width} channels has no whole number of heads of {HEAD_WIDTH}, and weights "
-                "do not say how many it has; put its open_clip_config.json beside the file"
+                f"{self.source}: a tower of {width} channels has no whole number of heads of {head_width}, and weights "
+                "do not say how many it has; put the right open_clip_config.json beside the file"
             )
-        return width // HEAD_WIDTH
+        return width // head_width
 
 
-def _vit(shapes: _Shapes, activation: str, heads: int | None) -> ImageTower:
+def _vit(shapes: _Shapes, activation: str, head_width: int | None) -> ImageTower:
     width, _, patch, _ = shapes.of("vision_model.embeddings.patch_embedding.weight", 4)
     grid = shapes.grid("vision_model.embeddings.position_embedding.weight")
     return ImageTower(
         image_size=grid * patch,
         width=width,
         layers=shapes.count(r"vision_model\.encoder\.layers\.(\d+)\."),
-        heads=heads or shapes.heads(width, _WIDE_HEADS),
+        heads=shapes.heads(width, head_width or _WIDE_HEADS.get(width, HEAD_WIDTH)),
         mlp=shapes.of("vision_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
         patch=patch,
         activation=activation,
     )
 
 
-def _resnet(shapes: _Shapes, _: str, heads: int | None) -> ImageTower:
+def _resnet(shapes: _Shapes, _: str, head_width: int | None) -> ImageTower:
     width = shapes.of("visual.layer1.0.conv1.weight", 4)[0]
     one, two, three, four = (shapes.count(rf"visual\.layer{i}\.(\d+)\.") for i in (1, 2, 3, 4))
     return ImageTower(
         image_size=shapes.grid("visual.attnpool.positional_embedding") * _RESNET_STRIDE,
         width=width,
         layers=(one, two, three, four),
-        heads=heads or shapes.heads(shapes.of("visual.attnpool.q_proj.weight", 2)[0], {}),
+        heads=shapes.heads(
+            shapes.of("visual.attnpool.q_proj.weight", 2)[0], head_width or HEAD_WIDTH
+        ),
         mlp=None,
         patch=None,
         activation="relu",

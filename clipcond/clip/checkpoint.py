@@ -57,7 +57,7 @@ def load_clip(
         CheckpointError: no such folder or file, something missing, damaged, hostile or of another kind; the message
             names the file.
     """
-    parts = _read(source, quick_gelu)
+    parts = _read(source, quick_gelu=quick_gelu)
     check_tensors(parts.state, parts.weights)
     model = build_model(parts)
     return Clip(
@@ -77,10 +77,10 @@ def load_clip(
     )
 
 
-def _read(source: str | Path, quick_gelu: bool | None) -> Parts:
+def _read(source: str | Path, *, quick_gelu: bool | None) -> Parts:
     root = download(str(source), _HUB_FILES) if is_hub_id(source) else Path(source)
     if root.is_file():
-        return read_openclip_file(root, quick_gelu)
+        return read_openclip_file(root, quick_gelu=quick_gelu)
     if not root.is_dir():
         kind = "file" if root.suffix in WEIGHT_SUFFIXES else "folder"
         raise CheckpointError(
@@ -89,9 +89,9 @@ def _read(source: str | Path, quick_gelu: bool | None) -> Parts:
         )
     for folder in (root, root / "clip"):
         if (folder / CONFIG).is_file() and not _holds_transformers(folder):
-            return read_openclip_folder(folder, quick_gelu)
+            return read_openclip_folder(folder, quick_gelu=quick_gelu)
         if (folder / "config.json").is_file():
-            return _read_transformers(folder, quick_gelu)
+            return _read_transformers(folder, quick_gelu=quick_gelu)
     raise CheckpointError(
         f"{root}: holds no config.json, no clip/config.json and no {CONFIG}, so it is no CLIP"
     )
@@ -103,7 +103,7 @@ def _holds_transformers(folder: Path) -> bool:
     return (folder / "config.json").is_file() and any((folder / n).is_file() for n in names)
 
 
-def _read_transformers(root: Path, quick_gelu: bool | None) -> Parts:
+def _read_transformers(root: Path, *, quick_gelu: bool | None) -> Parts:
     from transformers import CLIPConfig
 
     file = root / "config.json"

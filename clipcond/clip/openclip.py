@@ -20,6 +20,7 @@ _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
+_TEXT_HEADS = 8  # CLIPTextCfg's default
 _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
@@ -45,7 +46,7 @@ _PLAIN = {
 }
 
 
-def read_openclip_folder(root: Path, quick_gelu: bool | None) -> Parts:
+def read_openclip_folder(root: Path, *, quick_gelu: bool | None) -> Parts:
     """A folder that open_clip's push_to_hf_hub wrote.
 
     Raises:
@@ -53,13 +54,13 @@ def read_openclip_folder(root: Path, quick_gelu: bool | None) -> Parts:
     """
     for name in _WEIGHTS:
         if (root / name).is_file():
-            return read_openclip_file(root / name, quick_gelu)
+            return read_openclip_file(root / name, quick_gelu=quick_gelu)
     raise CheckpointError(
         f"{root / _WEIGHTS[0]}: missing, as is {_WEIGHTS[1]}; download the folder again"
     )
 
 
-def read_openclip_file(file: Path, quick_gelu: bool | None) -> Parts:
+def read_openclip_file(file: Path, *, quick_gelu: bool | None) -> Parts:
     """A file of OpenCLIP's or OpenAI's, and the open_clip_config.json beside it if there is one.
 
     Args:
@@ -81,7 +82,7 @@ def read_openclip_file(file: Path, quick_gelu: bool | None) -> Parts:
     beside = file.parent / CONFIG
     if openai or not beside.is_file():
         return _from_weights_alone(file, state, openai=openai, quick_gelu=quick_gelu)
-    return _with_config(file, state, beside, quick_gelu)
+    return _with_config(file, state, beside, quick_gelu=quick_gelu)
 
 
 def _from_weights_alone(
@@ -109,7 +110,7 @@ def _from_weights_alone(
     )
 
 
-def _with_config(file: Path, state: State, beside: Path, quick_gelu: bool | None) -> Parts:
+def _with_config(file: Path, state: State, beside: Path, *, quick_gelu: bool | None) -> Parts:
     content = read_json(beside)
     model = _section(content, "model_cfg", beside)
     text, vision = _section(model, "text_cfg", beside), _section(model, "vision_cfg", beside)
@@ -124,8 +125,8 @@ def _with_config(file: Path, state: State, beside: Path, quick_gelu: bool | None
         state,
         str(file),
         activation="quick_gelu" if quick else "gelu",
-        text_heads=_number(text, "heads", beside),
-        image_heads=_image_heads(vision, beside),
+        text_heads=_number(text, "heads", beside) or _TEXT_HEADS,
+        image_head_width=_number(vision, "head_width", beside) or arch.HEAD_WIDTH,
     )
     _same_sizes(model, built, beside)
     return Parts(
@@ -175,20 +176,6 @@ def _number(section: Mapping[str, Any], key: str, source: Path) -> int | None:
     return value
 
 
-def _image_heads(vision: Mapping[str, Any], source: Path) -> int | None:
-    width = _number(vision, "width", source)
-    head_width = _number(vision, "head_width", source) or arch.HEAD_WIDTH
-    if width is None:
-        return None
-    resnet = isinstance(vision.get("layers"), list)
-    heads, rest = divmod(width * 32 if resnet else width, head_width)
-    if rest or not heads:
-        raise CheckpointError(
-            f"{source}: {width} channels are no whole number of heads of {head_width}; set vision_cfg.head_width"
-        )
-    return heads
-
-
 def _same_sizes(model: Mapping[str, Any], built: arch.Architecture, source: Path) -> None:
     """That what the configuration says of sizes is what the weights have."""
     text, image = built.text, built.image
@@ -219,7 +206,10 @@ def _same_sizes(model: Mapping[str, Any], built: arch.Architecture, source: Path
 
 def _preprocessing(config: Mapping[str, Any], image_size: int, source: str) -> Preprocessing:
     """OpenAI's, or what open_clip's preprocess_cfg says."""
-    filter_name, mode = config.get("interpolation", "bicubic"), config.get("resize_mode", "shortest")
+    filter_name, mode = (
+        config.get("interpolation", "bicubic"),
+        config.get("resize_mode", "shortest"),
+    )
     if filter_name not in _FILTERS or mode != "shortest":
         raise CheckpointError(
             f"{source}: prepares pictures by interpolation {filter_name!r} and resize_mode {mode!r}; "

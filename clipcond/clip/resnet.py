@@ -86,7 +86,13 @@ class ModifiedResNet(nn.Module):
     """
 
     def __init__(
-        self, layers: tuple[int, int, int, int], *, width: int, heads: int, image_size: int, dim: int
+        self,
+        layers: tuple[int, int, int, int],
+        *,
+        width: int,
+        heads: int,
+        image_size: int,
+        dim: int,
     ) -> None:
         super().__init__()
         half = width // 2

@@ -51,9 +51,8 @@ def find_tokenizer(given: Any, root: Path, vocabulary: int, *, bundled: bool) ->
 
 
 def _look_for(root: Path, vocabulary: int, *, bundled: bool) -> tuple[Any, str]:
-    if (root / "tokenizer.json").is_file() or (root / "vocab.json").is_file():
+    if _holds_tokenizer(root):
         return _read(root), str(root / "tokenizer.json")
-    # without these CLIPTokenizer makes up a vocabulary of two
     if bundled:
         raise CheckpointError(
             f"{root / 'tokenizer.json'}: missing, as is vocab.json; save the tokenizer into the folder too"
@@ -82,19 +81,29 @@ def _read(place: Path) -> Any:
 
     if not place.exists():
         raise CheckpointError(f"{place}: no such tokenizer file or folder; check the path")
+    merges = place.name.endswith(".txt.gz")
     folder = place if place.is_dir() else place.parent
+    if not merges and not _holds_tokenizer(folder):
+        raise CheckpointError(
+            f"{folder / 'tokenizer.json'}: missing, as is vocab.json; name a folder that a tokenizer was saved into"
+        )
     try:
-        if place.name.endswith(".txt.gz"):
-            return _from_merges(place)
-        if not (folder / "tokenizer.json").is_file() and not (folder / "vocab.json").is_file():
-            raise ValueError("holds no tokenizer.json and no vocab.json")
-        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return (
+            _from_merges(place)
+            if merges
+            else CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        )
     # the Rust tokenizers raise bare Exception for a damaged file
     except Exception as error:
         file = place if place.is_file() else folder / "tokenizer.json"
         raise CheckpointError(
             f"{file}: unreadable tokenizer ({first_line(error)}); copy or download it again"
         ) from error
+
+
+def _holds_tokenizer(folder: Path) -> bool:
+    """Without either, CLIPTokenizer makes up a vocabulary of two."""
+    return (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file()
 
 
 def _from_merges(file: Path) -> Any:

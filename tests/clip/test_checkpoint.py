@@ -1,6 +1,5 @@
 """Folders that load, and the one line that says what is wrong with those that do not."""
 
-import hashlib
 import json
 import shutil
 
@@ -36,8 +35,7 @@ def test_features_equal_transformers_own(saved):
 def test_a_pipeline_folder_holds_its_clip(tmp_path):
     pipeline = save_tiny_pipeline(tmp_path / "model")
     clip = load_clip(pipeline)
-    weights = (pipeline / "clip" / "model.safetensors").read_bytes()
-    assert clip.digest == hashlib.sha256(weights).hexdigest()
+    assert clip.digest == load_clip(pipeline / "clip").digest
     assert clip.name == "model"
 
 
