@@ -9,6 +9,7 @@ is never looked at. torch.load(weights_only=True) does the same but refuses Torc
 import io
 import math
 import pickle
+import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -125,6 +126,8 @@ def _unpickle(opened: zipfile.ZipFile, extent: int) -> Any:
     root = pickles[0].removesuffix("data.pkl")
     if root + "byteorder" in opened.namelist() and opened.read(root + "byteorder") != b"little":
         raise ValueError("is in big-endian byte order")
+    program = opened.read(pickles[0])
+    _check_memo(program)
     storages: dict[tuple[str, torch.dtype], torch.Tensor] = {}
 
     def load_storage(key: str, dtype: torch.dtype) -> torch.Tensor:
@@ -133,7 +136,14 @@ def _unpickle(opened: zipfile.ZipFile, extent: int) -> Any:
             storages[key, dtype] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0)
         return storages[key, dtype]
 
-    return _Unpickler(opened.read(pickles[0]), load_storage).load()
+    return _Unpickler(program, load_storage).load()
+
+
+def _check_memo(program: bytes) -> None:
+    """Python's unpickler makes room for as many values as the highest index says that they are remembered under."""
+    for opcode, argument, _ in pickletools.genops(program):
+        if opcode.name.endswith("PUT") and argument > len(program):
+            raise ValueError("its data.pkl remembers more values than it has")
 
 
 def _rebuild(
