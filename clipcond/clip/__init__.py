@@ -2,6 +2,7 @@
 
 from clipcond.clip.architecture import Architecture
 from clipcond.clip.checkpoint import load_clip
+from clipcond.clip.export import save_clip
 from clipcond.clip.images import load_picture, split_images
 from clipcond.clip.layouts import hf_from_openclip, openclip_from_hf
 from clipcond.clip.preprocess import POLICIES, Preprocessing
@@ -17,5 +18,6 @@ __all__ = [
     "load_clip",
     "load_picture",
     "openclip_from_hf",
+    "save_clip",
     "split_images",
 ]

@@ -16,7 +16,7 @@ from clipcond.errors import CheckpointError
 
 CONFIG = "open_clip_config.json"
 # as open_clip.push_to_hf_hub writes them; the first that is there is read
-_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 _MEAN = (0.48145466, 0.4578275, 0.40821073)
 _STD = (0.26862954, 0.26130258, 0.27577711)
@@ -52,11 +52,11 @@ def read_openclip_folder(root: Path, *, quick_gelu: bool | None) -> Parts:
     Raises:
         CheckpointError: no weights in it, or what `read_openclip_file` raises.
     """
-    for name in _WEIGHTS:
+    for name in WEIGHTS:
         if (root / name).is_file():
             return read_openclip_file(root / name, quick_gelu=quick_gelu)
     raise CheckpointError(
-        f"{root / _WEIGHTS[0]}: missing, as is {_WEIGHTS[1]}; download the folder again"
+        f"{root / WEIGHTS[0]}: missing, as is {WEIGHTS[1]}; download the folder again"
     )
 
 

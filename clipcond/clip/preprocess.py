@@ -138,6 +138,21 @@ class Preprocessing:
             "floats": "round(255 x)",
         }
 
+    def to_config(self) -> dict[str, object]:
+        """The content of a preprocessor_config.json; the policy is not in it, since no other reader knows it."""
+        height, width = self.crop
+        switches = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb")
+        return {
+            "image_processor_type": "CLIPImageProcessor",
+            **dict.fromkeys(switches, True),
+            "size": {"shortest_edge": self.shortest_edge},
+            "crop_size": {"height": height, "width": width},
+            "resample": self.resample,
+            "rescale_factor": self.rescale_factor,
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+        }
+
     def describe(self) -> str:
         """The same in a line."""
         named = self.as_dict()

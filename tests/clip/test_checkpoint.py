@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import CLIPProcessor
 
 from clipcond.clip import load_clip
@@ -45,6 +46,22 @@ def test_transformers_5_processor_folders_load(tmp_path):
     CLIPProcessor(image_processor=processor, tokenizer=tokenizer).save_pretrained(tmp_path)
     assert not (tmp_path / "preprocessor_config.json").exists()
     assert load_clip(tmp_path).preprocessing.crop == (32, 32)
+
+
+def test_shards_and_the_counted_positions_of_old_folders_are_the_same_model(
+    saved, folder, tmp_path
+):
+    expected = load_clip(saved)
+    tiny_clip()[0].save_pretrained(folder, max_shard_size="40KB")
+    (folder / "model.safetensors").unlink()
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    assert load_clip(folder).digest == expected.digest
+    old = shutil.copytree(saved, tmp_path / "old")
+    tensors = load_file(old / "model.safetensors")
+    for tower, count in (("text", 77), ("vision", 17)):
+        tensors[f"{tower}_model.embeddings.position_ids"] = torch.arange(count)[None]
+    save_file(tensors, old / "model.safetensors", metadata={"format": "pt"})
+    assert load_clip(old).digest == expected.digest
 
 
 def refused(folder, *quotes):
@@ -92,8 +109,6 @@ def test_weights_cut_short_are_named(folder):
 
 
 def test_missing_tensors_are_an_error_not_random_numbers(folder):
-    from safetensors.torch import load_file, save_file
-
     tensors = load_file(folder / "model.safetensors")
     del tensors["text_projection.weight"]
     save_file(tensors, folder / "model.safetensors")
