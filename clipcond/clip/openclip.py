@@ -91,7 +91,7 @@ def _from_weights_alone(
     assumed = []
     if not openai:
         assumed.append("one attention head per 64 channels (80, 88 or 104 in OpenCLIP's widest)")
-        assumed.append("OpenAI's resize, mean and std for pictures")
+        assumed.append("OpenAI's size, mean and std of pictures")
         if quick_gelu is None:
             assumed.append("GELU, OpenCLIP's default, and not QuickGELU")
     quick = openai if quick_gelu is None else quick_gelu
