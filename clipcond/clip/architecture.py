@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from clipcond.clip.files import State
-from clipcond.clip.layouts import has_resnet
+from clipcond.clip.layouts import has_resnet, openclip_name
 from clipcond.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -193,12 +193,12 @@ class _Shapes:
         """The shape of a tensor that must be there and have that many axes."""
         if name not in self.known:
             raise CheckpointError(
-                f"{self.source}: lacks the tensor {name} (transformers' name), so it is no full CLIP (both towers)"
+                f"{self.source}: lacks the tensor {openclip_name(name)}, so it is no full CLIP (both towers)"
             )
         shape = self.known[name]
         if len(shape) != axes or 0 in shape:
             raise CheckpointError(
-                f"{self.source}: the tensor {name} has shape {list(shape)}, which no CLIP has"
+                f"{self.source}: the tensor {openclip_name(name)} has shape {list(shape)}, which no CLIP has"
             )
         return shape
 
@@ -213,7 +213,7 @@ class _Shapes:
         edge = round((positions - 1) ** 0.5)
         if edge < 1 or edge**2 + 1 != positions:
             raise CheckpointError(
-                f"{self.source}: {name} has {positions} positions, which is no square and a class; "
+                f"{self.source}: {openclip_name(name)} has {positions} positions, which is no square and a class; "
                 "only CLIPs of square pictures are read"
             )
         return edge

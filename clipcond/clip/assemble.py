@@ -10,44 +10,11 @@ import torch
 
 from clipcond.clip.architecture import Architecture
 from clipcond.clip.files import State, first_line, some
+from clipcond.clip.layouts import openclip_name
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.errors import CheckpointError
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-
-
-def check_tensors(state: State, source: str) -> None:
-    """That every tensor is of a kind that towers compute in, and finite.
-
-    Raises:
-        CheckpointError: one is not; the message names it.
-    """
-    for name, tensor in state.items():
-        if tensor.dtype not in _DTYPES:
-            kind = str(tensor.dtype).removeprefix("torch.")
-            raise CheckpointError(
-                f"{source}: {name} is {kind}; weights are float32, float16, bfloat16 or float64: "
-                "quantised checkpoints are not read"
-            )
-        # NaN reaches both ends, and there is no mask of the whole tensor to build
-        if tensor.numel() and not all(end.isfinite() for end in torch.aminmax(tensor)):
-            raise CheckpointError(
-                f"{source}: {name} holds NaN or infinity; the training diverged or the file is damaged"
-            )
-
-
-def digest_of(state: State, architecture: Architecture) -> str:
-    """sha256 in hex over what a CLIP computes: its architecture, then each tensor's name, dtype, shape and bytes.
-
-    The tensors come in the order of transformers' names, so the same weights in another layout have the same digest;
-    in another dtype, or with another activation, they have not, since they score differently.
-    """
-    digest = hashlib.sha256(json.dumps(architecture.as_dict(), sort_keys=True).encode())
-    for name in sorted(state):
-        tensor = state[name].detach().contiguous()
-        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +43,44 @@ class Parts:
     sizes: str
     assumed: tuple[str, ...] = ()
 
+    def name_of(self, tensor: str) -> str:
+        """What the file itself calls a tensor, given transformers' name."""
+        return tensor if self.layout == "transformers" else openclip_name(tensor) or tensor
+
+
+def check_tensors(parts: Parts) -> None:
+    """That every tensor is of a kind that towers compute in, and finite.
+
+    Raises:
+        CheckpointError: one is not; the message names it.
+    """
+    for name, tensor in parts.state.items():
+        if tensor.dtype not in _DTYPES:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"{parts.weights}: {parts.name_of(name)} is {kind}; weights are float32, float16, bfloat16 or float64: "
+                "quantised checkpoints are not read"
+            )
+        # NaN reaches both ends, and there is no mask of the whole tensor to build
+        if tensor.numel() and not all(end.isfinite() for end in torch.aminmax(tensor)):
+            raise CheckpointError(
+                f"{parts.weights}: {parts.name_of(name)} holds NaN or infinity; the training diverged or the file is damaged"
+            )
+
+
+def digest_of(state: State, architecture: Architecture) -> str:
+    """sha256 in hex over what a CLIP computes: its architecture, then each tensor's name, dtype, shape and bytes.
+
+    The tensors come in the order of transformers' names, so the same weights in another layout have the same digest;
+    in another dtype, or with another activation, they have not, since they score differently.
+    """
+    digest = hashlib.sha256(json.dumps(architecture.as_dict(), sort_keys=True).encode())
+    for name in sorted(state):
+        tensor = state[name].detach().contiguous()
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
 
 def build_model(parts: Parts) -> Any:
     """transformers' CLIPModel with these weights, or a ResNetClip, in float32 and eval mode.
@@ -101,7 +106,7 @@ def _load(model_class: Any, parts: Parts, config: Any, state: State) -> Any:
             f"({first_line(error)}); download both again"
         ) from error
     # transformers fills what is missing with random numbers, and random towers score without complaint
-    _complete(sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), parts.weights)
+    _complete(sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), parts)
     return model.eval()
 
 
@@ -132,17 +137,20 @@ def _build_resnet(parts: Parts) -> Any:
         for name in result.missing_keys
         if not name.startswith("text_") and not name.endswith("num_batches_tracked")
     ]
-    _complete(missing, result.unexpected_keys, parts.weights)
+    _complete(missing, result.unexpected_keys, parts)
     return model.eval()
 
 
-def _complete(missing: list[str], unexpected: list[str], source: str) -> None:
-    if missing:
+def _complete(missing: list[str], unexpected: list[str], parts: Parts) -> None:
+    lacking, left = (
+        list(dict.fromkeys(parts.name_of(n) for n in names)) for names in (missing, unexpected)
+    )
+    if lacking:
         raise CheckpointError(
-            f"{source}: lacks {len(missing)} of the model's tensors: {some(missing)}; "
+            f"{parts.weights}: lacks {len(lacking)} of the model's tensors: {some(lacking)}; "
             "it is no full CLIP (both towers), or it was cut"
         )
-    if unexpected:
+    if left:
         raise CheckpointError(
-            f"{source}: holds {len(unexpected)} tensors that its model has no place for: {some(unexpected)}"
+            f"{parts.weights}: holds {len(left)} tensors that its model has no place for: {some(left)}"
         )

@@ -58,7 +58,7 @@ def load_clip(
             names the file.
     """
     parts = _read(source, quick_gelu=quick_gelu)
-    check_tensors(parts.state, parts.weights)
+    check_tensors(parts)
     model = build_model(parts)
     return Clip(
         model=model.to(device=device, dtype=dtype),

@@ -254,7 +254,12 @@ def test_weights_that_are_not_finite_are_named(state, tmp_path, value, dtype):
     broken = {k: v.to(dtype) if v.is_floating_point() else v for k, v in state.items()}
     broken["transformer.resblocks.1.mlp.c_fc.bias"][7] = value
     torch.save(broken, tmp_path / "broken.bin")
-    refused(tmp_path / "broken.bin", "broken.bin", "layers.1.mlp.fc1.bias", "NaN or infinity")
+    refused(
+        tmp_path / "broken.bin",
+        "broken.bin",
+        "transformer.resblocks.1.mlp.c_fc.bias",
+        "NaN or infinity",
+    )
 
 
 def test_and_in_a_transformers_folder(tmp_path):
@@ -274,14 +279,22 @@ def test_and_in_a_transformers_folder(tmp_path):
 
 @pytest.mark.parametrize("vision", ["vit", "resnet"])
 @pytest.mark.parametrize(
-    "missing",
-    ["text_projection", "token_embedding.weight", "ln_final.bias", "logit_scale", "transformer."],
+    ("missing", "named"),
+    [
+        ("text_projection", "text_projection"),
+        ("token_embedding.weight", "token_embedding.weight"),
+        ("ln_final.bias", "ln_final.bias"),
+        ("logit_scale", "logit_scale"),
+        ("transformer.", "transformer.resblocks.0.mlp.c_fc.weight"),
+        ("transformer.resblocks.0.attn", "lacks 4"),
+        ("transformer.resblocks.0.attn.in_proj_bias", "transformer.resblocks.0.attn.in_proj_bias"),
+    ],
 )
-def test_missing_tensors_are_listed(vision, missing, tmp_path):
+def test_missing_tensors_are_listed_by_the_files_own_names(vision, missing, named, tmp_path):
     state = openai_clip(vision).state_dict()
     kept = {k: v for k, v in state.items() if not k.startswith(missing)}
     torch.save(kept, tmp_path / "cut.pt")
-    refused(tmp_path / "cut.pt", "cut.pt", "lacks", "no full CLIP")
+    refused(tmp_path / "cut.pt", "cut.pt", "lacks", "no full CLIP", named)
 
 
 @pytest.mark.parametrize(
