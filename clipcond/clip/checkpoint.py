@@ -56,19 +56,22 @@ def load_clip(
     Raises:
         CheckpointError: no such folder or file, something missing, damaged, hostile or of another kind; the message
             names the file.
+        ScoreError: there is no such crop policy.
     """
     parts = _read(source, quick_gelu=quick_gelu)
+    # what is quick to find wrong comes first
+    preprocessing = parts.preprocessing.cropping(crop)
+    found = find_tokenizer(
+        tokenizer,
+        parts.root,
+        parts.architecture.text.vocabulary,
+        bundled=parts.layout == "transformers",
+    )
     check_tensors(parts)
-    model = build_model(parts)
     return Clip(
-        model=model.to(device=device, dtype=dtype),
-        tokenizer=find_tokenizer(
-            tokenizer,
-            parts.root,
-            parts.architecture.text.vocabulary,
-            bundled=parts.layout == "transformers",
-        ),
-        preprocessing=parts.preprocessing.cropping(crop),
+        model=build_model(parts).to(device=device, dtype=dtype),
+        tokenizer=found,
+        preprocessing=preprocessing,
         digest=digest_of(parts.state, parts.architecture),
         name=str(source) if is_hub_id(source) else Path(source).resolve().name,
         layout=parts.layout,
