@@ -106,7 +106,7 @@ def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--scorer",
         metavar="C",
-        help="a CLIP folder or hub id that ranks (default: the model's own clip/, if it has one)",
+        help="a CLIP folder, file or hub id that ranks (default: the model's own clip/, if it has one)",
     )
     command.add_argument(
         "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
@@ -133,7 +133,7 @@ def _add_judging(command: argparse.ArgumentParser) -> None:
         "--scorer",
         default="emoji",
         metavar="C",
-        help="'emoji' (shipped), a CLIP folder or a hub id (default emoji)",
+        help="'emoji' (shipped), a CLIP folder, file or hub id (default emoji)",
     )
 
 

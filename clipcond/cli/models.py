@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from clipcond.cli.terminal import hush_loading
+from clipcond.cli.terminal import hush_loading, note
 from clipcond.clip.checkpoint import check_safetensors
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
@@ -38,7 +38,10 @@ def load_scorer(name: str, device: torch.device | str = "cpu") -> ClipScorer:
     import transformers
 
     hush_loading(transformers)
-    return ClipScorer.from_pretrained(locate(name), device=device)
+    scorer = ClipScorer.from_pretrained(locate(name), device=device)
+    for line in scorer.clip.assumed:
+        note(f"{name}: taken to have {line}")
+    return scorer
 
 
 def own_scorer(location: Path | str) -> str:

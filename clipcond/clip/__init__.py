@@ -1,8 +1,23 @@
-"""CLIP itself: both towers of a checkpoint folder, and pictures made ready for the image tower."""
+"""CLIP itself: both towers of a checkpoint of any layout, and pictures made ready for the image tower."""
 
+from clipcond.clip.architecture import Architecture
 from clipcond.clip.checkpoint import load_clip
+from clipcond.clip.export import save_clip
 from clipcond.clip.images import load_picture, split_images
-from clipcond.clip.preprocess import Preprocessing
+from clipcond.clip.layouts import hf_from_openclip, openclip_from_hf
+from clipcond.clip.preprocess import POLICIES, Preprocessing
 from clipcond.clip.towers import Clip, TextFeatures
 
-__all__ = ["Clip", "Preprocessing", "TextFeatures", "load_clip", "load_picture", "split_images"]
+__all__ = [
+    "POLICIES",
+    "Architecture",
+    "Clip",
+    "Preprocessing",
+    "TextFeatures",
+    "hf_from_openclip",
+    "load_clip",
+    "load_picture",
+    "openclip_from_hf",
+    "save_clip",
+    "split_images",
+]

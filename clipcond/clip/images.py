@@ -4,6 +4,11 @@ Accepted: PIL images, numpy uint8 [height, width, 3 or 4], torch uint8 or float 
 lists of them, or numpy/torch batches with a leading axis. Anything else is a ScoreError: a scorer that guesses
 value ranges scores photographic negatives without a word (ImagenHub multiplied uint8 by 255).
 
+What a picture may hold beside plain pixels has one rule each: transparency is composited on white, an EXIF orientation
+is applied, sixteen bits keep the high eight, CMYK and other modes are converted by Pillow's formulas (an embedded colour
+profile is not applied, as in CLIP's own training), of an animation the first frame of a file, or the current one of a
+PIL image, is taken. docs/checkpoints.md has them as a table.
+
 Floats become uint8 by round(255 x), as diffusers does before it saves a PNG, so a picture straight from a
 pipeline scores exactly as the same picture saved and loaded.
 """
@@ -31,6 +36,8 @@ _WIDE_MODES = (
     "I;16N",
 )  # sixteen-bit grey; Pillow reads sixteen-bit colour as eight
 _AMBIGUOUS_MODES = ("I", "F")  # no telling whether 1.0 is white, 255 is, or 65535 is
+_MAX_PIXELS = 89_478_485  # where Pillow begins to warn of decompression bombs: 256 MB of RGB
+_PROGRAMS = ("EPS",)  # decoding one would start Ghostscript on it
 
 
 def split_images(images: Images) -> list[ImageLike]:
@@ -55,11 +62,7 @@ def split_images(images: Images) -> list[ImageLike]:
 
 
 def load_picture(image: ImageLike) -> Image.Image:
-    """One accepted picture as PIL RGB, upright and opaque.
-
-    Transparency is composited on white (plain conversion would show whatever colour hides behind it), an EXIF
-    orientation is applied, sixteen-bit grey keeps its high byte (as Pillow does for sixteen-bit colour), and of
-    an animation the first frame is taken.
+    """One accepted picture as PIL RGB, upright and opaque, by the rules above.
 
     Raises:
         ScoreError: what came is not such a picture; the message says what came and what would do.
@@ -67,7 +70,7 @@ def load_picture(image: ImageLike) -> Image.Image:
     if isinstance(image, str | Path):
         return _from_path(Path(image))
     if isinstance(image, Image.Image):
-        return _from_pil(image)
+        return _from_pil(image, "image")
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, torch.Tensor):
@@ -81,36 +84,69 @@ def load_picture(image: ImageLike) -> Image.Image:
 def _from_path(path: Path) -> Image.Image:
     try:
         with Image.open(path) as opened:
-            opened.load()
-            return _from_pil(opened)
+            return _from_pil(opened, str(path))
+    except ScoreError:
+        raise
     except FileNotFoundError:
         raise ScoreError(f"{path}: no such picture file; check the path") from None
     except UnidentifiedImageError:
         raise ScoreError(
             f"{path}: not a picture that Pillow can read; convert it to PNG or JPEG"
         ) from None
-    # Pillow's decoders raise any of these for a damaged file
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ScoreError(
-            f"{path}: unreadable picture ({error}); save or download it again"
+            f"{path}: more than {_MAX_PIXELS:,} pixels, which would fill the memory; shrink it first"
+        ) from None
+    # Pillow's decoders raise whatever a damaged file makes them stumble over
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ScoreError(
+            f"{path}: unreadable picture ({reason}); save or download it again"
         ) from error
 
 
-def _from_pil(image: Image.Image) -> Image.Image:
+def _from_pil(image: Image.Image, name: str) -> Image.Image:
+    """Checked by what the header says before a pixel is decoded."""
     if 0 in image.size:
-        raise ScoreError(f"image: got a picture of {image.width} x {image.height}; it has no pixel")
+        raise ScoreError(
+            f"{name}: got a picture of {image.width} x {image.height}; it has no pixel"
+        )
+    if image.width * image.height > _MAX_PIXELS:
+        raise ScoreError(
+            f"{name}: got a picture of {image.width} x {image.height}, more than {_MAX_PIXELS:,} pixels, which would "
+            "fill the memory; shrink it first"
+        )
+    if image.format in _PROGRAMS:
+        raise ScoreError(
+            f"{name}: {image.format} is a program that draws a picture, and is not run; convert it to PNG"
+        )
     if image.mode in _AMBIGUOUS_MODES:
         raise ScoreError(
-            f"image: got a PIL image in mode {image.mode!r}, whose white is unknown; "
+            f"{name}: got a PIL image in mode {image.mode!r}, whose white is unknown; "
             "scale it to 0..255 and convert it to mode 'L'"
         )
     upright = ImageOps.exif_transpose(image)
     if upright.mode in _WIDE_MODES:
-        upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        upright = _narrowed(upright)
+    key = upright.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 255:
+        raise ScoreError(
+            f"{name}: has a transparent colour {key} in sixteen bits, which is lost when it is read in eight; "
+            "save it with an alpha channel"
+        )
     if not upright.has_transparency_data:
         return upright.convert("RGB")
     opaque = Image.new("RGBA", upright.size, (255, 255, 255, 255))
     return Image.alpha_composite(opaque, upright.convert("RGBA")).convert("RGB")
+
+
+def _narrowed(wide: Image.Image) -> Image.Image:
+    """Sixteen-bit grey to its high byte; where one grey means transparent, white."""
+    values = np.asarray(wide)
+    grey = (values >> 8).astype(np.uint8)
+    if "transparency" in wide.info:
+        grey[values == wide.info["transparency"]] = 255
+    return Image.fromarray(grey)
 
 
 def _from_array(array: np.ndarray) -> Image.Image:
@@ -128,7 +164,7 @@ def _from_array(array: np.ndarray) -> Image.Image:
         )
     if 0 in array.shape:
         raise ScoreError(f"image: got {_describe(array)}; it has no pixel")
-    return _from_pil(Image.fromarray(np.ascontiguousarray(array)))
+    return _from_pil(Image.fromarray(np.ascontiguousarray(array)), "image")
 
 
 def _from_tensor(tensor: torch.Tensor) -> Image.Image:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from PIL import Image
 
+from clipcond.clip.architecture import Architecture
 from clipcond.clip.preprocess import Preprocessing
 
 
@@ -29,11 +31,14 @@ class Clip:
     """A loaded CLIP checkpoint.
 
     Attributes:
-        model: transformers' CLIPModel, in eval mode.
+        model: transformers' CLIPModel, or a ResNetClip, in eval mode.
         tokenizer: its CLIPTokenizer.
-        preprocessing: what its image tower wants.
-        digest: sha256 of the safetensors file (or of the shards', joined), in hex.
-        name: the folder's name, or the hub id.
+        preprocessing: what its image tower wants, and the crop policy.
+        digest: sha256 in hex of architecture and weights as stored, the same in every layout; `dtype` is not in it.
+        name: the folder's or file's name, or the hub id.
+        layout: which it was read from: "transformers", "openclip" or "openai".
+        architecture: sizes and activations of both towers.
+        assumed: what no file said and was taken as is usual, one line each; empty for most checkpoints.
     """
 
     model: Any
@@ -41,11 +46,14 @@ class Clip:
     preprocessing: Preprocessing
     digest: str
     name: str
+    layout: str
+    architecture: Architecture
+    assumed: tuple[str, ...]
 
     @property
     def positions(self) -> int:
         """How many tokens the text tower reads, BOS and EOS included."""
-        return self.model.config.text_config.max_position_embeddings
+        return self.architecture.text.context
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
@@ -66,6 +74,24 @@ class Clip:
 
     @torch.no_grad()
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> Float[torch.Tensor, "n dim"]:
-        """Projected, not normalised features of RGB pictures in one forward."""
-        pixels = self.preprocessing(pictures).to(self.model.device, self.model.dtype)
+        """Projected, not normalised features of RGB pictures, as many views a forward as there are pictures.
+
+        Where the crop policy takes several views of a picture, its features are the mean of the views' unit features,
+        in float32: each view counts alike.
+        """
+        views = [self.preprocessing.views(picture) for picture in pictures]
+        pixels = torch.cat(views).to(self.model.device, self.model.dtype)
+        batches = pixels.split(len(pictures))
+        features = torch.cat([self._encode_pixels(batch) for batch in batches])
+        if len(features) == len(pictures):
+            return features
+        parts = features.float().split([len(v) for v in views])
+        return torch.stack([_mean_of_units(part) for part in parts])
+
+    def _encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         return self.model.get_image_features(pixel_values=pixels).pooler_output
+
+
+def _mean_of_units(features: Float[torch.Tensor, "views dim"]) -> Float[torch.Tensor, " dim"]:
+    """One view as it is, so that a square picture has the same features under every policy."""
+    return features[0] if len(features) == 1 else F.normalize(features, dim=-1).mean(dim=0)

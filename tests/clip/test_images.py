@@ -43,6 +43,15 @@ def test_floats_round_as_diffusers_does_before_saving(unit):
     assert np.array_equal(np.asarray(load_picture(torch.from_numpy(unit))), np.asarray(saved))
 
 
+def test_the_repair_of_numpy_floats_is_what_diffusers_saves(tmp_path):
+    from diffusers.image_processor import VaeImageProcessor
+
+    straight = np.random.default_rng(0).random((1, 9, 7, 3), dtype=np.float32)
+    VaeImageProcessor.numpy_to_pil(straight)[0].save(tmp_path / "p.png")
+    repaired = (255 * straight).round().astype("uint8")
+    assert np.array_equal(load_picture(repaired[0]), load_picture(tmp_path / "p.png"))
+
+
 def test_transparency_is_white_not_what_hides_behind_it():
     hidden_red = Image.new("RGBA", (2, 2), (255, 0, 0, 0))
     half_black = Image.new("LA", (2, 2), (0, 127))

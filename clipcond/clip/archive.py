@@ -1,0 +1,168 @@
+"""Tensors out of what torch.save and torch.jit.save write, without running anything.
+
+Both write a zip: data.pkl, a pickle that says which tensors there are, and data/0, data/1, ..., their bytes. A pickle
+is a program that may call any function of any module. Here it may name storage types, tensor rebuilding, dictionaries
+and TorchScript's module classes, and each of these is replaced by harmless code of our own; the archive's code/ folder
+is never looked at. torch.load(weights_only=True) does the same but refuses TorchScript, the layout of OpenAI's files.
+"""
+
+import io
+import math
+import pickle
+import pickletools
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clipcond.clip.files import State, first_line
+from clipcond.errors import CheckpointError
+
+_STORAGES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+_MAX_PICKLE = 64 << 20  # bytes; the data.pkl of a ViT-bigG has 0.2 MB
+_MAX_DEPTH = 32
+
+
+def read_archive(file: Path) -> State:
+    """Tensors by dotted name: a state dict, one under "state_dict", or all that hang on a TorchScript module.
+
+    Raises:
+        CheckpointError: no such archive, damaged, or its pickle asks for more than weights need.
+    """
+    try:
+        with zipfile.ZipFile(file) as opened:
+            content = _unpickle(opened, file.stat().st_size)
+    except zipfile.BadZipFile as error:
+        raise CheckpointError(
+            f"{file}: is a file, but not the zip that torch.save and torch.jit.save write ({first_line(error)}); "
+            "a bare pickle can run code and is never opened: copy the file again, or save it as safetensors"
+        ) from error
+    except _ForbiddenError as error:
+        raise CheckpointError(
+            f"{file}: its pickle asks for {error}, which no weights need; nothing was run, do not trust this file"
+        ) from error
+    # a pickle is a program, and a damaged one may fail with anything
+    except Exception as error:
+        raise CheckpointError(
+            f"{file}: not a readable torch archive ({type(error).__name__}: {first_line(error)}); "
+            "copy or download it again"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]  # a training checkpoint; its optimizer is of no use here
+    found: State = {}
+    _collect(content, (), found, set())
+    if not found:
+        raise CheckpointError(
+            f"{file}: holds no tensors but {type(content).__name__}; save a state dict"
+        )
+    return found
+
+
+class _ForbiddenError(Exception):
+    """The pickle named something that is not on the list; the message is its name."""
+
+
+class _Module:
+    """Stands in for any TorchScript class: keeps its attributes."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.attributes = state
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, program: bytes, load_storage: Callable[[str, torch.dtype], torch.Tensor]):
+        super().__init__(io.BytesIO(program))
+        self._load_storage = load_storage
+        # fresh per file, so that a pickle that writes to one writes to nothing that outlives it
+        self._module = type("Module", (_Module,), {})
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "torch" and name in _STORAGES:
+            return _STORAGES[name]
+        if module == "__torch__" or module.startswith("__torch__."):
+            return self._module
+        if module == "torch.jit._pickle" and name.startswith("build_"):
+            return lambda items: items
+        match module, name:
+            case "torch._utils", "_rebuild_tensor_v2":
+                return lambda *arguments: _rebuild(*arguments[:4])
+            case "torch._utils", "_rebuild_parameter":
+                return lambda data, *_: data
+            case "collections", "OrderedDict":
+                return OrderedDict
+        raise _ForbiddenError(f"{module}.{name}")
+
+    def persistent_load(self, pid: Any) -> torch.Tensor:
+        kind, dtype, key, *_ = pid
+        if kind != "storage" or not isinstance(dtype, torch.dtype):
+            raise _ForbiddenError(f"a stored {kind!r}")
+        return self._load_storage(str(key), dtype)
+
+
+def _unpickle(opened: zipfile.ZipFile, extent: int) -> Any:
+    infos = opened.infolist()
+    # torch stores tensors without compression; what unpacks to more than the file is a bomb
+    if sum(info.file_size for info in infos if "/data/" in info.filename) > extent:
+        raise ValueError("its parts are larger than the whole")
+    pickles = [i.filename for i in infos if i.filename.endswith("/data.pkl")]
+    if len(pickles) != 1:
+        raise ValueError("holds no data.pkl")
+    if opened.getinfo(pickles[0]).file_size > _MAX_PICKLE:
+        raise ValueError("its data.pkl is too large for a list of tensors")
+    root = pickles[0].removesuffix("data.pkl")
+    if root + "byteorder" in opened.namelist() and opened.read(root + "byteorder") != b"little":
+        raise ValueError("is in big-endian byte order")
+    program = opened.read(pickles[0])
+    _check_memo(program)
+    storages: dict[tuple[str, torch.dtype], torch.Tensor] = {}
+
+    def load_storage(key: str, dtype: torch.dtype) -> torch.Tensor:
+        if (key, dtype) not in storages:
+            data = bytearray(opened.read(f"{root}data/{key}"))
+            storages[key, dtype] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0)
+        return storages[key, dtype]
+
+    return _Unpickler(program, load_storage).load()
+
+
+def _check_memo(program: bytes) -> None:
+    """Python's unpickler makes room for as many values as the highest index says that they are remembered under."""
+    for opcode, argument, _ in pickletools.genops(program):
+        if opcode.name.endswith("PUT") and argument > len(program):
+            raise ValueError("its data.pkl remembers more values than it has")
+
+
+def _rebuild(
+    storage: torch.Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...]
+) -> torch.Tensor:
+    # a stride of 0 makes terabytes of one number
+    if math.prod(size) > storage.numel():
+        raise ValueError(f"a tensor of shape {list(size)} on {storage.numel()} stored numbers")
+    return storage.as_strided(size, stride, offset)
+
+
+def _collect(value: Any, path: tuple[str, ...], found: State, seen: set[int]) -> None:
+    """Tensors below `value`; a container that hangs in two places counts once, so nothing grows out of bounds."""
+    if isinstance(value, torch.Tensor):
+        found[".".join(path)] = value
+        return
+    children = getattr(value, "attributes", value)
+    if not isinstance(children, dict) or id(children) in seen or len(path) > _MAX_DEPTH:
+        return
+    seen.add(id(children))
+    for name, child in children.items():
+        _collect(child, (*path, str(name)), found, seen)

@@ -1,0 +1,156 @@
+"""Tensors to towers, after they have been looked at, and the digest that tells one CLIP from another."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clipcond.clip.architecture import Architecture
+from clipcond.clip.files import State, first_line, some
+from clipcond.clip.layouts import openclip_name
+from clipcond.clip.preprocess import Preprocessing
+from clipcond.errors import CheckpointError
+
+_DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a checkpoint of any layout comes to.
+
+    Attributes:
+        layout: "transformers", "openclip" or "openai".
+        state: tensors by transformers' names (a ResNet's by OpenAI's).
+        architecture: sizes and activations.
+        config: the same as a CLIPConfig.
+        preprocessing: what the image tower wants.
+        root: the folder that the files are in.
+        weights: names the file of the tensors, in errors.
+        sizes: names the file that the sizes are from, in errors.
+        assumed: what no file said and was taken as is usual, one line each.
+    """
+
+    layout: str
+    state: State
+    architecture: Architecture
+    config: Any
+    preprocessing: Preprocessing
+    root: Path
+    weights: str
+    sizes: str
+    assumed: tuple[str, ...] = ()
+
+    def name_of(self, tensor: str) -> str:
+        """What the file itself calls a tensor, given transformers' name."""
+        return tensor if self.layout == "transformers" else openclip_name(tensor) or tensor
+
+
+def check_tensors(parts: Parts) -> None:
+    """That every tensor is of a kind that towers compute in, and finite.
+
+    Raises:
+        CheckpointError: one is not; the message names it.
+    """
+    for name, tensor in parts.state.items():
+        if tensor.dtype not in _DTYPES:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"{parts.weights}: {parts.name_of(name)} is {kind}; weights are float32, float16, bfloat16 or float64: "
+                "quantised checkpoints are not read"
+            )
+        # NaN reaches both ends, and there is no mask of the whole tensor to build
+        if tensor.numel() and not all(end.isfinite() for end in torch.aminmax(tensor)):
+            raise CheckpointError(
+                f"{parts.weights}: {parts.name_of(name)} holds NaN or infinity; the training diverged or the file is damaged"
+            )
+
+
+def digest_of(state: State, architecture: Architecture) -> str:
+    """sha256 in hex over what a CLIP computes: its architecture, then each tensor's name, dtype, shape and bytes.
+
+    The tensors come in the order of transformers' names, so the same weights in another layout have the same digest;
+    in another dtype, or with another activation, they have not, since they score differently.
+    """
+    digest = hashlib.sha256(json.dumps(architecture.as_dict(), sort_keys=True).encode())
+    for name in sorted(state):
+        tensor = state[name].detach().contiguous()
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def build_model(parts: Parts) -> Any:
+    """transformers' CLIPModel with these weights, or a ResNetClip, in float32 and eval mode.
+
+    Raises:
+        CheckpointError: tensors are missing, too many, or of other shapes than the configuration says.
+    """
+    from transformers import CLIPModel
+
+    if parts.architecture.is_resnet:
+        return _build_resnet(parts)
+    return _load(CLIPModel, parts, parts.config, parts.state)
+
+
+def _load(model_class: Any, parts: Parts, config: Any, state: State) -> Any:
+    try:
+        model, info = model_class.from_pretrained(
+            None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
+        )
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{parts.sizes}: says other sizes than the weights in {Path(parts.weights).name} have "
+            f"({first_line(error)}); download both again"
+        ) from error
+    # transformers fills what is missing with random numbers, and random towers score without complaint
+    _complete(sorted(info["missing_keys"]), sorted(info["unexpected_keys"]), parts)
+    return model.eval()
+
+
+def _build_resnet(parts: Parts) -> Any:
+    from transformers import CLIPTextModelWithProjection
+
+    from clipcond.clip.resnet import ModifiedResNet, ResNetClip
+
+    image = parts.architecture.image
+    text = {name: tensor for name, tensor in parts.state.items() if name.startswith("text_")}
+    rest = {name: tensor for name, tensor in parts.state.items() if name not in text}
+    model = ResNetClip(
+        _load(CLIPTextModelWithProjection, parts, parts.config.text_config, text),
+        ModifiedResNet(
+            image.layers,
+            width=image.width,
+            heads=image.heads,
+            image_size=image.image_size,
+            dim=parts.architecture.dim,
+        ),
+    )
+    try:
+        result = model.load_state_dict(rest, strict=False)
+    except RuntimeError as error:
+        raise CheckpointError(f"{parts.weights}: {' '.join(str(error).split())}") from error
+    missing = [
+        name
+        for name in result.missing_keys
+        if not name.startswith("text_") and not name.endswith("num_batches_tracked")
+    ]
+    _complete(missing, result.unexpected_keys, parts)
+    return model.eval()
+
+
+def _complete(missing: list[str], unexpected: list[str], parts: Parts) -> None:
+    lacking, left = (
+        list(dict.fromkeys(parts.name_of(n) for n in names)) for names in (missing, unexpected)
+    )
+    if lacking:
+        raise CheckpointError(
+            f"{parts.weights}: lacks {len(lacking)} of the model's tensors: {some(lacking)}; "
+            "it is no full CLIP (both towers), or it was cut"
+        )
+    if left:
+        raise CheckpointError(
+            f"{parts.weights}: holds {len(left)} tensors that its model has no place for: {some(left)}"
+        )

@@ -1,0 +1,113 @@
+"""Writing a loaded CLIP as transformers or OpenCLIP read it, so that one layout becomes another."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from clipcond.clip.layouts import openclip_from_hf
+from clipcond.clip.openclip import CONFIG, WEIGHTS
+from clipcond.clip.towers import Clip
+from clipcond.errors import CheckpointError
+
+
+def save_clip(clip: Clip, folder: str | Path, *, layout: str = "transformers") -> None:
+    """Write weights in the dtype that they have now, sizes, tokenizer and picture preparation into a folder.
+
+    Args:
+        clip: any that `load_clip` gave.
+        folder: made if it is not there; files in it are overwritten.
+        layout: "transformers" (CLIPModel.from_pretrained reads it) or "openclip" (open_clip's local-dir: does).
+
+    Raises:
+        CheckpointError: the layout is unknown or cannot say what this CLIP is, or the folder cannot be written.
+    """
+    if layout not in _WRITERS:
+        raise CheckpointError(f"layout: got {layout!r}; choose one of {', '.join(_WRITERS)}")
+    root = Path(folder)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _WRITERS[layout](clip, root)
+        clip.tokenizer.save_pretrained(root)
+    except OSError as error:
+        raise CheckpointError(f"{root}: cannot write there ({error})") from error
+
+
+def _write_transformers(clip: Clip, root: Path) -> None:
+    if clip.architecture.is_resnet:
+        raise CheckpointError(
+            f"{clip.name}: transformers has no ResNet image tower; save it with layout='openclip'"
+        )
+    clip.model.save_pretrained(root)
+    (root / "preprocessor_config.json").write_text(
+        json.dumps(clip.preprocessing.to_config(), indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def _write_openclip(clip: Clip, root: Path) -> None:
+    from safetensors.torch import save_file
+
+    config = _openclip_config(clip)
+    own = {k: v for k, v in clip.model.state_dict().items() if not k.endswith("position_ids")}
+    state = {name: tensor.contiguous() for name, tensor in openclip_from_hf(own).items()}
+    save_file(state, root / WEIGHTS[0], metadata={"format": "pt"})
+    (root / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _openclip_config(clip: Clip) -> dict[str, Any]:
+    text, image = clip.architecture.text, clip.architecture.image
+    preprocessing = clip.preprocessing
+    activations = (
+        {text.activation} if clip.architecture.is_resnet else {text.activation, image.activation}
+    )
+    plain = (
+        len(activations) == 1
+        and activations <= {"gelu", "quick_gelu"}
+        and text.eps == image.eps == 1e-5
+        and preprocessing.shortest_edge == image.image_size
+        and preprocessing.rescale_factor == 1 / 255
+    )
+    if not plain:
+        raise CheckpointError(
+            f"{clip.name}: activations {sorted(activations)}, layer norms of eps {text.eps} and {image.eps} or "
+            f"pictures of {preprocessing.shortest_edge} pixels are nothing that open_clip_config.json can say"
+        )
+    vision: dict[str, Any] = {"image_size": image.image_size, "width": image.width}
+    if clip.architecture.is_resnet:
+        vision |= {"layers": list(image.layers), "head_width": image.width * 32 // image.heads}
+    else:
+        vision |= {
+            "layers": image.layers,
+            "patch_size": image.patch,
+            "head_width": image.width // image.heads,
+            "mlp_ratio": image.mlp / image.width,
+        }
+    return {
+        "model_cfg": {
+            "embed_dim": clip.architecture.dim,
+            "quick_gelu": activations == {"quick_gelu"},
+            "vision_cfg": vision,
+            "text_cfg": {
+                "context_length": text.context,
+                "vocab_size": text.vocabulary,
+                "width": text.width,
+                "heads": text.heads,
+                "layers": text.layers,
+                "mlp_ratio": text.mlp / text.width,
+            },
+        },
+        "preprocess_cfg": {
+            "mean": list(preprocessing.mean),
+            "std": list(preprocessing.std),
+            "interpolation": Image.Resampling(preprocessing.resample).name.lower(),
+            "resize_mode": "shortest",
+        },
+    }
+
+
+_WRITERS: dict[str, Callable[[Clip, Path], None]] = {
+    "transformers": _write_transformers,
+    "openclip": _write_openclip,
+}

@@ -1,0 +1,227 @@
+"""Reading OpenCLIP's files and folders, and OpenAI's archives, whose names and shapes OpenCLIP kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from clipcond.clip import architecture as arch
+from clipcond.clip.archive import read_archive
+from clipcond.clip.assemble import Parts
+from clipcond.clip.files import State, read_json, read_safetensors, some
+from clipcond.clip.layouts import hf_from_openclip, is_openai, without_wrapping
+from clipcond.clip.preprocess import Preprocessing
+from clipcond.errors import CheckpointError
+
+CONFIG = "open_clip_config.json"
+# as open_clip.push_to_hf_hub writes them; the first that is there is read
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+
+_MEAN = (0.48145466, 0.4578275, 0.40821073)
+_STD = (0.26862954, 0.26130258, 0.27577711)
+_TEXT_HEADS = 8  # CLIPTextCfg's default
+_FILTERS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+}
+# what model_cfg may say; anything else that is set (a timm tower, a BERT, layer scale, ...) is another kind of model
+_KNOWN = {
+    "": {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "custom_text"},
+    "vision_cfg": {
+        "image_size", "layers", "width", "patch_size", "head_width", "mlp_ratio",
+        "patch_dropout", "output_tokens",
+    },
+    "text_cfg": {
+        "context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "hf_tokenizer_name",
+        "tokenizer_kwargs", "output_tokens",
+    },
+}  # fmt: skip
+# set, and yet a plain CLIP's
+_PLAIN = {
+    "pool_type": {"tok", "argmax"},
+    "pos_embed_type": {"learnable"},
+    "proj_type": {"linear"},
+    "block_type": {"default"},
+}
+
+
+def read_openclip_folder(root: Path, *, quick_gelu: bool | None) -> Parts:
+    """A folder that open_clip's push_to_hf_hub wrote.
+
+    Raises:
+        CheckpointError: no weights in it, or what `read_openclip_file` raises.
+    """
+    for name in WEIGHTS:
+        if (root / name).is_file():
+            return read_openclip_file(root / name, quick_gelu=quick_gelu)
+    raise CheckpointError(
+        f"{root / WEIGHTS[0]}: missing, as is {WEIGHTS[1]}; download the folder again"
+    )
+
+
+def read_openclip_file(file: Path, *, quick_gelu: bool | None) -> Parts:
+    """A file of OpenCLIP's or OpenAI's, and the open_clip_config.json beside it if there is one.
+
+    Args:
+        file: safetensors, or a zip that torch.save or torch.jit.save wrote.
+        quick_gelu: which activation a file without a configuration has; None for QuickGELU in OpenAI's own archives
+            and GELU, OpenCLIP's default, in others.
+
+    Raises:
+        CheckpointError: not such a file, damaged, hostile, or at odds with the configuration.
+    """
+    raw = read_safetensors(file) if file.suffix == ".safetensors" else read_archive(file)
+    openai = is_openai(raw)
+    bare = without_wrapping(raw)
+    if any(name.startswith("text_model.") for name in bare):
+        raise CheckpointError(
+            f"{file}: has transformers' tensor names; name the folder that also holds its config.json"
+        )
+    state = hf_from_openclip(bare, str(file))
+    beside = file.parent / CONFIG
+    if openai or not beside.is_file():
+        return _from_weights_alone(file, state, openai=openai, quick_gelu=quick_gelu)
+    return _with_config(file, state, beside, quick_gelu=quick_gelu)
+
+
+def _from_weights_alone(
+    file: Path, state: State, *, openai: bool, quick_gelu: bool | None
+) -> Parts:
+    assumed = []
+    if not openai:
+        assumed.append("one attention head per 64 channels (80, 88 or 104 in OpenCLIP's widest)")
+        assumed.append("OpenAI's size, mean and std of pictures")
+        if quick_gelu is None:
+            assumed.append("GELU, OpenCLIP's default, and not QuickGELU")
+    quick = openai if quick_gelu is None else quick_gelu
+    activation = "quick_gelu" if quick else "gelu"
+    built = arch.from_weights(state, str(file), activation=activation)
+    return Parts(
+        layout="openai" if openai else "openclip",
+        state=state,
+        architecture=built,
+        config=built.to_transformers(),
+        preprocessing=_preprocessing({}, built.image.image_size, str(file)),
+        root=file.parent,
+        weights=str(file),
+        sizes=str(file),
+        assumed=tuple(assumed),
+    )
+
+
+def _with_config(file: Path, state: State, beside: Path, *, quick_gelu: bool | None) -> Parts:
+    content = read_json(beside)
+    model = _section(content, "model_cfg", beside)
+    text, vision = _section(model, "text_cfg", beside), _section(model, "vision_cfg", beside)
+    for name, section in (("", model), ("vision_cfg", vision), ("text_cfg", text)):
+        _refuse_strange(section, name, beside)
+    quick = bool(model.get("quick_gelu", False))
+    if quick_gelu not in (None, quick):
+        raise CheckpointError(
+            f"{beside}: says quick_gelu {quick}, but {quick_gelu} was asked for; leave quick_gelu out"
+        )
+    built = arch.from_weights(
+        state,
+        str(file),
+        activation="quick_gelu" if quick else "gelu",
+        text_heads=_number(text, "heads", beside) or _TEXT_HEADS,
+        image_head_width=_number(vision, "head_width", beside) or arch.HEAD_WIDTH,
+    )
+    _same_sizes(model, built, beside)
+    return Parts(
+        layout="openclip",
+        state=state,
+        architecture=built,
+        config=built.to_transformers(),
+        preprocessing=_preprocessing(
+            _section(content, "preprocess_cfg", beside, optional=True),
+            built.image.image_size,
+            str(beside),
+        ),
+        root=file.parent,
+        weights=str(file),
+        sizes=str(beside),
+    )
+
+
+def _section(
+    content: Mapping[str, Any], name: str, source: Path, *, optional: bool = False
+) -> Mapping[str, Any]:
+    value = content.get(name, {} if optional else None)
+    if not isinstance(value, Mapping):
+        raise CheckpointError(
+            f"{source}: {name} is {value!r}, not an object; download the file again"
+        )
+    return value
+
+
+def _refuse_strange(section: Mapping[str, Any], name: str, source: Path) -> None:
+    strange = [
+        f"{key} {value!r}"
+        for key, value in section.items()
+        if key not in _KNOWN[name] and value and value not in _PLAIN.get(key, ())
+    ]
+    if strange:
+        raise CheckpointError(
+            f"{source}: {name or 'model_cfg'} asks for {some(strange)}, which is no plain CLIP; "
+            "only plain ViT and ResNet CLIPs are read"
+        )
+
+
+def _number(section: Mapping[str, Any], key: str, source: Path) -> int | None:
+    value = section.get(key)
+    if value is not None and (not isinstance(value, int) or value < 1):
+        raise CheckpointError(f"{source}: {key} is {value!r}, not a whole number over 0")
+    return value
+
+
+def _same_sizes(model: Mapping[str, Any], built: arch.Architecture, source: Path) -> None:
+    """That what the configuration says of sizes is what the weights have."""
+    text, image = built.text, built.image
+    found = {
+        "": {"embed_dim": built.dim},
+        "text_cfg": {
+            "context_length": text.context,
+            "vocab_size": text.vocabulary,
+            "width": text.width,
+            "layers": text.layers,
+        },
+        "vision_cfg": {
+            "image_size": image.image_size,
+            "width": image.width,
+            "patch_size": image.patch,
+            "layers": list(image.layers) if isinstance(image.layers, tuple) else image.layers,
+        },
+    }
+    for name, sizes in found.items():
+        section = model[name] if name else model
+        for key, size in sizes.items():
+            said = section.get(key)
+            if said is not None and said not in (size, [size, size]):
+                raise CheckpointError(
+                    f"{source}: {key} is {said}, but the weights have {size}; the two are of different models"
+                )
+
+
+def _preprocessing(config: Mapping[str, Any], image_size: int, source: str) -> Preprocessing:
+    """OpenAI's, or what open_clip's preprocess_cfg says."""
+    filter_name, mode = (
+        config.get("interpolation", "bicubic"),
+        config.get("resize_mode", "shortest"),
+    )
+    if filter_name not in _FILTERS or mode != "shortest":
+        raise CheckpointError(
+            f"{source}: prepares pictures by interpolation {filter_name!r} and resize_mode {mode!r}; "
+            f"CLIP's are {', '.join(_FILTERS)} and shortest"
+        )
+    return Preprocessing.from_config(
+        {
+            "size": image_size,
+            "crop_size": image_size,
+            "resample": _FILTERS[filter_name],
+            "image_mean": config.get("mean", _MEAN),
+            "image_std": config.get("std", _STD),
+        },
+        source,
+    )

@@ -1,0 +1,75 @@
+"""What is saved loads again, here and with transformers, as the same model."""
+
+import pytest
+import torch
+from PIL import Image
+from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+from clipcond.clip import load_clip, save_clip
+from clipcond.errors import CheckpointError
+from tests.clip.layouts import save_openclip_folder
+from tests.clip.openai_model import openai_clip, save_archive
+from tests.tiny import clip_tokenizer, save_tiny_clip
+
+TEXTS = ["a cat", "a red fox"]
+PICTURES = [Image.effect_noise((50, 40), 90).convert("RGB"), Image.new("RGB", (32, 32), "teal")]
+
+
+@pytest.fixture(scope="module", params=["vit", "resnet"])
+def openai(request, tmp_path_factory):
+    file = tmp_path_factory.mktemp("openai") / "model.pt"
+    return load_clip(save_archive(openai_clip(request.param), file), tokenizer=clip_tokenizer())
+
+
+def same(one, other):
+    assert torch.equal(one.encode_texts(TEXTS).features, other.encode_texts(TEXTS).features)
+    assert torch.equal(one.encode_pictures(PICTURES), other.encode_pictures(PICTURES))
+    assert one.architecture == other.architecture
+    assert one.preprocessing == other.preprocessing
+
+
+def test_openai_to_openclip(openai, tmp_path):
+    save_clip(openai, tmp_path, layout="openclip")
+    again = load_clip(tmp_path)
+    same(openai, again)
+    assert (again.layout, again.assumed) == ("openclip", ())
+
+
+def test_openai_to_transformers(openai, tmp_path):
+    if openai.architecture.is_resnet:
+        with pytest.raises(CheckpointError, match=r"no ResNet image tower; .*openclip"):
+            save_clip(openai, tmp_path)
+        return
+    save_clip(openai, tmp_path)
+    same(openai, load_clip(tmp_path))
+    model = CLIPModel.from_pretrained(tmp_path)
+    inputs = CLIPTokenizer.from_pretrained(tmp_path)(TEXTS, padding=True, return_tensors="pt")
+    pixels = CLIPImageProcessorPil.from_pretrained(tmp_path)(PICTURES, return_tensors="pt")
+    with torch.no_grad():
+        texts = model.get_text_features(**inputs).pooler_output
+        pictures = model.get_image_features(**pixels).pooler_output
+    assert torch.allclose(texts, openai.encode_texts(TEXTS).features, atol=1e-6)
+    assert torch.equal(pictures, openai.encode_pictures(PICTURES))
+
+
+def test_round_the_layouts_the_digest_stays(tmp_path):
+    start = load_clip(save_openclip_folder(tmp_path / "start"))
+    save_clip(start, tmp_path / "hf")
+    middle = load_clip(tmp_path / "hf")
+    save_clip(middle, tmp_path / "openclip", layout="openclip")
+    end = load_clip(tmp_path / "openclip")
+    same(start, end)
+    assert start.digest == middle.digest == end.digest
+
+
+def test_what_a_layout_cannot_say_is_an_error(tmp_path):
+    mixed = load_clip(
+        save_tiny_clip(tmp_path / "tiny")
+    )  # GELU in one tower, QuickGELU in the other
+    with pytest.raises(CheckpointError, match=r"'gelu', 'quick_gelu'"):
+        save_clip(mixed, tmp_path / "out", layout="openclip")
+    with pytest.raises(CheckpointError, match=r"layout: got 'npz'; choose one of transformers"):
+        save_clip(mixed, tmp_path / "out", layout="npz")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CheckpointError, match="file: cannot write there"):
+        save_clip(mixed, tmp_path / "file")
