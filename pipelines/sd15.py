@@ -2,6 +2,7 @@
 
     python pipelines/sd15.py "a red heart to the left of a (fox:1.3)" --out fox.png
     python pipelines/sd15.py "a (red:1.3) ball" --model path/or/hub-id
+    python pipelines/sd15.py "a (red:1.3) ball" --tiny          # random parts: only shows that it runs
 
 The default model is the small one that ships with clipcond: 32 x 32 pictures, no download, no GPU.
 """
@@ -54,13 +55,20 @@ if __name__ == "__main__":
     parser.add_argument("prompt")
     parser.add_argument("--negative", default="")
     parser.add_argument("--model", default="emoji", help="a diffusers folder or hub id")
+    parser.add_argument("--tiny", action="store_true", help="random parts, no download")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out.png"))
     options = parser.parse_args()
 
+    if options.tiny:
+        import tiny
+
+        pipeline = tiny.sd1()
+    else:
+        pipeline = load(options.model)
     image = generate(
-        load(options.model),
+        pipeline,
         options.prompt,
         options.negative,
         num_inference_steps=options.steps,

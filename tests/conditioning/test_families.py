@@ -6,7 +6,7 @@ import torch
 from clipcond import Conditioner
 from clipcond.conditioning.families import FAMILIES, family_of_index, family_of_pipeline
 from clipcond.errors import UnsupportedPipelineError
-from tests import tiny_families
+from pipelines import tiny as tiny_families
 from tests.tiny import tiny_pipeline, tiny_text_encoder
 
 INDEX = {

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 import clipcond
 from clipcond import Conditioner, Conditioning
 from clipcond.errors import CheckpointError, ClipcondError, UnsupportedPipelineError
-from tests import tiny_families
+from pipelines import tiny as tiny_families
 from tests.tiny import tiny_pipeline
 
 PIPE = tiny_pipeline()

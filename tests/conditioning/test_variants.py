@@ -23,7 +23,7 @@ from PIL import Image
 
 from clipcond import Conditioner
 from clipcond.errors import UnsupportedPipelineError
-from tests import tiny_families
+from pipelines import tiny as tiny_families
 
 LONG = "a (red:1.3) cat on a [blue] sky, " * 12
 SIZES = {"flux": 16}

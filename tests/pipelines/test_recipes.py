@@ -1,0 +1,61 @@
+"""Every recipe runs on tiny parts: as functions, and as a program from its own folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipelines import flux, sd3, sd15, sdxl, tiny
+
+FOLDER = Path(sd15.__file__).parent
+SMALL = {"num_inference_steps": 2, "height": 32, "width": 32}
+
+
+def test_sdxl_with_a_style_and_the_refiner(capsys):
+    base, refiner = tiny.sdxl(), tiny.refiner()
+    both = sdxl.generate(base, "a (red:1.3) cat", num_images=2, **SMALL)
+    second = sdxl.generate(base, "a (red:1.3) cat", seed=1, **SMALL)[0]
+    assert both[1].tobytes() == second.tobytes() != both[0].tobytes()
+    styled = sdxl.generate(base, "a (red:1.3) cat", style="sky", **SMALL)[0]
+    assert styled.tobytes() != both[0].tobytes()
+    refined = sdxl.generate(
+        base, "a (red:1.3) cat", "bad", refiner=refiner, **{**SMALL, "num_inference_steps": 5}
+    )
+    assert refined[0].size == (32, 32)
+    assert "red(1.3)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("t5", [True, False])
+def test_sd3(t5):
+    pipe = tiny.sd3(t5=t5)
+    images = sd3.generate(pipe, "a (red:1.3) cat " * 40, "bad", num_images=2, **SMALL)
+    assert [image.size for image in images] == [(32, 32), (32, 32)]
+
+
+def test_flux():
+    size = {"num_inference_steps": 2, "height": 16, "width": 16}
+    plain = flux.generate(tiny.flux(), "a (red:1.3) cat", num_images=2, **size)
+    guided = flux.generate(tiny.flux(), "a (red:1.3) cat", "bad", true_cfg_scale=3.0, **size)
+    assert plain[0].tobytes() != guided[0].tobytes()
+    with pytest.raises(ValueError, match="only with true_cfg_scale over 1"):
+        flux.generate(tiny.flux(), "a cat", "bad", **size)
+
+
+@pytest.mark.parametrize("module", [sdxl, sd3, flux])
+def test_load_reads_a_folder(module, tmp_path):
+    name = module.__name__.rpartition(".")[2]
+    pipe = tiny.BUILDERS[name]()
+    pipe.save_pretrained(tmp_path)
+    assert type(module.load(tmp_path)) is type(pipe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux"])
+def test_as_a_program(name, tmp_path):
+    out = tmp_path / "picture.png"
+    command = [sys.executable, FOLDER / f"{name}.py", "a (red:1.3) cat", "--tiny", "--steps", "4"]
+    subprocess.run([*command, "--out", out], check=True, capture_output=True, cwd=tmp_path)
+    with Image.open(out) as picture:
+        picture.load()
