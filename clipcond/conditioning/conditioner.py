@@ -190,8 +190,10 @@ def _check_finite(embeds: torch.Tensor, readings: Sequence[Reading]) -> None:
     at only then, since looking waits for the device.
     """
     for reading, states in zip(readings, embeds, strict=True):
-        fragment = max(reading.prompt.fragments, key=lambda f: abs(f.weight))
-        if abs(fragment.weight) > _LARGE and not math.isfinite(states.abs().max().item()):
+        fragment = max(reading.prompt.fragments(), key=lambda f: abs(f.weight), default=None)
+        if fragment is None or abs(fragment.weight) <= _LARGE:
+            continue
+        if not math.isfinite(states.abs().max().item()):
             raise PromptSyntaxError(
                 f"the weight {fragment.weight:.4g} is more than {embeds.dtype} states can take",
                 reading.prompt.text,

@@ -39,8 +39,8 @@ def read(
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
-    prompts = [parse(text, dialect=dialect) for text in texts]
-    lines = [lines_of(prompt.segments()) for prompt in prompts]
+    prompts = [parse(text, dialect=dialect).without_loras for text in texts]
+    lines = [lines_of(prompt.segments(), prompt.separator) for prompt in prompts]
     tokens = iter(tokenizer([line for group in lines for line in group]))
     readings = []
     for prompt, group in zip(prompts, lines, strict=True):
@@ -92,6 +92,14 @@ def _notes(
     prompt: Prompt, cut: Cut, tokenizer: ClipTokenizer, long_prompt: str
 ) -> list[Diagnostic]:
     notes = []
+    if prompt.is_scheduled:
+        notes.append(
+            Diagnostic(
+                "only what the first step says is encoded",
+                (0, len(prompt.text)),
+                "condition each row of prompt.schedule",
+            )
+        )
     pad = tokenizer.frame.pad  # where it is EOS as well, no content has it
     if any(token.id == pad for chunk in cut.chunks for token in chunk):
         at = max(0, prompt.text.find(tokenizer.pad_text))

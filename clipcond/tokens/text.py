@@ -27,23 +27,23 @@ class Line(NamedTuple):
     pieces: tuple[tuple[int, float], ...]
 
 
-def lines_of(segments: Sequence[Segment]) -> tuple[Line, ...]:
-    """Join the segments between breaks; at least one line."""
+def lines_of(segments: Sequence[Segment], separator: str = "") -> tuple[Line, ...]:
+    """Join the segments between breaks, with the dialect's separator between them; at least one line."""
     groups: list[list[Segment]] = [[]]
     for segment in segments:
         if segment.is_break:
             groups.append([])
         else:
             groups[-1].append(segment)
-    return tuple(_join(group) for group in groups)
+    return tuple(_join(group, separator) for group in groups)
 
 
-def _join(segments: Sequence[Segment]) -> Line:
-    end, pieces = 0, []
+def _join(segments: Sequence[Segment], separator: str) -> Line:
+    end, pieces = -len(separator), []
     for segment in segments:
-        end += len(segment.text)
+        end += len(separator) + len(segment.text)
         pieces.append((end, segment.weight))
-    return Line("".join(s.text for s in segments), tuple(pieces))
+    return Line(separator.join(s.text for s in segments), tuple(pieces))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -125,7 +125,7 @@ def test_the_padding_character_is_noted():
     ("options", "message"),
     [
         ({"weighting": "compel"}, "no weighting 'compel'; there are comfy, none"),
-        ({"dialect": "compel"}, "no dialect 'compel'; there are a1111, plain"),
+        ({"dialect": "compol"}, "no dialect 'compol'; there are a1111"),
         ({"long_prompt": "cut"}, "no long_prompt policy 'cut'; there are a1111, truncate, error"),
     ],
 )
@@ -216,7 +216,7 @@ def test_from_pretrained_refuses_another_family(tmp_path):
 @pytest.mark.parametrize(
     "prompt",
     [
-        "(" * 200 + "cat",
+        "(" * 300 + "cat",
         "a \ud800",
         "(a:1e)" + "(b:" + "9" * 400 + ")",
         "((a:" + "9" * 300 + "):" + "9" * 300 + ")",
