@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from clipcond.errors import PromptSyntaxError
 from clipcond.prompt import schedule, weights
 from clipcond.prompt.excerpt import Excerpt
+from clipcond.prompt.hints import foreign
 from clipcond.prompt.tree import Content, Diagnostic, Fixed, Fragment, Lora, Prompt, Span
 
 _AND = re.compile(r"\bAND\b")
@@ -70,6 +71,7 @@ def read(source: str) -> Prompt:
     """
     whole = Excerpt.whole(source)
     loras, notes = _read_loras(source)
+    notes += tuple(foreign(source, "a1111"))
     prompt = _read_branches(whole, loras, notes)
     if not loras:
         return prompt

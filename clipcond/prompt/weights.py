@@ -183,7 +183,7 @@ def _product(source: str, brackets: tuple[_Bracket, ...]) -> float:
     """The brackets' factors multiplied in the order in which they closed (floats do not commute)."""
     if len(brackets) <= 1:
         return brackets[0].factor if brackets else 1.0
-    product = math.prod(map(_FACTOR, sorted(brackets, key=_TURN)))
+    product: float = math.prod(map(_FACTOR, sorted(brackets, key=_TURN)))
     if not math.isfinite(product):
         raise PromptSyntaxError(
             "the weights of these nested brackets multiply to more than a number holds",
