@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
-from clipcond.prompt import a1111, comfy
+from clipcond.prompt import a1111, comfy, compel
 from clipcond.prompt.tree import Fixed, Fragment, Prompt
 
 
@@ -15,6 +15,7 @@ def _read_plain(source: str) -> Prompt:
 DIALECTS: dict[str, Callable[[str], Prompt]] = {
     "a1111": a1111.read,
     "comfy": comfy.read,
+    "compel": compel.read,
     "plain": _read_plain,
 }
 
