@@ -162,7 +162,8 @@ def check_request(
 
 def plain_text(prompt: str, dialect: str) -> str:
     """What a prompt says once its weights and breaks are taken out, white space in single blanks."""
-    segments = parse(prompt, dialect=dialect).segments()
+    branches = parse(prompt, dialect=dialect).without_loras.branches
+    segments = [segment for branch, _ in branches for segment in branch.segments()]
     return " ".join(" ".join(s.text for s in segments if not s.is_break).split())
 
 

@@ -284,11 +284,11 @@ def _check_finite(embeds: torch.Tensor, readings: Sequence[Reading]) -> None:
     at only then, since looking waits for the device.
     """
     for reading, states in zip(readings, embeds, strict=True):
-        part, fragment = max(
-            ((part, f) for part, _ in reading.prompt.branches for f in part.fragments()),
-            key=lambda found: abs(found[1].weight),
-        )
-        if abs(fragment.weight) > _LARGE and not math.isfinite(states.abs().max().item()):
+        found = [(part, f) for part, _ in reading.prompt.branches for f in part.fragments()]
+        part, fragment = max(found, key=lambda pair: abs(pair[1].weight), default=(None, None))
+        if fragment is None or abs(fragment.weight) <= _LARGE:
+            continue
+        if not math.isfinite(states.abs().max().item()):
             raise PromptSyntaxError(
                 f"the weight {fragment.weight:.4g} is more than {embeds.dtype} states can take",
                 part.text,

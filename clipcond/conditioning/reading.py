@@ -84,10 +84,13 @@ def read(texts: Sequence[str], tokenizer: PromptTokenizer, rules: Rules) -> list
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
-    prompts = [parse(text, dialect=rules.dialect) for text in texts]
+    prompts = [parse(text, dialect=rules.dialect).without_loras for text in texts]
     for prompt in prompts:
         _check(prompt, rules)
-    lines = [[lines_of(part.segments()) for part, _ in prompt.branches] for prompt in prompts]
+    lines = [
+        [lines_of(part.segments(), part.separator) for part, _ in prompt.branches]
+        for prompt in prompts
+    ]
     tokens = iter(tokenizer([line for parts in lines for part in parts for line in part]))
     return [
         _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=rules)

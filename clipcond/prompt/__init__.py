@@ -1,6 +1,15 @@
 """The prompt language: text in, weighted segments out. Pure Python, linear time, bounded depth, no torch."""
 
 from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
-from clipcond.prompt.tree import Diagnostic, Fragment, Prompt, Segment
+from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment
 
-__all__ = ["DIALECTS", "Diagnostic", "Fragment", "Prompt", "Segment", "check_dialect", "parse"]
+__all__ = [
+    "DIALECTS",
+    "Diagnostic",
+    "Fragment",
+    "Lora",
+    "Prompt",
+    "Segment",
+    "check_dialect",
+    "parse",
+]

@@ -1,253 +1,222 @@
-"""The weight syntax of AUTOMATIC1111's web UI, answered exactly as that program answers it.
+"""The dialect of AUTOMATIC1111's web UI, in the order in which that program reads it.
 
-    (text)      weight * 1.1          \\( \\) \\[ \\] \\\\   the character itself
-    (text:1.3)  weight * 1.3          BREAK            ends the 75-token chunk
-    [text]      weight / 1.1
+    <lora:name:0.8>   names a LoRA (taken out of `Prompt.without_loras`; `parse` alone keeps the tag as text)
+    a :1 AND b :0.5   two branches, composed in noise space with these weights
+    [a:b:0.5] [a|b]   schedules: `clipcond.prompt.schedule`
+    (a:1.3) [b]       weights, read in what each step says: `clipcond.prompt.weights`
 
-What is unusual: round and square brackets are matched on separate stacks and may cross; a bracket left open
-weighs everything after it; one closed without being opened is text; `:1.3)` closes the last round bracket whatever
-lies between; the word BREAK inside brackets has its weight multiplied like text and so is no break any more.
-
-Two things differ on purpose, where that program crashes or goes on with infinities: a weight that is no finite
-number and nesting deeper than `MAX_DEPTH` are errors with a caret.
+What is unusual: AND divides first, even inside brackets, and only a prompt with AND has branch weights; schedules are
+resolved before weights are read, so they may hold brackets, weights, even halves of words.
 """
 
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from operator import attrgetter
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 
 from clipcond.errors import PromptSyntaxError
-from clipcond.prompt.tree import Diagnostic, Fragment
+from clipcond.prompt import schedule, weights
+from clipcond.prompt.excerpt import Excerpt
+from clipcond.prompt.hints import foreign
+from clipcond.prompt.tree import Content, Diagnostic, Fixed, Fragment, Lora, Prompt, Span
 
-ROUND = 1.1
-SQUARE = 1 / 1.1
-MAX_DEPTH = 100
-
-# One token of the source, each alternative linear (possessive: no backtracking into a run). A run of text holds
-# colons that begin no weight; a weight is `: number )`.
-_WEIGHT = r":\s*([+-]?[.\d]+)\s*\)"
-_TOKEN = re.compile(rf"\\[()\[\]\\]?|[(\[]|{_WEIGHT}|[)\]]|(?:[^\\()\[\]:]++|:(?!{_WEIGHT[1:]}))++")
 _AND = re.compile(r"\bAND\b")
-_LONGEST_NUMBER = 32
+_BRANCH_WEIGHT = re.compile(r"\s*+([-+]?(?:\d+\.?|\d*\.\d+))")
+_TAG = re.compile(r"<(lora|lyco):([^<>:]++)((?::[^<>:]*+)*+)>")
 
 
-@dataclass(slots=True, eq=False)
-class _Bracket:
-    """An opened bracket: where, its factor (known when it closes) and its turn in closing."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Scheduled:
+    """What a prompt with schedules says.
 
-    start: int
-    factor: float
-    order: int = -1
+    Attributes:
+        excerpt: the text, with everything that is said at any step.
+        items: its slices and what decides among them.
+    """
+
+    excerpt: Excerpt
+    items: schedule.Items
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Always."""
+        return True
+
+    def fragments(self, step: int, steps: int) -> tuple[Fragment, ...]:
+        """The weights of what a step says."""
+        said = self.excerpt.cut(schedule.spans_at(self.items, step + 1, steps))
+        return _weigh(said)[0]
+
+    def rows(self, steps: int) -> tuple[tuple[int, str], ...]:
+        """One row for each step after which something changes, as the web UI counts."""
+        return tuple((last, self._text(last, steps)) for last in self._last_steps(steps))
+
+    def meaning(self) -> Hashable:
+        """The texts and what decides among them."""
+        return schedule.meaning_of(self.items, self.excerpt.text)
+
+    def _last_steps(self, steps: int) -> list[int]:
+        return schedule.last_steps(self.items, steps)
+
+    def _text(self, step: int, steps: int) -> str:
+        text = self.excerpt.text
+        return "".join(text[a:b] for a, b in schedule.spans_at(self.items, step, steps))
 
 
-_TURN = attrgetter("order")
-
-# (text, base weight, start, end, the brackets open there)
-_Piece = tuple[str, int, int, int, tuple[_Bracket, ...]]
-
-
-@dataclass(slots=True)
-class _Reader:
-    """What the single pass over the text keeps; weights are multiplied out after it."""
-
-    source: str
-    pieces: list[_Piece] = field(default_factory=list)
-    round: list[_Bracket] = field(default_factory=list)
-    square: list[_Bracket] = field(default_factory=list)
-    open: tuple[_Bracket, ...] = ()
-    closed: int = 0
-    notes: list[Diagnostic] = field(default_factory=list)
-
-
-def read(source: str) -> tuple[tuple[Fragment, ...], tuple[Diagnostic, ...]]:
-    """Read a whole prompt in one pass.
+def read(source: str) -> Prompt:
+    """Read a whole prompt.
 
     Raises:
-        PromptSyntaxError: a weight is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
+        PromptSyntaxError: a weight or a step is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
     """
-    reader = _Reader(source)
-    for token in _TOKEN.finditer(source):
-        _take(reader, token)
-    for bracket in (*reader.round, *reader.square):  # left open: they weigh the rest, rounds first
-        _note_unclosed(reader, bracket)
-        _close(reader, bracket)
-    notes = sorted([*reader.notes, *_and_notes(source)], key=lambda note: note.span)
-    return tuple(_fragments(reader)), tuple(notes)
+    whole = Excerpt.whole(source)
+    loras, notes = _read_loras(source)
+    notes += tuple(foreign(source, "a1111"))
+    prompt = _read_branches(whole, loras, notes)
+    if not loras:
+        return prompt
+    tags = [lora.span for lora in loras]
+    edges = [0, *(at for span in tags for at in span), len(source)]
+    bare = whole.cut(zip(edges[::2], edges[1::2], strict=True))
+    return replace(prompt, untagged=_read_branches(bare, (), notes))
 
 
-def _take(reader: _Reader, token: re.Match[str]) -> None:
-    """Read one token: escape, bracket, closing weight, or text."""
-    start, end = token.span()
-    char = reader.source[start]
-    if char == "\\":  # a backslash that escapes nothing is dropped
-        reader.pieces.append((reader.source[start + 1 : end], 1, start, end, reader.open))
-    elif char in "([":
-        _open(reader, start)
-    elif char == ")" and reader.round:
-        _close(reader, reader.round.pop())
-    elif char == "]" and reader.square:
-        _note_schedule(reader, reader.square[-1].start, start)
-        _close(reader, reader.square.pop())
-    elif token[1] is not None and reader.round:
-        reader.round[-1].factor = _number(reader.source, *token.span(1))
-        _close(reader, reader.round.pop())
-    else:
-        if token[1] is not None:
-            _note_loose_weight(reader, start, end)
-        _text(reader, start, end)
+def _read_branches(
+    excerpt: Excerpt, loras: tuple[Lora, ...], notes: tuple[Diagnostic, ...]
+) -> Prompt:
+    """Divide at each AND, and read what is between."""
+    text, source = excerpt.text, excerpt.source
+    ands = [found.span() for found in _AND.finditer(text)] if "AND" in text else []
+    if not ands:
+        content, own = _read_content(excerpt)
+        return Prompt(source, "a1111", content, _sorted(own, notes), loras)
+    edges = [0, *(at for span in ands for at in span), len(text)]
+    parts: list[tuple[Prompt, float]] = []
+    found: list[Diagnostic] = []
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        span, weight = _branch_weight(excerpt, start, end)
+        part = excerpt.part(span)
+        begin = excerpt.place(span)[0]
+        try:
+            content, own = _read_content(part)
+        except PromptSyntaxError as error:
+            moved = _moved(error.span, begin)
+            raise PromptSyntaxError(error.message, source, moved, error.hint) from None
+        found += [replace(note, span=_moved(note.span, begin)) for note in own]
+        parts.append((Prompt(part.source, "a1111", content, own), weight))
+    items, _ = schedule.read(text)
+    return Prompt(
+        source,
+        "a1111",
+        Scheduled(excerpt, items) if _is_scheduled(items) else Fixed(text, ()),
+        _sorted(found, notes),
+        loras,
+        joined="compose",
+        parts=tuple(parts),
+    )
 
 
-def _open(reader: _Reader, at: int) -> None:
-    if len(reader.open) >= MAX_DEPTH:
+def _moved(span: Span, by: int) -> Span:
+    return span[0] + by, span[1] + by
+
+
+def _branch_weight(excerpt: Excerpt, start: int, end: int) -> tuple[Span, float]:
+    """The span of a branch without its `: weight` and the blanks at its end, and the weight."""
+    text = excerpt.text
+    stripped = text[start:end].rstrip()
+    end = start + len(stripped)
+    colon = text.rfind(":", start, end)
+    number = _BRANCH_WEIGHT.fullmatch(text, colon + 1, end) if colon >= 0 else None
+    if number is None:
+        return (start, end), 1.0
+    weight = float(number[1])
+    if not math.isfinite(weight):
         raise PromptSyntaxError(
-            f"brackets are nested deeper than {MAX_DEPTH}",
-            reader.source,
-            (at, at + 1),
-            "close some, or write a literal bracket with a backslash before it",
+            "this branch's weight is not a finite number",
+            excerpt.source,
+            excerpt.place(number.span(1)),
+            "write a number such as 0.5",
         )
-    is_round = reader.source[at] == "("
-    bracket = _Bracket(at, ROUND if is_round else SQUARE)
-    (reader.round if is_round else reader.square).append(bracket)
-    reader.open = (*reader.open, bracket)
+    return (start, start + len(text[start:colon].rstrip())), weight
 
 
-def _close(reader: _Reader, bracket: _Bracket) -> None:
-    """Give a bracket, already off its stack, its turn."""
-    bracket.order = reader.closed
-    reader.closed += 1
-    last = reader.open[-1] is bracket  # brackets that cross are rare
-    reader.open = reader.open[:-1] if last else tuple(b for b in reader.open if b is not bracket)
+def _read_content(excerpt: Excerpt) -> tuple[Content, tuple[Diagnostic, ...]]:
+    """One branch: its schedules, and the weights of what it says first and last."""
+    items: schedule.Items = ((0, len(excerpt.text)),)
+    notes: tuple[Diagnostic, ...] = ()
+    if "[" in excerpt.text:
+        try:
+            items, notes = schedule.read(excerpt.text)
+        except PromptSyntaxError as error:
+            raise excerpt.place_error(error) from None
+    if not _is_scheduled(items):
+        fragments, more = _weigh(excerpt)
+        return Fixed(excerpt.text, fragments), _sorted(excerpt.place_notes(notes), more)
+    found = [note for end in (0, -1) for note in _end_notes(excerpt, items, end)]
+    return Scheduled(excerpt, items), _sorted(
+        excerpt.place_notes(notes), tuple(dict.fromkeys(found))
+    )
 
 
-def _number(source: str, start: int, end: int) -> float:
+def _end_notes(excerpt: Excerpt, items: schedule.Items, end: int) -> tuple[Diagnostic, ...]:
+    """What is odd in the text with everything at its first (0) or last (-1) option; its weights are checked."""
+    spans = schedule.end_spans(items, end)
     try:
-        value = float(source[start:end])
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise PromptSyntaxError(
-            "this weight is not a finite number",
-            source,
-            (start, end),
-            "write a number such as 1.3, or a backslash before the bracket if it is text",
-        )
-    return value
+        _, notes = weights.read("".join(excerpt.text[start:stop] for start, stop in spans))
+    except PromptSyntaxError as error:
+        raise excerpt.cut(spans).place_error(error) from None
+    return excerpt.cut(spans).place_notes(notes) if notes else ()
 
 
-def _text(reader: _Reader, start: int, end: int) -> None:
-    """Append source[start:end], cut at each word BREAK, whose surrounding spaces go with it."""
-    source, pieces, brackets = reader.source, reader.pieces, reader.open
-    found = source.find("BREAK", start, end)
-    while found >= 0:
-        after = found + len("BREAK")
-        alone = not (found > start and _is_word(source[found - 1]))
-        if alone and not (after < end and _is_word(source[after])):
-            text = source[start:found].rstrip()
-            pieces.append((text, 1, start, start + len(text), brackets))
-            pieces.append(("BREAK", -1, found, after, brackets))
-            if brackets:
-                _note_break(reader, found)
-            start = _skip_spaces(source, after, end)
-        found = source.find("BREAK", after, end)
-    pieces.append((source[start:end], 1, start, end, brackets))
+def _is_scheduled(items: schedule.Items) -> bool:
+    return any(not isinstance(item, tuple) for item in items)
 
 
-def _skip_spaces(source: str, start: int, end: int) -> int:
-    while start < end and source[start].isspace():
-        start += 1
-    return start
+def _weigh(said: Excerpt) -> tuple[tuple[Fragment, ...], tuple[Diagnostic, ...]]:
+    """The weights of a text, with spans, notes and errors about its source."""
+    if said.is_whole:
+        return weights.read(said.text)
+    try:
+        fragments, notes = weights.read(said.text)
+    except PromptSyntaxError as error:
+        raise said.place_error(error) from None
+    return said.place_fragments(fragments), said.place_notes(notes)
 
 
-def _is_word(char: str) -> bool:
-    return char.isalnum() or char == "_"
-
-
-def _fragments(reader: _Reader) -> Iterator[Fragment]:
-    """Weigh the pieces and join neighbours of one weight; an empty prompt is one empty fragment."""
-    texts: list[str] = []
-    weight, first, last = 1.0, 0, 0
-    known: tuple[_Bracket, ...] = ()
-    product = 1.0
-    for text, base, start, end, brackets in reader.pieces:
-        if brackets is not known:
-            known, product = brackets, _product(reader.source, brackets)
-        own = base * product
-        if texts and own != weight:
-            yield Fragment("".join(texts), weight, (first, last))
-            texts = []
-        if not texts:
-            weight, first = own, start
-        texts.append(text)
-        last = end
-    yield Fragment("".join(texts), weight, (first, last))
-
-
-def _product(source: str, brackets: tuple[_Bracket, ...]) -> float:
-    """The brackets' factors multiplied in the order in which they closed (floats do not commute)."""
-    if len(brackets) <= 1:
-        return brackets[0].factor if brackets else 1.0
-    product = math.prod(b.factor for b in sorted(brackets, key=_TURN))
-    if not math.isfinite(product):
-        raise PromptSyntaxError(
-            "the weights of these nested brackets multiply to more than a number holds",
-            source,
-            (brackets[-1].start, brackets[-1].start + 1),
-            "lower them: weights beyond 2 rarely help",
-        )
-    return product
-
-
-def _note_unclosed(reader: _Reader, bracket: _Bracket) -> None:
-    char = reader.source[bracket.start]
-    reader.notes.append(
-        Diagnostic(
-            f"{char!r} is never closed and weighs everything after it",
-            (bracket.start, bracket.start + 1),
-            f"close it, or write \\{char} for the character itself",
-        )
-    )
-
-
-def _note_break(reader: _Reader, found: int) -> None:
-    reader.notes.append(
-        Diagnostic(
-            "BREAK inside weighting brackets is read as a word",
-            (found, found + 5),
-            "close the brackets before BREAK and open them again after it",
-        )
-    )
-
-
-def _note_loose_weight(reader: _Reader, start: int, end: int) -> None:
-    reader.notes.append(
-        Diagnostic(
-            "a weight closes no bracket and is read as text",
-            (start, end),
-            "open a bracket before the words it should weigh: (words:1.3)",
-        )
-    )
-
-
-def _note_schedule(reader: _Reader, start: int, end: int) -> None:
-    """A closing square bracket: was it meant as [from:to:when] or [a|b]?"""
-    tail = reader.source[max(start + 1, end - _LONGEST_NUMBER) : end]
-    number = tail.rpartition(":")[2].strip() if ":" in tail else ""
-    if number.replace(".", "", 1).isdecimal() or reader.source.find("|", start, end) >= 0:
-        reader.notes.append(
-            Diagnostic(
-                "schedules are not supported yet: this is read as text at weight 1/1.1",
-                (start, end + 1),
-                "write one of the alternatives, or backslashes before the brackets if they are text",
+def _read_loras(source: str) -> tuple[tuple[Lora, ...], tuple[Diagnostic, ...]]:
+    """Every <lora:name:weight>; its weight is 1 where none is written."""
+    if "<l" not in source:
+        return (), ()
+    loras: list[Lora] = []
+    notes: list[Diagnostic] = []
+    for tag in _TAG.finditer(source):
+        weight, rest = _lora_weight(tag[3])
+        if weight is None:
+            message, hint = (
+                "this LoRA's weight is no number: the tag is read as text",
+                "write <lora:name:0.8>",
             )
-        )
+        else:
+            loras.append(Lora(tag[2], weight, tag.span()))
+            message = "a LoRA is named here but not loaded" + (
+                f", and {rest!r} not read" if rest else ""
+            )
+            hint = "load it into the pipeline yourself; prompt.loras lists what was named"
+        notes.append(Diagnostic(message, tag.span(), hint))
+    return tuple(loras), tuple(notes)
 
 
-def _and_notes(source: str) -> Iterator[Diagnostic]:
-    for found in _AND.finditer(source):
-        yield Diagnostic(
-            "composition with AND is not supported yet: this is read as a word",
-            found.span(),
-            "write 'and' if you mean the word",
-        )
+def _lora_weight(arguments: str) -> tuple[float | None, str]:
+    """The text encoder's weight among a tag's arguments (None: no finite number), and what else they say."""
+    _, first, *rest = [*arguments.split(":"), ""] if arguments else ["", "1", ""]
+    try:
+        weight = float(first)
+    except ValueError:
+        return None, ""
+    return (weight if math.isfinite(weight) else None), ":".join(rest).strip(":")
+
+
+def _sorted(
+    notes: list[Diagnostic] | tuple[Diagnostic, ...], more: tuple[Diagnostic, ...]
+) -> tuple[Diagnostic, ...]:
+    return tuple(sorted([*notes, *more], key=lambda note: note.span)) if notes or more else ()

@@ -1,21 +1,21 @@
-"""`parse` and the table of dialects. A dialect is a function from source to fragments and diagnostics."""
+"""`parse` and the table of dialects. A dialect is a function from source to prompt."""
 
 from collections.abc import Callable
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
-from clipcond.prompt import a1111
-from clipcond.prompt.tree import Diagnostic, Fragment, Prompt
-
-Reader = Callable[[str], tuple[tuple[Fragment, ...], tuple[Diagnostic, ...]]]
+from clipcond.prompt import a1111, comfy, compel
+from clipcond.prompt.tree import Fixed, Fragment, Prompt
 
 
-def _read_plain(source: str) -> tuple[tuple[Fragment, ...], tuple[Diagnostic, ...]]:
+def _read_plain(source: str) -> Prompt:
     """No syntax at all: every character is text."""
-    return (Fragment(source, 1.0, (0, len(source))),), ()
+    return Prompt(source, "plain", Fixed(source, (Fragment(source, 1.0, (0, len(source))),)))
 
 
-DIALECTS: dict[str, Reader] = {
+DIALECTS: dict[str, Callable[[str], Prompt]] = {
     "a1111": a1111.read,
+    "comfy": comfy.read,
+    "compel": compel.read,
     "plain": _read_plain,
 }
 
@@ -25,7 +25,8 @@ def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
 
     Args:
         text: the prompt as typed.
-        dialect: "a1111" (AUTOMATIC1111's web UI, exactly) or "plain" (no syntax).
+        dialect: "a1111" (AUTOMATIC1111's web UI), "comfy" (ComfyUI), "compel", each as that program reads it, or
+            "plain" (no syntax).
         strict: raise the first diagnostic instead of recording it.
 
     Raises:
@@ -35,11 +36,11 @@ def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
     """
     _check_encodable(text)
     check_dialect(dialect)
-    fragments, diagnostics = DIALECTS[dialect](text)
-    if strict and diagnostics:
-        first = diagnostics[0]
+    prompt = DIALECTS[dialect](text)
+    if strict and prompt.diagnostics:
+        first = prompt.diagnostics[0]
         raise PromptSyntaxError(first.message, text, first.span, first.hint)
-    return Prompt(text, dialect, fragments, diagnostics)
+    return prompt
 
 
 def check_dialect(dialect: str) -> None:

@@ -1,11 +1,17 @@
-"""What a parsed prompt is: fragments of one weight each, in order, with their place in the source.
+"""What a parsed prompt is: weighted fragments at each step, in order, with their place in the source.
 
-The tree is flat because the dialects' weights are: brackets may cross, and a fragment's weight is all that
-remains of the brackets around it. It knows no dialect and no tokens.
+Fragments are flat because the dialects' weights are: brackets may cross, and a fragment's weight is all that remains
+of the brackets around it. What depends on the step is the `Content`'s business. This module knows no dialect and no
+tokens.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from clipcond.errors import ClipcondError
+
+Span = tuple[int, int]
 
 _SHOWN = 60
 
@@ -33,7 +39,7 @@ class Diagnostic:
     """
 
     message: str
-    span: tuple[int, int]
+    span: Span
     hint: str = ""
 
 
@@ -43,59 +49,193 @@ class Fragment:
 
     Attributes:
         text: what the encoder reads, or "BREAK".
-        weight: the product of the brackets around it; -1 for a break outside brackets.
+        weight: what the brackets around it make; -1 for a break outside brackets.
         span: (start, end) in characters of the prompt, brackets not included.
     """
 
     text: str
     weight: float
-    span: tuple[int, int]
+    span: Span
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """A parsed prompt.
+class Lora:
+    """A LoRA that a prompt names. Nothing here loads it: that is the caller's business.
 
     Attributes:
-        text: the source.
+        name: as typed.
+        weight: its scale on the text encoder.
+        span: (start, end) of the whole tag in characters of the prompt.
+    """
+
+    name: str
+    weight: float
+    span: Span
+
+
+@runtime_checkable
+class Content(Protocol):
+    """What a prompt says at each step."""
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it depends on the step."""
+
+    def fragments(self, step: int, steps: int) -> tuple[Fragment, ...]:
+        """What is said at a step, counted from 0."""
+
+    def rows(self, steps: int) -> tuple[tuple[int, str], ...]:
+        """(last step, text) of each change, steps counted from 1, weights still in the text."""
+
+    def meaning(self) -> Hashable:
+        """Equal for two contents that say the same at every step, wherever they stand in their sources."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """The same at every step.
+
+    Attributes:
+        text: with weights still in it.
+        pieces: what it says.
+    """
+
+    text: str
+    pieces: tuple[Fragment, ...]
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Never."""
+        return False
+
+    def fragments(self, step: int, steps: int) -> tuple[Fragment, ...]:  # noqa: ARG002 - the protocol's
+        """All of it, always."""
+        return self.pieces
+
+    def rows(self, steps: int) -> tuple[tuple[int, str], ...]:
+        """One row that lasts."""
+        return ((steps, self.text),)
+
+    def meaning(self) -> Hashable:
+        """The texts and weights."""
+        return tuple((piece.text, piece.weight) for piece in self.pieces)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Prompt:
+    """A parsed prompt. Two are equal when they say the same, however it was typed.
+
+    Attributes:
+        text: the source; every span counts its characters.
         dialect: the dialect it was read in.
-        fragments: at least one, neighbours differing in weight.
+        content: what it says; of several branches, only the text at each step.
         diagnostics: what looks like a mistake; empty for a clean prompt.
+        loras: the LoRAs it names.
+        joined: how several branches are joined: "compose" (weighted in noise space), "blend" (the weighted sum of
+            the embeddings) or "concat" (one after the other on the token axis, each weighted against the empty
+            prompt); "" for a single branch.
+        parts: several branches and their weights; empty for a single one.
+        untagged: see `without_loras`.
+        separator: what stands between two fragments where they are read as one text.
     """
 
     text: str
     dialect: str
-    _fragments: tuple[Fragment, ...]
+    content: Content
     diagnostics: tuple[Diagnostic, ...] = ()
-    joined = ""
-    is_scheduled = False
+    loras: tuple[Lora, ...] = ()
+    joined: str = ""
+    parts: tuple[tuple["Prompt", float], ...] = ()
+    untagged: "Prompt | None" = None
+    separator: str = ""
 
     @property
-    def branches(self):
-        return ((self, 1.0),)
+    def branches(self) -> tuple[tuple["Prompt", float], ...]:
+        """The prompts that this one joins, and their final weights; itself alone where it joins none.
 
-    def fragments(self, step: int = 0, steps: int = 20):
-        return self._fragments
+        A branch's text is its own part of the source, and its spans count the characters of that.
+        """
+        return self.parts or ((self, 1.0),)
 
-    def segments(self, step: int = 0, steps: int = 20) -> tuple[Segment, ...]:
-        """The weighted text at a denoising step.
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the segments, of any branch, depend on the step."""
+        if self.parts:
+            return any(branch.is_scheduled for branch, _ in self.parts)
+        return self.content.is_scheduled
+
+    @property
+    def without_loras(self) -> "Prompt":
+        """The prompt with its LoRA tags taken out of the text, as an encoder should read it."""
+        return self.untagged or self
+
+    def fragments(self, step: int = 0, steps: int = 20) -> tuple[Fragment, ...]:
+        """The weighted text at a denoising step, with its place in the source.
 
         Args:
-            step: counted from 0.
+            step: counted from 0; it takes the row of `schedule` with the smallest last step above it.
             steps: how many steps there are.
 
         Raises:
             ValueError: `step` is not one of `steps`.
+            ClipcondError: there are several branches.
+            PromptSyntaxError: weights that meet only at this step multiply to more than a number holds.
         """
         if not 0 <= step < steps:
             raise ValueError(f"step {step} is not among the steps 0 to {steps - 1}")
-        return tuple(Segment(f.text, f.weight) for f in self._fragments)
+        if self.parts:
+            raise ClipcondError(
+                f"{_shorten(self.text)!r} has {len(self.parts)} branches (joined: {self.joined!r}), each with "
+                "segments of its own; read prompt.branches"
+            )
+        return self.content.fragments(step, steps)
+
+    def segments(self, step: int = 0, steps: int = 20) -> tuple[Segment, ...]:
+        """The weighted text at a denoising step; see `fragments`."""
+        return tuple(Segment(f.text, f.weight) for f in self.fragments(step, steps))
+
+    def schedule(self, steps: int = 20) -> tuple[tuple[int, str], ...]:
+        """The text at each step as AUTOMATIC1111 counts: (last step, text), from 1, weights still in the text.
+
+        Step s of `segments` uses the row with the smallest last step of at least s + 1. Of several branches, the rows
+        are those of the whole text.
+
+        Raises:
+            ValueError: `steps` is less than 1.
+        """
+        if steps < 1:
+            raise ValueError(f"{steps} steps; there must be at least 1")
+        return self.content.rows(steps)
+
+    def meaning(self) -> Hashable:
+        """What equality compares: branches, weights, texts at each step and LoRAs; no spans, no spelling."""
+        inner = (
+            tuple((weight, branch.meaning()) for branch, weight in self.parts)
+            if self.parts
+            else self.content.meaning()
+        )
+        return self.joined, inner, tuple((lora.name, lora.weight) for lora in self.loras)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Prompt):
+            return NotImplemented
+        return self.meaning() == other.meaning()
+
+    def __hash__(self) -> int:
+        return hash(self.meaning())
 
     def __repr__(self) -> str:
-        head = f"Prompt({self.dialect}: {_shorten(self.text)!r}"
-        rows = [f"  {f.weight:<8.4g} {_shorten(f.text)!r}" for f in self._fragments]
+        rows = [f"Prompt({self.dialect}: {_shorten(self.text)!r}"]
+        for branch, weight in self.branches:
+            if self.parts:
+                rows.append(f"  {self.joined} {weight:<8.4g} {_shorten(branch.text)!r}")
+            else:
+                rows += [f"  {f.weight:<8.4g} {_shorten(f.text)!r}" for f in self.fragments()]
+        if self.is_scheduled:
+            rows.append("  above: the first of 20 steps")
+        rows += [f"  lora {lora.weight:.4g} {lora.name!r}" for lora in self.loras]
         rows += [f"  note at {d.span[0]}: {d.message}" for d in self.diagnostics]
-        return "\n".join([head, *rows]) + ")"
+        return "\n".join(rows) + ")"
 
 
 def _shorten(text: str) -> str:

@@ -29,8 +29,8 @@ class Line(NamedTuple):
     first: int = 1
 
 
-def lines_of(segments: Sequence[Segment]) -> tuple[Line, ...]:
-    """Join the segments between breaks; at least one line."""
+def lines_of(segments: Sequence[Segment], separator: str = "") -> tuple[Line, ...]:
+    """Join the segments between breaks, with the dialect's separator between them; at least one line."""
     groups: list[list[Segment]] = [[]]
     firsts = [1]
     for number, segment in enumerate(segments, start=1):
@@ -39,15 +39,17 @@ def lines_of(segments: Sequence[Segment]) -> tuple[Line, ...]:
             firsts.append(number + 1)
         else:
             groups[-1].append(segment)
-    return tuple(_join(group, first) for group, first in zip(groups, firsts, strict=True))
+    return tuple(
+        _join(group, separator, first) for group, first in zip(groups, firsts, strict=True)
+    )
 
 
-def _join(segments: Sequence[Segment], first: int) -> Line:
-    end, pieces = 0, []
+def _join(segments: Sequence[Segment], separator: str, first: int) -> Line:
+    end, pieces = -len(separator), []
     for segment in segments:
-        end += len(segment.text)
+        end += len(separator) + len(segment.text)
         pieces.append((end, segment.weight))
-    return Line("".join(s.text for s in segments), tuple(pieces), first)
+    return Line(separator.join(s.text for s in segments), tuple(pieces), first)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

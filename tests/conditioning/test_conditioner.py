@@ -224,7 +224,7 @@ def test_from_pretrained_refuses_another_family(tmp_path):
 @pytest.mark.parametrize(
     "prompt",
     [
-        "(" * 200 + "cat",
+        "(" * 300 + "cat",
         "a \ud800",
         "(a:1e)" + "(b:" + "9" * 400 + ")",
         "((a:" + "9" * 300 + "):" + "9" * 300 + ")",

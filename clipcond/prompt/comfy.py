@@ -1,0 +1,190 @@
+"""ComfyUI's weight syntax, answered exactly as that program answers it.
+
+    (text)      weight * 1.1        \\( \\)   the character itself
+    (text:1.3)  weight 1.3, whatever is around it
+
+What is unusual: an inner number replaces what is around it, but bare brackets multiply; neighbours of one weight stay
+apart, and an empty prompt has no fragment; any number that Python reads is a weight. A bracket left open is text with
+all that follows, unless the text ends in a closing one, which then closes it, not its own. A closing bracket too many
+turns the next opening one into text.
+
+A weight that is no finite number and nesting deeper than `MAX_DEPTH` are errors with a caret here.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from clipcond.errors import PromptSyntaxError
+from clipcond.prompt.hints import MAX_DEPTH, foreign, note_heavy, refuse_depth
+from clipcond.prompt.tree import Diagnostic, Fixed, Fragment, Prompt
+
+_FACTOR = 1.1
+
+_TOKEN = re.compile(r"\\[()]|[():]|\\|[^\\():]++")
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """A bracket: where it opens and closes (-1: never), its number, and where its text ends."""
+
+    start: int
+    close: int = -1
+    weight: float | None = None
+    end: int = -1
+    colon: int = -1
+
+
+@dataclass(slots=True)
+class _Reader:
+    """The brackets of a prompt, in order of their opening."""
+
+    source: str
+    groups: list[_Group] = field(default_factory=list)
+    open: list[_Group] = field(default_factory=list)
+    closers: dict[int, _Group] = field(default_factory=dict)
+    owed: int = 0
+    notes: list[Diagnostic] = field(default_factory=list)
+
+
+def read(source: str) -> Prompt:
+    """Read a whole prompt.
+
+    Raises:
+        PromptSyntaxError: a weight is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
+    """
+    reader = _Reader(source)
+    if "(" in source or ")" in source:
+        for token in _TOKEN.finditer(source):
+            _take(reader, *token.span())
+    fragments = tuple(_fragments(reader))
+    notes = tuple(sorted([*reader.notes, *foreign(source, "comfy")], key=lambda note: note.span))
+    return Prompt(source, "comfy", Fixed(source, fragments), notes)
+
+
+def _take(reader: _Reader, start: int, end: int) -> None:
+    """Match brackets; remember the last colon after them, where a number may begin."""
+    char = reader.source[start:end]
+    if char == "(" and reader.owed:
+        reader.owed -= 1
+        reader.notes.append(
+            Diagnostic(
+                "this bracket is text because one before it closed nothing", (start, end), ""
+            )
+        )
+    elif char == "(":
+        if len(reader.open) >= MAX_DEPTH:
+            raise refuse_depth(reader.source, start)
+        group = _Group(start)
+        reader.open.append(group)
+        reader.groups.append(group)
+    elif char == ")" and reader.open:
+        group = reader.open.pop()
+        group.close = start
+        reader.closers[start] = group
+        _number(reader, group, group.colon, start)
+        if reader.open:
+            reader.open[-1].colon = -1
+    elif char == ")":
+        reader.owed += 1
+        reader.notes.append(
+            Diagnostic(
+                "this bracket closes nothing; the next opening one becomes text too",
+                (start, end),
+                "leave it out, or write \\)",
+            )
+        )
+    elif char == ":" and reader.open:
+        reader.open[-1].colon = start
+
+
+def _number(reader: _Reader, group: _Group, colon: int, close: int) -> None:
+    """Read source[colon + 1 : close] as the group's weight, if Python can."""
+    group.end = close
+    if colon <= group.start + 1:
+        return
+    try:
+        value = float(reader.source[colon + 1 : close])
+    except ValueError:
+        return
+    span = (colon + 1, close)
+    if not math.isfinite(value):
+        raise PromptSyntaxError(
+            "this weight is not a finite number", reader.source, span, "write a number such as 1.3"
+        )
+    reader.notes += note_heavy(value, span)
+    group.weight, group.end = value, colon
+
+
+def _fragments(reader: _Reader) -> Iterator[Fragment]:
+    """What is before a bracket left open, then what is in it, as long as the end closes it."""
+    groups = iter([*reader.groups, _Group(len(reader.source))])
+    left_open = [group for group in reader.groups if group.close < 0]
+    start, end, weight = 0, len(reader.source), 1.0
+    for group in left_open:  # grows below
+        yield from _balanced(reader, groups, (start, group.start), weight)
+        start = group.start
+        _note_unclosed(reader, group)
+        inner = reader.closers.pop(end - 1, None)
+        if inner is None:
+            break
+        end, inner.close, inner.weight = end - 1, -1, None
+        left_open.append(inner)  # its own bracket is gone: it closed the outer one
+        if reader.source[end - 1] != ")":
+            colon = reader.source.rfind(":", start, end)
+            _number(reader, group, colon, end)
+            end = group.end
+        weight = _weight(reader.source, group, weight)
+        start += 1
+    else:
+        yield from _balanced(reader, groups, (start, end), weight)
+        return
+    yield from _text(reader.source, start, end, weight)
+
+
+def _balanced(
+    reader: _Reader, groups: Iterator[_Group], span: tuple[int, int], weight: float
+) -> Iterator[Fragment]:
+    """The fragments of a span whose groups all close in it; takes them, and the one after it, from `groups`."""
+    at, end = span
+    inside: list[tuple[_Group, float]] = []
+    for group in groups:
+        while inside and inside[-1][0].close < group.start:
+            closed, outer = inside.pop()
+            yield from _text(reader.source, at, closed.end, weight)
+            at, weight = closed.close + 1, outer
+        if group.start >= end:
+            break
+        yield from _text(reader.source, at, group.start, weight)
+        inside.append((group, weight))
+        at, weight = group.start + 1, _weight(reader.source, group, weight)
+    yield from _text(reader.source, at, end, weight)
+
+
+def _weight(source: str, group: _Group, outer: float) -> float:
+    weight = outer * _FACTOR if group.weight is None else group.weight
+    if not math.isfinite(weight):
+        raise PromptSyntaxError(
+            "the weights of these nested brackets multiply to more than a number holds",
+            source,
+            (group.start, group.start + 1),
+            "lower them: weights beyond 2 rarely help",
+        )
+    return weight
+
+
+def _text(source: str, start: int, end: int, weight: float) -> Iterator[Fragment]:
+    if start < end:
+        text = source[start:end].replace("\\(", "(").replace("\\)", ")")
+        yield Fragment(text, weight, (start, end))
+
+
+def _note_unclosed(reader: _Reader, group: _Group) -> None:
+    reader.notes.append(
+        Diagnostic(
+            "'(' is never closed: it and what follows are read as text, or closed by the prompt's last bracket",
+            (group.start, group.start + 1),
+            "close it, or write \\( for the character itself",
+        )
+    )
