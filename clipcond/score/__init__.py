@@ -4,8 +4,33 @@ A CLIP score alone is a weak proxy of what people prefer (about 60 % pairwise ag
 scale: compare pictures of one prompt by one scorer, nothing else.
 """
 
+from clipcond.score.calibration import Calibrated, calibrate
+from clipcond.score.clauses import Clause, ClauseTable, split_clauses
 from clipcond.score.ranking import Ranking, Scorer, rank, rerank
-from clipcond.score.scorer import ClipScorer, Scores
+from clipcond.score.results import Scores, compare, join
+from clipcond.score.scorer import ClipScorer
+from clipcond.score.statistics import Comparison, Interval, compare_paired, interval, required_n
 from clipcond.score.variants import VARIANTS, Variant
 
-__all__ = ["VARIANTS", "ClipScorer", "Ranking", "Scorer", "Scores", "Variant", "rank", "rerank"]
+__all__ = [
+    "VARIANTS",
+    "Calibrated",
+    "Clause",
+    "ClauseTable",
+    "ClipScorer",
+    "Comparison",
+    "Interval",
+    "Ranking",
+    "Scorer",
+    "Scores",
+    "Variant",
+    "calibrate",
+    "compare",
+    "compare_paired",
+    "interval",
+    "join",
+    "rank",
+    "required_n",
+    "rerank",
+    "split_clauses",
+]

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from clipcond.clip import split_images
 from clipcond.clip.images import ImageLike, Images
 from clipcond.errors import ScoreError
-from clipcond.score.scorer import Scores
+from clipcond.score.results import Scores
 
 
 @runtime_checkable
