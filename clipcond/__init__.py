@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from clipcond.generation import generate
     from clipcond.prompt import parse
-    from clipcond.score import ClipScorer, rerank
+    from clipcond.score import ClipScorer, rerank, zero_shot
 
 __version__ = "0.1.0"
 
@@ -40,6 +40,7 @@ _HOMES: dict[str, str | None] = {
     "parse": "clipcond.prompt",
     "rerank": "clipcond.score",
     "weighting": None,
+    "zero_shot": "clipcond.score",
 }
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "parse",
     "rerank",
     "weighting",
+    "zero_shot",
 ]
 
 

@@ -85,10 +85,11 @@ def ref_clipscore(
 
 def directional(
     scorer: ClipScorer,
-    source_images: Images,
     images: Images,
-    source_prompts: Prompts,
     prompts: Prompts,
+    *,
+    source_images: Images,
+    source_prompts: Prompts,
 ) -> Scores:
     """Cosine between how the picture moved and how the text moved: does an edit do what it says.
 

@@ -107,7 +107,9 @@ class ClipScorer:
         self, source_images: Images, images: Images, source_prompts: Prompts, prompts: Prompts
     ) -> Scores:
         """Directional similarity of an edit; see `clipcond.score.measures.directional`."""
-        return measures.directional(self, source_images, images, source_prompts, prompts)
+        return measures.directional(
+            self, images, prompts, source_images=source_images, source_prompts=source_prompts
+        )
 
     def r_precision(
         self,
