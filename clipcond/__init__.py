@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from clipcond.generation import generate
     from clipcond.prompt import parse
-    from clipcond.score import ClipScorer, rerank
+    from clipcond.score import ClipScorer, rerank, zero_shot
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,7 @@ _HOMES: dict[str, str | None] = {
     "rerank": "clipcond.score",
     "slerp": "clipcond.conditioning",
     "weighting": None,
+    "zero_shot": "clipcond.score",
 }
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "rerank",
     "slerp",
     "weighting",
+    "zero_shot",
 ]
 
 

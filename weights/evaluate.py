@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
-from scipy import stats
 from tqdm import tqdm
 
 from clipcond import ClipScorer, Conditioner, emoji
@@ -26,6 +25,7 @@ from clipcond.emoji.captions import compose, noun_phrase
 from clipcond.emoji.requirements import Background
 from clipcond.emoji.scenes import draw, is_held_out
 from clipcond.emoji.world import NOUNS, PRESETS, UNITS
+from clipcond.score import statistics
 
 CANDIDATES, SEEDS = 8, 3
 WEIGHTED_SEEDS = 2
@@ -40,14 +40,8 @@ Json = dict[str, Any]
 
 def interval(per_prompt: np.ndarray) -> Json:
     """Mean and its 95 % interval over prompts."""
-    values = np.asarray(per_prompt, float)
-    if np.ptp(values) == 0:
-        return {"mean": values[0], "low": values[0], "high": values[0], "prompts": len(values)}
-    found = stats.bootstrap(
-        (values,), np.mean, method="percentile", n_resamples=4000, rng=np.random.default_rng(0)
-    )
-    low, high = found.confidence_interval
-    return {"mean": values.mean(), "low": low, "high": high, "prompts": len(values)}
+    found = statistics.interval(np.asarray(per_prompt, float))
+    return {"mean": found.mean, "low": found.low, "high": found.high, "prompts": found.clusters}
 
 
 class Studio:

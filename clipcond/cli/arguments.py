@@ -29,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_score(commands)
     _add_rerank(commands)
+    _add_classify(commands)
     _add_parse(commands)
     return parser
 
@@ -68,21 +69,81 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
 
 def _add_score(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "score", "say how well pictures match a prompt")
-    command.add_argument("files", nargs="+", metavar="FILES", help="pictures")
-    _add_judging(command)
+    command.add_argument("files", nargs="*", metavar="FILES", help="pictures")
+    prompts = command.add_mutually_exclusive_group(required=True)
+    prompts.add_argument("--prompt", metavar="TEXT", help="plain text to match")
+    prompts.add_argument(
+        "--prompts",
+        metavar="TABLE",
+        help=".csv or .jsonl with columns file (relative to the table) and prompt; FILES picks some of them",
+    )
+    _add_scorer(command)
     command.add_argument(
         "--variant",
         default="cosine",
         metavar="V",
         help="cosine, clipscore or torchmetrics (default cosine)",
     )
+    command.add_argument(
+        "--out", metavar="TABLE", help="write a row a picture: .csv, .jsonl or .parquet"
+    )
 
 
 def _add_rerank(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "rerank", "sort a folder's pictures by how well they match a prompt")
     command.add_argument("folder", metavar="DIR", help="holds the pictures")
-    _add_judging(command)
+    command.add_argument("--prompt", required=True, metavar="TEXT", help="plain text to match")
+    _add_scorer(command)
     command.add_argument("--top", type=_count, metavar="K", help="how many to show (default all)")
+    command.add_argument(
+        "--minimum", type=_finite, metavar="S", help="leave out pictures that score less"
+    )
+    command.add_argument(
+        "--diversity",
+        type=_share,
+        default=0.0,
+        metavar="D",
+        help="0 to 1: the more, the less alike the pictures shown (default 0)",
+    )
+    command.add_argument(
+        "--judge", metavar="C", help="another CLIP that has no say, to check the choice with"
+    )
+    command.add_argument("--move", metavar="OUT", help="move the pictures shown to this folder")
+
+
+def _add_classify(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "classify", "say which of some classes pictures show (zero-shot)")
+    command.add_argument("files", nargs="+", metavar="FILES", help="pictures")
+    classes = command.add_mutually_exclusive_group(required=True)
+    classes.add_argument(
+        "--classes", metavar="A,B,C", help="names; 'cat|kitty' gives one class two names"
+    )
+    classes.add_argument(
+        "--prompts", metavar="JSON", help="file with an object: each class's list of prompts"
+    )
+    classes.add_argument("--classifier", metavar="FILE", help="one that --save wrote")
+    command.add_argument(
+        "--template",
+        action="append",
+        metavar="T",
+        help="text around a name, with {} (default 'a photo of a {}'); may be repeated",
+    )
+    command.add_argument(
+        "--unknown",
+        metavar="FILE",
+        help="names of other things, one a line: answer 'unknown' where no class stands out among them",
+    )
+    _add_scorer(command)
+    command.add_argument(
+        "--top", type=_count, default=1, metavar="K", help="classes a picture (default 1)"
+    )
+    command.add_argument("--save", metavar="FILE", help="write the classifier (.safetensors)")
+    command.add_argument(
+        "--truth", metavar="TABLE", help=".csv or .jsonl with columns file and class"
+    )
+    command.add_argument(
+        "--out", metavar="DIR", help="with --truth: write confusion.csv and per_class.csv"
+    )
 
 
 def _add_parse(commands: argparse._SubParsersAction) -> None:
@@ -127,8 +188,7 @@ def _add_models(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_judging(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--prompt", required=True, metavar="TEXT", help="plain text to match")
+def _add_scorer(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--scorer",
         default="emoji",
@@ -178,4 +238,11 @@ def _finite(text: str) -> float:
         raise argparse.ArgumentTypeError(f"got {text!r}; needs a number") from None
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"got {value}; needs a finite number")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _finite(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {value}; needs 0 to 1")
     return value

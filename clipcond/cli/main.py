@@ -13,10 +13,11 @@ from clipcond.errors import ClipcondError
 
 # verb -> module with run(arguments) -> exit code, imported when chosen
 _COMMANDS = {
+    "classify": "clipcond.cli.classify",
     "generate": "clipcond.cli.generate",
     "parse": "clipcond.cli.language",
-    "rerank": "clipcond.cli.judge",
-    "score": "clipcond.cli.judge",
+    "rerank": "clipcond.cli.rerank",
+    "score": "clipcond.cli.score",
 }
 
 

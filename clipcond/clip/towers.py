@@ -17,6 +17,8 @@ from PIL import Image
 from clipcond.clip.architecture import Architecture
 from clipcond.clip.preprocess import Preprocessing
 
+_BUCKET = 8  # tokens
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextFeatures:
@@ -57,20 +59,34 @@ class Clip:
 
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """Features of texts in one forward; texts over the length lose their end but keep EOS.
+        """Features of texts; texts over the length lose their end but keep EOS.
 
-        Special tokens typed by a user stay text. Rows are padded to the full length always, so that a text's
-        features do not depend on its batch mates; the towers are causal, so the padding is never seen.
+        Special tokens typed by a user stay text. A text is padded to the next multiple of eight tokens, one forward
+        a length, so that its features do not depend on its batch mates; the towers are causal, so the padding is
+        never seen, and prompts of a dozen tokens cost a fifth of the full 77.
         """
         eos, positions = self.tokenizer.eos_token_id, self.positions
         rows = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)["input_ids"]
-        truncated = torch.tensor([len(row) > positions for row in rows])
         kept = [row if len(row) <= positions else [*row[: positions - 1], eos] for row in rows]
-        ends = torch.tensor([len(row) - 1 for row in kept])
-        ids = torch.tensor([row + [eos] * (positions - len(row)) for row in kept])
+        lengths = [min(-(-len(row) // _BUCKET) * _BUCKET, positions) for row in kept]
+        places, parts = [], []
+        for length in sorted(set(lengths)):
+            at = [i for i, own in enumerate(lengths) if own == length]
+            places += at
+            parts.append(self._encode_rows([kept[i] for i in at], length))
+        return TextFeatures(
+            features=torch.cat(parts)[torch.tensor(places).argsort()],
+            truncated=torch.tensor([len(row) > positions for row in rows]),
+        )
+
+    def _encode_rows(self, rows: list[list[int]], length: int) -> Float[torch.Tensor, "n dim"]:
+        """Features of rows of ids that end in EOS, padded to one length."""
+        ends = torch.tensor([len(row) - 1 for row in rows])
+        ids = torch.tensor(
+            [row + [self.tokenizer.eos_token_id] * (length - len(row)) for row in rows]
+        )
         hidden = self.model.text_model(input_ids=ids.to(self.model.device)).last_hidden_state
-        pooled = hidden[torch.arange(len(kept)), ends]
-        return TextFeatures(features=self.model.text_projection(pooled), truncated=truncated)
+        return self.model.text_projection(hidden[torch.arange(len(rows)), ends])
 
     @torch.no_grad()
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> Float[torch.Tensor, "n dim"]:

@@ -14,7 +14,6 @@ from pathlib import Path
 from clipcond.errors import ClipcondError
 
 _RUN = re.compile(r"(\d{4,})-")
-_GRID = re.compile(r"\d{4,}-grid\.png")
 
 
 @contextmanager
@@ -51,11 +50,6 @@ def staged(folder: str | Path) -> Iterator[Path]:
 def next_run(folder: Path) -> int:
     """One more than the highest run number among a folder's files."""
     return 1 + max((int(m[1]) for p in folder.iterdir() if (m := _RUN.match(p.name))), default=0)
-
-
-def is_grid(name: str) -> bool:
-    """Whether a file of this name is a grid of ours."""
-    return bool(_GRID.fullmatch(name))
 
 
 def _missing_parents(target: Path) -> list[Path]:

@@ -4,8 +4,58 @@ A CLIP score alone is a weak proxy of what people prefer (about 60 % pairwise ag
 scale: compare pictures of one prompt by one scorer, nothing else.
 """
 
-from clipcond.score.ranking import Ranking, Scorer, rank, rerank
-from clipcond.score.scorer import ClipScorer, Scores
+from clipcond.score.calibration import Calibrated, calibrate
+from clipcond.score.candidates import pictures_in
+from clipcond.score.classifier import Classifier
+from clipcond.score.clauses import Clause, ClauseTable, split_clauses
+from clipcond.score.confusion import Confusion, confusion_of
+from clipcond.score.curves import BestOfN, best_of_n
+from clipcond.score.held_out import HeldOut, HeldOutSummary, HeldOutWarning, summarise
+from clipcond.score.mixture import Mixture
+from clipcond.score.preference import AestheticScorer, PreferenceScorer
+from clipcond.score.probe import few_shot, fit_probe
+from clipcond.score.ranking import Ranking, Scorer, rerank
+from clipcond.score.results import Scores, compare, join
+from clipcond.score.scorer import ClipScorer
+from clipcond.score.statistics import Comparison, Interval, compare_paired, interval, required_n
 from clipcond.score.variants import VARIANTS, Variant
+from clipcond.score.zeroshot import build_classifier, zero_shot
 
-__all__ = ["VARIANTS", "ClipScorer", "Ranking", "Scorer", "Scores", "Variant", "rank", "rerank"]
+__all__ = [
+    "VARIANTS",
+    "AestheticScorer",
+    "BestOfN",
+    "Calibrated",
+    "Classifier",
+    "Clause",
+    "ClauseTable",
+    "ClipScorer",
+    "Comparison",
+    "Confusion",
+    "HeldOut",
+    "HeldOutSummary",
+    "HeldOutWarning",
+    "Interval",
+    "Mixture",
+    "PreferenceScorer",
+    "Ranking",
+    "Scorer",
+    "Scores",
+    "Variant",
+    "best_of_n",
+    "build_classifier",
+    "calibrate",
+    "compare",
+    "compare_paired",
+    "confusion_of",
+    "few_shot",
+    "fit_probe",
+    "interval",
+    "join",
+    "pictures_in",
+    "required_n",
+    "rerank",
+    "split_clauses",
+    "summarise",
+    "zero_shot",
+]

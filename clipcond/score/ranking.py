@@ -1,21 +1,34 @@
-"""Reranking: the pictures of one prompt, best first (the step that DALL-E's 512 to 32 made known)."""
+"""Reranking: the pictures of one prompt, best first (the step that DALL-E's 512 to 32 made known).
 
-from collections.abc import Sequence
+The spine is `rerank`: score a batch, keep the best so far, forget the rest. A generator of any number of pictures
+takes the memory of one batch and of what is kept.
+"""
+
+import heapq
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 
-from clipcond.clip import split_images
-from clipcond.clip.images import ImageLike, Images
+from clipcond.clip.images import ImageLike
 from clipcond.errors import ScoreError
-from clipcond.score.scorer import Scores
+from clipcond.score.candidates import Candidate, Candidates, batched, listed, numbered, opened
+from clipcond.score.diversity import POOL, spread_out
+from clipcond.score.held_out import HeldOut, Running, held_out
+from clipcond.score.results import Scores
+
+_BATCH = 32
 
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Whatever scores pairs; ClipScorer, or your own."""
+    """Whatever scores pairs; ClipScorer, or your own.
+
+    One whose scores have a meaning only beside those of the same call (`Mixture`) says so by an attribute
+    `relative = True`; all candidates then come in one call.
+    """
 
     def score(self, images: Any, prompts: Any) -> Scores:
         """One score a pair, higher is better."""
@@ -24,68 +37,174 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranking:
-    """The best pictures, best first; the three sequences go together.
+    """The best pictures, best first; the four sequences go together.
 
     Attributes:
         order: positions in the input.
-        scores: their scores, falling.
+        seeds: their seeds; positions where none were given.
+        scores: their scores, falling (with diversity: not always).
         images: the pictures as they were given.
+        considered: how many candidates there were.
         truncated: whether the prompt was longer than the scorer reads, so that its end did not count.
         provenance: how the scores were made.
+        held_out: what the judge says of the choice; None where there was no judge.
     """
 
     order: tuple[int, ...]
+    seeds: tuple[int, ...]
     scores: Float[torch.Tensor, " kept"]
     images: tuple[ImageLike, ...]
+    considered: int
     truncated: bool
     provenance: dict[str, Any] = field(repr=False)
+    held_out: HeldOut | None = field(default=None, repr=False)
 
 
-def rerank(images: Images, prompt: str, scorer: Scorer, top_k: int | None = None) -> Ranking:
-    """Sort pictures by how well they match one prompt; equal scores keep the input's order.
+class _Best:
+    """The best candidates so far: higher score, then lower seed, then earlier; at most `size` of them."""
 
-    The best of many carries the winner's curse: its score is too high an estimate of its quality. Measure the
-    gain with another scorer than the one that chose.
+    def __init__(self, size: int | None) -> None:
+        self._size = size
+        self._heap: list[tuple[tuple[float, int, int], Candidate, float]] = []
+
+    def add(self, candidate: Candidate, score: float, judged: float) -> None:
+        entry = ((score, -candidate.seed, -candidate.position), candidate, judged)
+        if self._size is None or len(self._heap) < self._size:
+            heapq.heappush(self._heap, entry)
+        elif entry[0] > self._heap[0][0]:
+            heapq.heapreplace(self._heap, entry)
+
+    def falling(self) -> list[tuple[Candidate, float, float]]:
+        """(candidate, score, judge's score), best first."""
+        return [(candidate, key[0], judged) for key, candidate, judged in sorted(self._heap)[::-1]]
+
+
+def rerank(
+    images: Candidates,
+    prompt: str,
+    scorer: Scorer,
+    top_k: int | None = None,
+    *,
+    seeds: Iterable[int] | None = None,
+    minimum: float | None = None,
+    diversity: float = 0.0,
+    judge: Scorer | None = None,
+) -> Ranking:
+    """Sort pictures by how well they match one prompt.
+
+    The best of many carries the winner's curse: its score is too high an estimate of its quality. Pass a judge,
+    another scorer than the one that chooses, to see whether the choice is better to anyone else.
 
     Args:
-        images: n pictures, in any form that the scorer takes.
+        images: n pictures in any form that the scorer takes, a folder, or a generator of pictures, which is read
+            once in batches and never held whole.
         prompt: the text to match.
         scorer: what scores.
-        top_k: how many to keep, 1..n; None keeps all.
+        top_k: how many to keep, 1..n, and at most that many of a generator; None keeps all.
+        seeds: one for each picture; equal scores go to the lower seed, and to the earlier picture without.
+        minimum: pictures that score less are dropped, so that fewer than top_k may be left, or none.
+        diversity: 0 takes the best; towards 1, the next is the better the less it looks like those taken (maximal
+            marginal relevance, Carbonell and Goldstein 1998, among the best 10 top_k). Needs a scorer with
+            `image_features`.
+        judge: another scorer, which has no say in the choice.
 
     Raises:
-        ScoreError: top_k out of range, or a score that is not a number.
+        ScoreError: top_k, diversity or seeds out of range, a score that is not finite, or a generator with a
+            scorer that must see all candidates at once.
+
+    Warns:
+        HeldOutWarning: the choice scores higher than the average candidate, but not to the judge.
     """
-    items = split_images(images)
-    _check_top_k(top_k, len(items))
-    return rank(items, scorer.score(items, [prompt] * len(items)), top_k)
-
-
-def rank(items: Sequence[ImageLike], scores: Scores, top_k: int | None = None) -> Ranking:
-    """Sort pictures by scores that are already there.
-
-    Raises:
-        ScoreError: top_k out of range, or a score that is not a number.
-    """
-    _check_top_k(top_k, len(items))
-    undefined = torch.isnan(scores.values).nonzero().flatten().tolist()
-    if undefined:
-        raise ScoreError(
-            f"images[{undefined[0]}] scored NaN ({len(undefined)} of {len(items)} did); it cannot be ranked: "
-            "try the scorer in float32"
-        )
-    order = torch.argsort(scores.values, descending=True, stable=True)[:top_k]
+    scorers = [scorer] if judge is None else [scorer, judge]
+    items = listed(images)
+    _check_request(items, top_k, seeds=seeds, diversity=diversity, scorers=scorers)
+    best = _Best(top_k if top_k is None or not diversity else POOL * top_k)
+    source = numbered(images if items is None else items, seeds)
+    totals, last = _keep_best(best, source, prompt, scorers=scorers, minimum=minimum)
+    if not last:
+        raise ScoreError("images: the generator gave none; pass at least one")
+    kept = best.falling()
+    if diversity:
+        chosen = spread_out([(c.image, score) for c, score, _ in kept], scorer, diversity, top_k)
+        kept = [kept[i] for i in chosen]
     return Ranking(
-        order=tuple(order.tolist()),
-        scores=scores.values[order],
-        images=tuple(items[i] for i in order.tolist()),
-        truncated=bool(scores.truncated.any()),
-        provenance=scores.provenance,
+        order=tuple(candidate.position for candidate, _, _ in kept),
+        seeds=tuple(candidate.seed for candidate, _, _ in kept),
+        scores=torch.tensor([score for _, score, _ in kept], dtype=torch.float32),
+        images=tuple(candidate.image for candidate, _, _ in kept),
+        considered=totals[0].count,
+        truncated=bool(last[0].truncated.any()),
+        provenance=last[0].provenance,
+        held_out=held_out(totals, [row[1:] for row in kept], last[1].provenance)
+        if judge and kept
+        else None,
     )
 
 
-def _check_top_k(top_k: int | None, available: int) -> None:
-    if top_k is not None and (isinstance(top_k, bool) or not 1 <= top_k <= available):
+def _keep_best(
+    best: _Best,
+    source: Iterable[Candidate],
+    prompt: str,
+    *,
+    scorers: Sequence[Scorer],
+    minimum: float | None,
+) -> tuple[list[Running], list[Scores]]:
+    """Score batch by batch into `best`; each scorer's running totals, and its scores of the last batch."""
+    whole = _relative(scorers)
+    size = None if whole else getattr(scorers[0], "batch_size", _BATCH)
+    totals: list[Running] = [Running() for _ in scorers]
+    found: list[Scores] = []
+    for batch in batched(source, size):
+        pictures = [candidate.image if whole else opened(candidate) for candidate in batch]
+        found = [scorer.score(pictures, [prompt] * len(batch)) for scorer in scorers]
+        values = [_finite(scores.values, batch) for scores in found]
+        for total, column in zip(totals, values, strict=True):
+            total.add(column)
+        for candidate, score, judged in zip(batch, values[0], values[-1], strict=True):
+            if minimum is None or score >= minimum:
+                best.add(candidate, score, judged)
+    return totals, found
+
+
+def _relative(scorers: Sequence[Scorer]) -> bool:
+    return any(getattr(scorer, "relative", False) for scorer in scorers)
+
+
+def _check_request(
+    items: Sequence[Any] | None,
+    top_k: int | None,
+    *,
+    seeds: Iterable[int] | None,
+    diversity: float,
+    scorers: Sequence[Scorer],
+) -> None:
+    """Refuse what makes no sense before any model runs."""
+    _check_top_k(top_k, None if items is None else len(items))
+    if not 0 <= diversity <= 1:
+        raise ScoreError(f"diversity: got {diversity}; needs 0 to 1")
+    if items is not None and isinstance(seeds, Sequence) and len(seeds) != len(items):
+        raise ScoreError(f"seeds: got {len(seeds)} for {len(items)} images; pass one for each")
+    if items is None and _relative(scorers):
         raise ScoreError(
-            f"top_k: got {top_k!r}; needs an integer from 1 to {available}, the number of images"
+            "images: got a generator, but scores relative to the other candidates need all of them; pass a list or a "
+            "folder, or a scorer that is no mixture"
         )
+
+
+def _finite(values: Float[torch.Tensor, " n"], batch: Sequence[Candidate]) -> list[float]:
+    undefined = (~torch.isfinite(values)).nonzero().flatten().tolist()
+    if undefined:
+        first = values[undefined[0]].item()
+        raise ScoreError(
+            f"images[{batch[undefined[0]].position}] scored {'NaN' if first != first else first} "
+            f"({len(undefined)} of {len(batch)} did); it cannot be ranked: try the scorer in float32"
+        )
+    return values.tolist()
+
+
+def _check_top_k(top_k: int | None, available: int | None) -> None:
+    if top_k is None:
+        return
+    limit = "" if available is None else f" to {available}, the number of images"
+    if isinstance(top_k, bool) or top_k < 1 or (available is not None and top_k > available):
+        raise ScoreError(f"top_k: got {top_k!r}; needs an integer from 1{limit}")

@@ -4,8 +4,8 @@ Features are normalised and multiplied in float32 whatever the towers compute in
 near 0.3 is 0.2 points on the usual hundred-point scale, more than many published differences.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,12 @@ import transformers
 from jaxtyping import Bool, Float
 
 import clipcond
-from clipcond.clip import Clip, load_clip, load_picture, split_images
+from clipcond.clip import Clip, TextFeatures, load_clip, load_picture, split_images
 from clipcond.clip.images import ImageLike, Images
 from clipcond.errors import ScoreError
+from clipcond.score import measures
+from clipcond.score.clauses import ClauseTable, clause_table
+from clipcond.score.results import Scores
 from clipcond.score.variants import Variant, find_variant
 
 if TYPE_CHECKING:
@@ -25,35 +28,11 @@ if TYPE_CHECKING:
 else:  # checked below, with messages of our own also where annotations are executed
     Prompts = object
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """Scores of image-prompt pairs.
-
-    Attributes:
-        values: one score a pair, in the variant's scale.
-        truncated: whether the pair's prompt was longer than the text tower reads, so that its end did not count.
-        variant: how the cosine became a score.
-        provenance: weights digest, checkpoint name, preprocessing, crop, dtype, versions, variant; JSON-able.
-    """
-
-    values: Float[torch.Tensor, " n"]
-    truncated: Bool[torch.Tensor, " n"]
-    variant: Variant
-    provenance: dict[str, Any] = field(repr=False)
-
-    def mean(self) -> float:
-        """The mean score, clamped at 0 where the variant does so."""
-        mean = self.values.double().mean().item()
-        return max(mean, 0.0) if self.variant.clamp_mean else mean
-
-    def __len__(self) -> int:
-        """How many pairs."""
-        return len(self.values)
+_CACHED_TEXTS = 4096  # 12 MB at 768 dimensions
 
 
 class ClipScorer:
-    """Scores pictures against prompts with one CLIP.
+    """Scores pictures against prompts with one CLIP. Features of the last 4,096 texts are kept.
 
     Args:
         clip: the loaded checkpoint.
@@ -65,6 +44,7 @@ class ClipScorer:
             raise ScoreError(f"batch_size: got {batch_size}; needs at least 1")
         self.clip = clip
         self.batch_size = batch_size
+        self._known: OrderedDict[str, tuple[torch.Tensor, bool]] = OrderedDict()
 
     @classmethod
     def from_pretrained(
@@ -94,26 +74,18 @@ class ClipScorer:
             images: n pictures: PIL, numpy uint8 HWC, torch CHW uint8 or float in 0..1, paths, or a batch of them.
                 Transparent pictures are composited on white, EXIF orientation is applied.
             prompts: n texts, or one. Texts over the tower's length are cut before EOS and reported as truncated.
-            variant: "cosine", "clipscore" (2.5 max(cos, 0), prefix "A photo depicts") or "torchmetrics" (100 cos).
+            variant: "cosine" (as clip-score 0.2), "clipscore" (2.5 max(cos, 0), prefix "A photo depicts") or
+                "torchmetrics" (100 cos).
 
         Raises:
             ScoreError: pictures that are none, as many prompts as pictures not given, or an unknown variant.
         """
         chosen = find_variant(variant)
-        items = split_images(images)
-        texts = _checked_texts([prompts] * len(items) if isinstance(prompts, str) else prompts)
-        if len(texts) != len(items):
-            raise ScoreError(
-                f"got {len(items)} images and {len(texts)} prompts; "
-                "score takes pairs (similarity compares each with each)"
-            )
-        text_features, truncated = self._texts([chosen.prefix + text for text in texts])
-        cosine = (self._pictures(items) * text_features).sum(dim=-1)
-        return Scores(
-            values=chosen.of_cosine(cosine),
-            truncated=truncated,
-            variant=chosen,
-            provenance={**self.provenance, "variant": chosen.as_dict()},
+        items, texts = self.pairs(images, prompts)
+        text = self.text_features([chosen.prefix + text for text in texts])
+        cosine = (self.image_features(items) * text.features).sum(dim=-1)
+        return self.scores(
+            chosen.of_cosine(cosine), truncated=text.truncated, variant=chosen, prompts=texts
         )
 
     def similarity(self, images: Images, prompts: Prompts) -> Float[torch.Tensor, "images prompts"]:
@@ -122,14 +94,113 @@ class ClipScorer:
         Raises:
             ScoreError: pictures or prompts that are none.
         """
-        texts = _checked_texts([prompts] if isinstance(prompts, str) else prompts)
-        text_features, _ = self._texts(texts)
-        return self._pictures(split_images(images)) @ text_features.T
+        texts = checked_texts([prompts] if isinstance(prompts, str) else prompts)
+        return self.image_features(images) @ self.text_features(texts).features.T
+
+    def ref_clipscore(
+        self, images: Images, prompts: Prompts, references: Sequence[Sequence[str]]
+    ) -> Scores:
+        """RefCLIPScore; see `clipcond.score.measures.ref_clipscore`."""
+        return measures.ref_clipscore(self, images, prompts, references)
+
+    def directional(
+        self, source_images: Images, images: Images, source_prompts: Prompts, prompts: Prompts
+    ) -> Scores:
+        """Directional similarity of an edit; see `clipcond.score.measures.directional`."""
+        return measures.directional(
+            self, images, prompts, source_images=source_images, source_prompts=source_prompts
+        )
+
+    def r_precision(
+        self,
+        images: Images,
+        prompts: Prompts,
+        distractors: Sequence[str] | Sequence[Sequence[str]],
+    ) -> Scores:
+        """Whether the true prompt beats the distractors; see `clipcond.score.measures.r_precision`."""
+        return measures.r_precision(self, images, prompts, distractors)
+
+    def iqa(self, images: Images, quality: str | tuple[str, str] = "quality") -> Scores:
+        """CLIP-IQA; see `clipcond.score.measures.iqa`."""
+        return measures.iqa(self, images, quality)
+
+    def clauses(self, image: ImageLike, prompt: str, null: Sequence[str]) -> ClauseTable:
+        """Which part of a prompt is missing; see `clipcond.score.clauses.clause_table`."""
+        return clause_table(self, image, prompt, null)
+
+    def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
+        """Unit features of pictures, float32 on the CPU.
+
+        Raises:
+            ScoreError: pictures that are none; the message says which.
+        """
+        items = list(enumerate(split_images(images)))
+        return _unit(torch.cat([
+            self.clip.encode_pictures([_nth_picture(i, item) for i, item in batch])
+            for batch in _batches(items, self.batch_size)
+        ]))  # fmt: skip
+
+    def text_features(self, texts: Sequence[str]) -> TextFeatures:
+        """Unit features of texts, float32 on the CPU, and which were cut; a text that repeats is encoded once.
+
+        Raises:
+            ScoreError: texts that are none.
+        """
+        texts = checked_texts(texts)
+        found = {text: self._known[text] for text in dict.fromkeys(texts) if text in self._known}
+        missing = sorted({text for text in texts if text not in found}, key=len)
+        for batch in _batches(missing, self.batch_size):
+            encoded = self.clip.encode_texts(batch)
+            rows = zip(_unit(encoded.features), encoded.truncated.tolist(), strict=True)
+            found.update(zip(batch, ((row.clone(), cut) for row, cut in rows), strict=True))
+        self._remember(found)
+        return TextFeatures(
+            features=torch.stack([found[text][0] for text in texts]),
+            truncated=torch.tensor([found[text][1] for text in texts]),
+        )
+
+    def pairs(self, images: Images, prompts: Prompts) -> tuple[list[ImageLike], list[str]]:
+        """As many texts as pictures, one string going with all.
+
+        Raises:
+            ScoreError: they do not pair.
+        """
+        items = split_images(images)
+        texts = checked_texts([prompts] * len(items) if isinstance(prompts, str) else prompts)
+        if len(texts) != len(items):
+            raise ScoreError(
+                f"got {len(items)} images and {len(texts)} prompts; "
+                "score takes pairs (similarity compares each with each)"
+            )
+        return items, texts
+
+    def scores(
+        self,
+        values: Float[torch.Tensor, " n"],
+        *,
+        truncated: Bool[torch.Tensor, " n"],
+        variant: Variant,
+        prompts: Sequence[str] = (),
+        **made: Any,
+    ) -> Scores:
+        """Values with this scorer's provenance; `made` says what else they depend on."""
+        return Scores(
+            values=values,
+            truncated=truncated,
+            variant=variant,
+            provenance={**self.provenance, "variant": variant.as_dict(), **made},
+            prompts=tuple(prompts),
+        )
 
     @property
     def text_tower(self) -> torch.nn.Module:
         """The text transformer, to tell whether it also conditioned a picture."""
         return self.clip.model.text_model
+
+    @property
+    def logit_scale(self) -> float:
+        """What the model multiplies a cosine by before its softmax: 100 in OpenAI's, less in fine-tuned ones."""
+        return float(self.clip.model.logit_scale.detach().float().exp())
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -150,28 +221,33 @@ class ClipScorer:
             },
         }
 
-    def _texts(
-        self, texts: Sequence[str]
-    ) -> tuple[Float[torch.Tensor, "n dim"], Bool[torch.Tensor, " n"]]:
-        """Unit features in float32 on the CPU; a text that repeats is encoded once."""
-        distinct = list(dict.fromkeys(texts))
-        parts = [self.clip.encode_texts(batch) for batch in self._batches(distinct)]
-        features = _unit(torch.cat([part.features for part in parts]))
-        truncated = torch.cat([part.truncated for part in parts])
-        row = {text: i for i, text in enumerate(distinct)}
-        rows = torch.tensor([row[text] for text in texts])
-        return features[rows], truncated[rows]
+    def _remember(self, found: dict[str, tuple[torch.Tensor, bool]]) -> None:
+        """Keep the texts used last."""
+        for text, features in found.items():
+            self._known[text] = features
+            self._known.move_to_end(text)
+        while len(self._known) > _CACHED_TEXTS:
+            self._known.popitem(last=False)
 
-    def _pictures(self, items: Sequence[ImageLike]) -> Float[torch.Tensor, "n dim"]:
-        parts = [
-            self.clip.encode_pictures([_nth_picture(i, item) for i, item in batch])
-            for batch in self._batches(list(enumerate(items)))
-        ]
-        return _unit(torch.cat(parts))
 
-    def _batches(self, items: Sequence[Any]) -> Iterator[Sequence[Any]]:
-        for start in range(0, len(items), self.batch_size):
-            yield items[start : start + self.batch_size]
+def checked_texts(prompts: Prompts) -> list[str]:
+    """Prompts as a list of strings that can be encoded.
+
+    Raises:
+        ScoreError: anything else; the message names the place.
+    """
+    if not isinstance(prompts, list | tuple) or not prompts:
+        raise ScoreError(f"prompts: got {prompts!r}; pass a string or a list of strings")
+    for index, text in enumerate(prompts):
+        if not isinstance(text, str):
+            raise ScoreError(f"prompts[{index}]: got {text!r}; a prompt is a string")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ScoreError(
+                f"prompts[{index}]: holds half of a surrogate pair, which is no character; decode it as UTF-8"
+            ) from None
+    return list(prompts)
 
 
 def _unit(features: Float[torch.Tensor, "n dim"]) -> Float[torch.Tensor, "n dim"]:
@@ -185,16 +261,6 @@ def _nth_picture(index: int, item: ImageLike) -> Any:
         raise ScoreError(f"images[{index}]: {error}") from error
 
 
-def _checked_texts(prompts: Prompts) -> list[str]:
-    if not isinstance(prompts, list | tuple) or not prompts:
-        raise ScoreError(f"prompts: got {prompts!r}; pass a string or a list of strings")
-    for index, text in enumerate(prompts):
-        if not isinstance(text, str):
-            raise ScoreError(f"prompts[{index}]: got {text!r}; a prompt is a string")
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ScoreError(
-                f"prompts[{index}]: holds half of a surrogate pair, which is no character; decode it as UTF-8"
-            ) from None
-    return list(prompts)
+def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -38,6 +38,7 @@ class Variant:
 
 
 VARIANTS: dict[str, Variant] = {
+    # also what clip-score 0.2 and T2I-CompBench report
     "cosine": Variant(name="cosine", scale=1.0, prefix="", clamp_items=False, clamp_mean=False),
     # Hessel et al. 2021, "CLIPScore: A Reference-free Evaluation Metric for Image Captioning"
     "clipscore": Variant(
@@ -48,6 +49,17 @@ VARIANTS: dict[str, Variant] = {
         name="torchmetrics", scale=100.0, prefix="", clamp_items=False, clamp_mean=True
     ),
 }
+
+# Hessel et al. 2021, section 3.1: the harmonic mean of CLIPScore and the best cosine with a reference
+REF_CLIPSCORE = Variant(
+    name="ref_clipscore", scale=2.5, prefix="A photo depicts ", clamp_items=True, clamp_mean=False
+)
+# Gal et al. 2021, "StyleGAN-NADA": the cosine of the picture's move with the text's move
+DIRECTIONAL = Variant(name="directional", scale=1.0, prefix="", clamp_items=False, clamp_mean=False)
+# Xu et al. 2017, "AttnGAN": 1 where the true text is the best of all candidates
+R_PRECISION = Variant(name="r_precision", scale=1.0, prefix="", clamp_items=False, clamp_mean=False)
+# Wang et al. 2022, "Exploring CLIP for Assessing the Look and Feel of Images"
+CLIP_IQA = Variant(name="clip_iqa", scale=100.0, prefix="", clamp_items=False, clamp_mean=False)
 
 
 def find_variant(name: str) -> Variant:

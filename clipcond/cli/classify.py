@@ -1,0 +1,168 @@
+"""`clipcond classify`: which of some classes each picture shows, and how often that is right where the truth is known."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from clipcond.cli.models import load_scorer
+from clipcond.cli.pictures import in_batches, load_each
+from clipcond.cli.terminal import note, write_json, write_table
+from clipcond.errors import ScoreError
+from clipcond.score import Classifier, ClipScorer, build_classifier
+from clipcond.score.classifier import UNKNOWN
+from clipcond.score.confusion import Confusion, confusion_of
+from clipcond.score.tables import read_columns, write_rows
+from clipcond.score.zeroshot import TEMPLATES
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build or load the classifier, answer for each file, compare with the truth."""
+    _check_options(arguments)
+    truth = _truth(arguments)
+    scorer = load_scorer(arguments.scorer)
+    classifier = _classifier(arguments, scorer)
+    classifier.check(scorer)
+    top = min(arguments.top, len(classifier.classes))
+    failures: list[str] = []
+    rows: list[dict[str, Any]] = []
+    files = [Path(file) for file in arguments.files]
+    for batch in in_batches(load_each(files, failures), scorer.batch_size):
+        rows += _answers(batch, classifier, scorer, top)
+    for failure in failures:
+        note(failure)
+    if not rows:
+        raise ScoreError(f"none of the {len(files)} files could be classified")
+    if arguments.save:
+        classifier.save(arguments.save)
+    found = _compare(rows, truth, classifier) if truth else None
+    if found and arguments.out:
+        folder = Path(arguments.out)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_rows(found.rows(), folder / "confusion.csv")
+        write_rows(found.per_class(), folder / "per_class.csv")
+    _report(rows, found, classifier, arguments)
+    return 1 if failures else 0
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    if arguments.out and not arguments.truth:
+        raise ScoreError("--out: writes how often answers are right, which needs --truth")
+    if arguments.classifier and (arguments.template or arguments.unknown):
+        raise ScoreError(
+            "--classifier: has its templates and other names inside; leave --template and --unknown out"
+        )
+    if arguments.prompts and arguments.template:
+        raise ScoreError("--template: prompts of --prompts go into no template; leave it out")
+
+
+def _truth(arguments: argparse.Namespace) -> dict[Path, str]:
+    """The class of each file by the table, paired by name.
+
+    Raises:
+        ScoreError: a file of the command line that the table does not have.
+    """
+    if not arguments.truth:
+        return {}
+    table = Path(arguments.truth)
+    found = {table.parent / f: name for f, name in read_columns(table, ("file", "class"))}
+    for file in map(Path, arguments.files):
+        if file not in found:
+            raise ScoreError(f"{file}: {table} has no class for it; add a row, or leave it out")
+    return found
+
+
+def _classifier(arguments: argparse.Namespace, scorer: ClipScorer) -> Classifier:
+    if arguments.classifier:
+        return Classifier.load(arguments.classifier)
+    null = _lines(Path(arguments.unknown)) if arguments.unknown else []
+    templates = arguments.template or TEMPLATES
+    if arguments.prompts:
+        return build_classifier(_json_object(Path(arguments.prompts)), scorer, templates, null=null)
+    names = [[n.strip() for n in own.split("|")] for own in arguments.classes.split(",")]
+    if any(not name for own in names for name in own):
+        raise ScoreError(f"--classes: got {arguments.classes!r}, with an empty name in it")
+    return build_classifier(names, scorer, templates, null=null)
+
+
+def _answers(
+    batch: Mapping[Path, Any], classifier: Classifier, scorer: ClipScorer, top: int
+) -> list[dict[str, Any]]:
+    features = scorer.image_features(list(batch.values()))
+    probabilities = classifier.probabilities(features)
+    unknown = (
+        classifier.unknown(features)
+        if len(classifier.null)
+        else torch.zeros(len(batch), dtype=torch.bool)
+    )
+    best = probabilities.topk(top)
+    return [
+        {
+            "file": str(file),
+            "class": UNKNOWN if nothing else classifier.classes[places[0]],
+            "top": [[classifier.classes[i], p] for i, p in zip(places, values, strict=True)],
+        }
+        for file, nothing, places, values in zip(
+            batch, unknown.tolist(), best.indices.tolist(), best.values.tolist(), strict=True
+        )
+    ]
+
+
+def _compare(
+    rows: Sequence[Mapping[str, Any]], truth: Mapping[Path, str], classifier: Classifier
+) -> Confusion:
+    return confusion_of(
+        [truth[Path(row["file"])] for row in rows],
+        [row["class"] for row in rows],
+        [*classifier.classes, *([UNKNOWN] if len(classifier.null) else [])],
+    )
+
+
+def _report(
+    rows: Sequence[Mapping[str, Any]],
+    found: Confusion | None,
+    classifier: Classifier,
+    arguments: argparse.Namespace,
+) -> None:
+    accuracy = found.accuracy.as_dict() if found and len(rows) > 1 else None
+    if arguments.json:
+        result = {"pictures": list(rows), "classes": list(classifier.classes)}
+        if found:
+            result |= {"accuracy": accuracy, "per_class": found.per_class()}
+        write_json({**result, "provenance": classifier.provenance})
+        return
+    write_table(
+        ["", "class", "probabilities", "file"],
+        [
+            [str(i), row["class"], "  ".join(f"{n} {p:.3f}" for n, p in row["top"]), row["file"]]
+            for i, row in enumerate(rows, start=1)
+        ],
+    )
+    if accuracy:
+        note(
+            f"right: {100 * accuracy['mean']:.1f} % (95 % interval {100 * accuracy['low']:.1f} to "
+            f"{100 * accuracy['high']:.1f}) of {len(rows)} pictures"
+        )
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise ScoreError(
+            f"{file}: unreadable ({error}); name a text file, one name a line"
+        ) from error
+    return [name for name in names if name]
+
+
+def _json_object(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ScoreError(f"{file}: not readable as JSON ({error}); write it again") from error
+    if not isinstance(content, dict):
+        raise ScoreError(f"{file}: holds {type(content).__name__}, not an object of class: prompts")
+    return content

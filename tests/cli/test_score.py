@@ -1,0 +1,240 @@
+"""score, rerank and classify: all, some or none of the files, and the exit code that says which."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipcond.cli import main
+from clipcond.cli.rerank import move_all
+from clipcond.errors import ScoreError
+from clipcond.score import ClipScorer
+from tests.tiny import save_tiny_clip
+
+
+@pytest.fixture
+def files(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(3):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    return folder
+
+
+def test_score_equals_the_library(files, model, capsys):
+    paths = [str(files / f"{i}.png") for i in range(3)]
+    assert main(["score", *paths, "--prompt", "a cat", "--scorer", str(model), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    own = ClipScorer.from_pretrained(model).score(paths, "a cat")
+    assert [p["score"] for p in result["pictures"]] == pytest.approx(own.values.tolist(), abs=1e-6)
+    assert result["mean"] == pytest.approx(own.mean())
+    assert result["truncated"] is False
+
+
+def test_files_that_fail_are_named_and_the_rest_done(files, model, capsys):
+    (files / "bad.png").write_bytes(b"no picture")
+    paths = [str(files / "0.png"), str(files / "bad.png"), str(files / "none.png")]
+    assert main(["score", *paths, "--prompt", "a cat", "--scorer", str(model)]) == 1
+    out, err = capsys.readouterr()
+    assert "0.png" in out
+    assert "bad.png: not a picture" in err
+    assert "none.png: no such picture file" in err
+
+
+def test_nothing_scored_is_exit_code_2(files, model, capsys):
+    assert (
+        main(["score", str(files / "none.png"), "--prompt", "a cat", "--scorer", str(model)]) == 2
+    )
+    assert "none of the 1 files" in capsys.readouterr().err
+
+
+def test_a_cut_prompt_is_told(files, model, capsys):
+    command = [
+        "score",
+        str(files / "0.png"),
+        "--prompt",
+        "cat " * 10_000,
+        "--scorer",
+        str(model),
+        "--json",
+    ]
+    assert main(command) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["truncated"] is True
+    assert "77 tokens" in err
+
+
+def test_rerank_sorts_the_folder_and_skips_our_grids(files, model, capsys):
+    Image.new("RGB", (40, 40)).save(files / "0001-grid.png")
+    (files / "notes.txt").write_text("no picture")
+    assert (
+        main(
+            [
+                "rerank",
+                str(files),
+                "--prompt",
+                "a cat",
+                "--top",
+                "2",
+                "--scorer",
+                str(model),
+                "--json",
+            ]
+        )
+        == 0
+    )
+    shown = json.loads(capsys.readouterr().out)["pictures"]
+    scores = ClipScorer.from_pretrained(model).score(sorted(files.glob("?.png")), "a cat").values
+    best = scores.argsort(descending=True, stable=True)[:2].tolist()
+    assert [p["file"] for p in shown] == [str(files / f"{i}.png") for i in best]
+
+
+def test_rerank_of_a_partly_damaged_folder(files, model, capsys):
+    (files / "bad.png").write_bytes(b"")
+    assert main(["rerank", str(files), "--prompt", "a cat", "--scorer", str(model)]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 4
+    assert "bad.png" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "quote"),
+    [
+        (["--top", "9"], "top_k: got 9"),
+        (["--scorer", "no/where"], "no/where"),
+    ],
+)
+def test_rerank_complaints(files, model, capsys, arguments, quote):
+    assert main(["rerank", str(files), "--prompt", "x", "--scorer", str(model), *arguments]) == 2
+    err = capsys.readouterr().err
+    assert quote in err
+    assert len(err.splitlines()) == 1
+
+
+def test_folders_without_pictures(tmp_path, model, capsys):
+    for folder in (tmp_path, tmp_path / "none"):
+        assert main(["rerank", str(folder), "--prompt", "x", "--scorer", str(model)]) == 2
+        assert str(folder) in capsys.readouterr().err
+
+
+def test_unknown_variant(files, model, capsys):
+    assert main(["score", str(files / "0.png"), "--prompt", "x", "--variant", "fid"]) == 2
+    assert "'fid'" in capsys.readouterr().err
+
+
+def write_prompts(folder):
+    """A table that pairs by name, in another order than the names sort."""
+    table = folder / "prompts.csv"
+    table.write_text("file,prompt\n2.png,a dog\n0.png,a cat\n1.png,a red fox\n")
+    return table
+
+
+def test_prompts_are_paired_by_name_and_the_table_is_written(files, model, tmp_path, capsys):
+    table, out = write_prompts(files), tmp_path / "scores.csv"
+    options = ["--prompts", str(table), "--scorer", str(model), "--out", str(out), "--json"]
+    assert main(["score", *options]) == 0
+    result = json.loads(capsys.readouterr().out)
+    scorer = ClipScorer.from_pretrained(model)
+    own = scorer.score(
+        [files / "2.png", files / "0.png", files / "1.png"], ["a dog", "a cat", "a red fox"]
+    )
+    assert [p["score"] for p in result["pictures"]] == pytest.approx(own.values.tolist(), abs=1e-6)
+    assert result["interval"]["clusters"] == 3
+    assert result["interval"]["low"] <= result["mean"] <= result["interval"]["high"]
+    assert result["n_truncated"] == 0
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["prompt"] for row in rows] == ["a dog", "a cat", "a red fox"]
+    assert [float(row["score"]) for row in rows] == [p["score"] for p in result["pictures"]]
+
+
+def test_what_score_says_of_its_mean(files, model, capsys):
+    paths = [str(files / f"{i}.png") for i in range(3)]
+    assert main(["score", *paths, "--prompt", "a cat", "--scorer", str(model)]) == 0
+    err = capsys.readouterr().err
+    assert "95 % interval over 3 pictures of one prompt" in err
+    assert "0 prompts truncated" in err
+    assert "scored by tiny (weights " in err
+    assert "cosine, centre 32 x 32, float32" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "quote"),
+    [
+        (["--prompt", "x"], "got no picture"),
+        (["{0}", "--prompts", "{none}"], "no such file"),
+        (["{other}", "--prompts", "{table}"], "has no prompt for it"),
+        (["{0}", "--prompt", "x", "--out", "t.xlsx"], "ending says no table"),
+        (["{0}", "--prompt", "x", "--out", "no/where/t.csv"], "there is no folder"),
+    ],
+)
+def test_score_complaints(files, model, capsys, arguments, quote):
+    names = {
+        "0": files / "0.png",
+        "none": files / "none.csv",
+        "other": files / "x.png",
+        "table": write_prompts(files),
+    }
+    filled = [
+        a.format(files / "0.png", **{k: v for k, v in names.items() if k != "0"}) for a in arguments
+    ]
+    assert main(["score", *filled, "--scorer", str(model)]) == 2
+    err = capsys.readouterr().err
+    assert quote in err
+    assert len(err.splitlines()) == 1
+
+
+def test_rerank_moves_the_best_or_nothing(files, model, tmp_path, capsys):
+    scores = ClipScorer.from_pretrained(model).score(sorted(files.glob("*.png")), "a cat").values
+    best = f"{int(scores.argmax())}.png"
+    command = ["rerank", str(files), "--prompt", "a cat", "--top", "1", "--scorer", str(model)]
+    out = tmp_path / "a" / "best"
+    assert main([*command, "--move", str(out), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [p["file"] for p in shown["pictures"]] == [str(out / best)]
+    assert [p.name for p in out.iterdir()] == [best]
+    assert not (files / best).exists()
+    left = sorted(p.name for p in files.iterdir())
+    assert len(left) == 2
+    for name in left:
+        (out / name).write_text("taken")
+    assert main([*command, "--move", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert sorted(p.name for p in files.iterdir()) == left
+
+
+def test_a_move_that_fails_midway_is_undone(tmp_path):
+    (tmp_path / "a.png").write_text("a")
+    with pytest.raises(ScoreError, match="nothing was moved"):
+        move_all([tmp_path / "a.png", tmp_path / "gone.png"], tmp_path / "out")
+    assert (tmp_path / "a.png").read_text() == "a"
+
+
+def test_rerank_with_judge_minimum_and_diversity(files, model, tmp_path, capsys):
+    judge = save_tiny_clip(tmp_path / "judge", seed=9)
+    command = ["rerank", str(files), "--prompt", "a cat", "--scorer", str(model)]
+    assert main([*command, "--top", "1", "--judge", str(judge), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["considered"] == 3
+    assert result["held_out"]["gain"] > 0
+    assert result["held_out"]["alarm"] == (result["held_out"]["judge_gain"] <= 0)
+    file = result["pictures"][0]["file"]
+    own = ClipScorer.from_pretrained(judge).score([file], "a cat").values[0]
+    assert result["pictures"][0]["judge_score"] == pytest.approx(own.item(), abs=1e-6)
+    assert main([*command, "--minimum", "2"]) == 0
+    assert "none of the 3 pictures scores 2.0 or more" in capsys.readouterr().err
+    assert main([*command, "--top", "2", "--diversity", "1", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["pictures"]) == 2
+    with pytest.raises(SystemExit):
+        main([*command, "--diversity", "2"])
+
+
+def test_a_folder_of_nothing_readable_is_exit_code_2(tmp_path, model, capsys):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    assert main(["rerank", str(tmp_path), "--prompt", "x", "--scorer", str(model)]) == 2
+    err = capsys.readouterr().err
+    assert "bad.png: not a picture" in err
+    assert "none of the 1 files" in err

@@ -1,0 +1,131 @@
+"""Zero-shot accuracy on the same emoji in a drawing style that training never saw: OpenMoji (CC BY-SA 4.0).
+
+    npm pack openmoji && tar xzf openmoji-*.tgz        # its pictures are measured with, never shipped
+    python -m weights.measure_openmoji --folder package/color/svg [--json FILE]
+
+Reads color/72x72/*.png of OpenMoji's releases, or color/svg/*.svg of the npm package (which takes
+`pip install cairosvg`). Every noun that the shipped model knows is drawn on every background in two sizes and two
+places, and named among all of them; the same pictures from the world's own sprites stand beside it. Intervals are
+over nouns, since pictures of one noun are not independent.
+"""
+
+import argparse
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from clipcond import ClipScorer, emoji
+from clipcond.emoji.world import BACKGROUNDS, NOUNS, PRESETS, SIZES, UNITS
+from clipcond.score import build_classifier, confusion_of, interval
+
+PLACES = {"normal": ((4, 8), (16, 12)), "large": ((4, 4), (12, 8))}
+_DRAWN = 288  # pixels that an SVG is drawn with before it is made small
+Json = dict[str, Any]
+
+
+def file_of(glyph: str, folder: Path) -> Path:
+    """The picture of an emoji: named by code points, with or without the variation selector."""
+    points = [f"{ord(c):04X}" for c in glyph]
+    names = [
+        "-".join(points),
+        "-".join(p for p in points if p != "FE0F"),
+        "-".join([*points, "FE0F"]),
+    ]
+    for name in names:
+        for ending in (".png", ".svg"):
+            if (folder / (name + ending)).is_file():
+                return folder / (name + ending)
+    raise SystemExit(
+        f"{folder}: has no {names[0]}.png or .svg ({glyph}); name OpenMoji's color/72x72 or color/svg"
+    )
+
+
+def drawing(file: Path) -> Image.Image:
+    """An emoji with its transparency."""
+    if file.suffix == ".png":
+        return Image.open(file).convert("RGBA")
+    import cairosvg
+
+    drawn = cairosvg.svg2png(url=str(file), output_width=_DRAWN, output_height=_DRAWN)
+    return Image.open(io.BytesIO(drawn)).convert("RGBA")
+
+
+def openmoji(drawn: Image.Image, scene: emoji.Scene) -> Image.Image:
+    """The scene's one item drawn with an OpenMoji picture in place of its sprite."""
+    (item,) = scene.items
+    picture = Image.new("RGB", (UNITS, UNITS), BACKGROUNDS[str(scene.background)])
+    small = drawn.resize((item.size, item.size), Image.Resampling.LANCZOS)
+    picture.paste(small, (item.x, item.y), small)
+    return picture
+
+
+def scenes(name: str) -> list[emoji.Scene]:
+    """One noun on every background, in two sizes and two places."""
+    return [
+        emoji.Scene(background, (emoji.Item(name, x, y, SIZES[size]),))
+        for background in BACKGROUNDS
+        for size, places in PLACES.items()
+        for x, y in places
+    ]
+
+
+def accuracy(scorer: ClipScorer, pictures: dict[str, list[Image.Image]]) -> Json:
+    """How often the noun is named, overall and by noun, and the commonest mistakes."""
+    names = list(pictures)
+    truth = [name for name, own in pictures.items() for _ in own]
+    images = [image for own in pictures.values() for image in own]
+    found = build_classifier(names, scorer).classify(images, scorer).argmax(1).tolist()
+    answers = [names[i] for i in found]
+    table = confusion_of(truth, answers, names)
+    wrong = Counter(pair for pair in zip(truth, answers, strict=True) if pair[0] != pair[1])
+    right = np.array(truth) == np.array(answers)
+    return {
+        "top1": interval(right.astype(float), truth).as_dict(),
+        "recall": {row["class"]: row["recall"] for row in table.per_class()},
+        "mistakes": [
+            {"true": a, "answered": b, "pictures": count} for (a, b), count in wrong.most_common(8)
+        ],
+    }
+
+
+def measure(folder: Path, scorers: dict[str, Path]) -> Json:
+    """The whole report."""
+    names = PRESETS["small"].nouns
+    drawn = {name: drawing(file_of(NOUNS[name], folder)) for name in names}
+    sets = {
+        "openmoji": {name: [openmoji(drawn[name], s) for s in scenes(name)] for name in names},
+        "own sprites": {name: [emoji.render(s) for s in scenes(name)] for name in names},
+    }
+    report: Json = {"classes": len(names), "chance": 1 / len(names)}
+    for name, place in scorers.items():
+        scorer = ClipScorer.from_pretrained(place)
+        report[name] = {style: accuracy(scorer, pictures) for style, pictures in sets.items()}
+        report[name]["weights_sha256"] = scorer.provenance["weights_sha256"]
+    return report
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--folder", type=Path, required=True, help="OpenMoji's color/72x72 or color/svg"
+    )
+    parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
+    parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
+    parser.add_argument("--json", type=Path, help="write here too")
+    args = parser.parse_args()
+    text = json.dumps(measure(args.folder, {"clip": args.model, "judge": args.judge}), indent=1)
+    print(text)
+    if args.json:
+        args.json.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
