@@ -118,38 +118,43 @@ def reranking(studio: Studio, args: argparse.Namespace) -> Json:
     return {"best_of_8": report}
 
 
+Pair = tuple[str, str, str, str, bool]
+
+
+def weighted_pairs(split: str, count: int) -> list[Pair]:
+    """Two-object prompts to weigh: both sprites, their phrases, and whether the weighted one, the first, leads."""
+    rng = np.random.default_rng(_EVALUATION_SEED)
+    pairs: list[Pair] = []
+    while len(pairs) < count:
+        scene = draw(rng, PRESETS["small"], "pair")
+        if is_held_out(scene) == (split == "held_out"):
+            first, second = scene.groups
+            phrases = noun_phrase(first, rng), noun_phrase(second, rng)
+            pairs.append((first.sprite, second.sprite, *phrases, bool(rng.random() < 0.5)))
+    return pairs
+
+
+def found_at_weight(studio: Studio, pairs: list[Pair], weight: float, name: str) -> np.ndarray:
+    """[pairs, 2]: the share of pictures in which the oracle finds the weighted object, and the other one."""
+    prompts = [
+        f"({a}:{weight}) and {b}" if front else f"{b} and ({a}:{weight})"
+        for _, _, a, b, front in pairs
+    ]
+    rows = studio.table(prompts, WEIGHTED_SEEDS, name)
+    found = []
+    for pair, row in zip(pairs, rows, strict=True):
+        seen = [{item.sprite for item in emoji.read(image).items} for image in row]
+        found.append([np.mean([sprite in s for s in seen]) for sprite in pair[:2]])
+    return np.array(found)
+
+
 def weighting(studio: Studio, args: argparse.Namespace) -> Json:
     """How often each of two objects is found, as the weight of one of them moves."""
-    rng = np.random.default_rng(_EVALUATION_SEED)
-    pairs: list[tuple[str, str, str, str, bool]] = []
-    while len(pairs) < args.pairs:
-        scene = draw(rng, PRESETS["small"], "pair")
-        if is_held_out(scene) == (args.split == "held_out"):
-            first, second = scene.groups
-            pairs.append(
-                (
-                    first.sprite,
-                    second.sprite,
-                    noun_phrase(first, rng),
-                    noun_phrase(second, rng),
-                    bool(rng.random() < 0.5),
-                )
-            )
+    pairs = weighted_pairs(args.split, args.pairs)
     report: Json = {}
     for weight in WEIGHTS:
-        prompts = [
-            f"({a}:{weight}) and {b}" if front else f"{b} and ({a}:{weight})"
-            for _, _, a, b, front in pairs
-        ]
-        rows = studio.table(prompts, WEIGHTED_SEEDS, f"weight {weight}")
-        readings = [[emoji.read(image) for image in row] for row in rows]
-        report[str(weight)] = {
-            which: interval(np.array([
-                np.mean([any(item.sprite == pair[column] for item in reading.items) for reading in row])
-                for pair, row in zip(pairs, readings, strict=True)
-            ]))
-            for column, which in enumerate(("weighted", "other"))
-        }  # fmt: skip
+        found = found_at_weight(studio, pairs, weight, f"weight {weight}")
+        report[str(weight)] = {"weighted": interval(found[:, 0]), "other": interval(found[:, 1])}
     return {"weighting": report}
 
 

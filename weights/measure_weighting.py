@@ -1,0 +1,200 @@
+"""What each weighting mode does to pictures of the shipped model: does the weighted object come and go with its weight?
+
+    python -m weights.measure_weighting                # draws, measures, writes the JSON, the plot and the page
+    python -m weights.measure_weighting --page-only    # the plot and the page again, from the JSON
+    python -m weights.measure_weighting --pairs 4 --json out/w.json --docs out   # a dry run
+
+Writes weights/weighting.json, docs/weighting.md (from weights/weighting.template.md) and docs/weighting.png. Held-out
+two-object prompts, one object's phrase weighted; the oracle says which objects a picture shows. All modes draw the same
+prompts from the same seeds. All intervals are over prompts.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clipcond import Conditioner, emoji
+from clipcond.weighting import MODES
+from weights.card import percent, points, table
+from weights.evaluate import (
+    PAIRS,
+    WEIGHTED_SEEDS,
+    Pair,
+    Studio,
+    found_at_weight,
+    interval,
+    weighted_pairs,
+)
+
+ROOT = Path(__file__).parents[1]
+TEMPLATE = Path(__file__).parent / "weighting.template.md"
+WEIGHTS = (0.3, 0.6, 1.0, 1.4, 1.8)
+MEASURED = tuple(mode for mode in MODES if mode != "none")
+Json = dict[str, Any]
+
+
+def measure(studio: Studio, pairs: list[Pair]) -> Json:
+    """Presence of both objects, and what a weight is worth, for each mode."""
+    plain = found_at_weight(studio, pairs, 1.0, "weight 1")  # the same in every mode
+    report: Json = {"weights": list(WEIGHTS), "modes": {}}
+    for mode in MEASURED:
+        studio.conditioner = Conditioner.from_pipeline(studio.pipe, weighting=mode)
+        found = np.stack([
+            plain if weight == 1 else found_at_weight(studio, pairs, weight, f"{mode} {weight}")
+            for weight in WEIGHTS
+        ])  # fmt: skip
+        report["modes"][mode] = summary(found)
+    return report
+
+
+def summary(found: np.ndarray) -> Json:
+    """From presence [weights, pairs, 2].
+
+    `unevenness` is the largest departure of the curve of the weighted object from the straight line between its ends,
+    in points of presence, and `backward` the largest fall from one weight to the next.
+    """
+    weighted, other = found[..., 0], found[..., 1]
+    means = weighted.mean(1)
+    at = (np.array(WEIGHTS) - WEIGHTS[0]) / (WEIGHTS[-1] - WEIGHTS[0])
+    line = means[0] + at * (means[-1] - means[0])
+    return {
+        "weighted": [interval(row) for row in weighted],
+        "other": [interval(row) for row in other],
+        "range": interval(weighted[-1] - weighted[0]),
+        "lowering": interval(weighted[WEIGHTS.index(1.0)] - weighted[0]),
+        "raising": interval(weighted[-1] - weighted[WEIGHTS.index(1.0)]),
+        "cost": interval(np.minimum(other[0], other[-1]) - other[WEIGHTS.index(1.0)]),
+        "unevenness": float(np.abs(means - line).max()),
+        "backward": float(max(0.0, -np.diff(means).min())),
+    }
+
+
+def page(report: Json) -> str:
+    """docs/weighting.md."""
+    modes = report["modes"]
+    presence = [
+        (f"`{name}`", *(f"{100 * p['mean']:.0f} %" for p in found["weighted"]))
+        for name, found in modes.items()
+    ]
+    others = [
+        (f"`{name}`", *(f"{100 * p['mean']:.0f} %" for p in found["other"]))
+        for name, found in modes.items()
+    ]
+    effects = [
+        (
+            f"`{name}`",
+            points(found["range"]),
+            points(found["lowering"]),
+            points(found["raising"]),
+            f"{100 * found['unevenness']:.0f} points",
+            f"{100 * found['backward']:.0f} points",
+            points(found["cost"]),
+        )
+        for name, found in sorted(modes.items(), key=lambda item: -item[1]["range"]["mean"])
+    ]
+    laws = [
+        (
+            f"`{name}`",
+            "yes" if mode.always_finite else "else as `a1111_no_norm`, with a warning",
+            "yes" if mode.independent else "no",
+            "any" if mode.least < 0 else f"{mode.least:g} and over",
+        )
+        for name, mode in MODES.items()
+    ]
+    head = tuple(str(weight) for weight in report["weights"])
+    plain = modes["comfy"]
+    one = report["weights"].index(1.0)
+    return TEMPLATE.read_text().format(
+        laws=table(("mode", "finite for every finite weight", "fragments independent", "weights"), laws),
+        presence=table(("mode, weight", *head), presence),
+        others=table(("mode, weight", *head), others),
+        effects=table(
+            ("mode", "0.3 to 1.8", "0.3 to 1", "1 to 1.8", "off a straight line by", "falls back by", "the other object, at worst"),
+            effects,
+        ),
+        plain=percent(plain["weighted"][one]),
+        plain_other=percent(plain["other"][one]),
+        pairs=plain["range"]["prompts"],
+        seeds=report["seeds"],
+        steps=report["steps"],
+        guidance=report["guidance_scale"],
+        hardware=report["hardware"],
+        minutes=report["minutes"],
+    )  # fmt: skip
+
+
+def plot(report: Json, file: Path) -> None:
+    """A panel a mode: presence of both objects against the weight, with intervals."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    columns = 4
+    rows = -(-len(report["modes"]) // columns)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(10, 2.6 * rows), sharex=True, sharey=True, layout="constrained"
+    )
+    for axes in panels.flat[len(report["modes"]) :]:
+        axes.axis("off")
+    for axes, (name, found) in zip(panels.flat, report["modes"].items(), strict=False):
+        for key, color, label in (
+            ("weighted", "tab:red", "weighted"),
+            ("other", "tab:gray", "other"),
+        ):
+            mean, low, high = ([p[k] for p in found[key]] for k in ("mean", "low", "high"))
+            axes.plot(report["weights"], mean, color=color, marker="o", markersize=3, label=label)
+            axes.fill_between(report["weights"], low, high, color=color, alpha=0.15, linewidth=0)
+        axes.axvline(1, color="0.85", linewidth=1, zorder=0)
+        axes.set(title=name, ylim=(0, 1))
+    for axes in panels[-1]:
+        axes.set_xlabel("weight")
+    panels[0, 0].set_ylabel("found by the oracle")
+    panels[0, 0].legend(frameon=False)
+    figure.savefig(file, dpi=100, metadata={"Software": None})
+    plt.close(figure)
+
+
+def main() -> None:
+    """Draw, measure, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path, default=ROOT / "weights" / "emoji")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="prompts")
+    parser.add_argument("--split", choices=["held_out", "train"], default="held_out")
+    parser.add_argument("--steps", type=int, default=emoji.DEFAULT_STEPS)
+    parser.add_argument("--guidance-scale", type=float, default=emoji.DEFAULT_GUIDANCE_SCALE)
+    parser.add_argument("--batch-size", type=int, default=50)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--json", type=Path, default=ROOT / "weights" / "weighting.json")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and plot go")
+    parser.add_argument("--page-only", action="store_true", help="from the JSON that is there")
+    args = parser.parse_args()
+    if not args.page_only:
+        start = time.monotonic()
+        report = measure(Studio(args), weighted_pairs(args.split, args.pairs))
+        report |= {
+            "seeds": WEIGHTED_SEEDS,
+            "steps": args.steps,
+            "guidance_scale": args.guidance_scale,
+            "hardware": f"{torch.get_num_threads()} CPU threads"
+            if args.device == "cpu"
+            else torch.cuda.get_device_name(),
+            "minutes": round((time.monotonic() - start) / 60, 1),
+        }
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(report, indent=1, default=float) + "\n")
+    report = json.loads(args.json.read_text())
+    args.docs.mkdir(parents=True, exist_ok=True)
+    (args.docs / "weighting.md").write_text(page(report))
+    plot(report, args.docs / "weighting.png")
+
+
+if __name__ == "__main__":
+    main()
