@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rerank(commands)
     _add_classify(commands)
     _add_parse(commands)
+    _add_tokens(commands)
     return parser
 
 
@@ -157,6 +158,38 @@ def _add_parse(commands: argparse._SubParsersAction) -> None:
     )
 
 
+def _add_tokens(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "tokens", "show what each text encoder sees of a prompt")
+    command.add_argument("text", metavar="TEXT", help="the prompt, in the dialect's syntax")
+    command.add_argument("--negative", metavar="TEXT", help="the negative prompt")
+    command.add_argument(
+        "--model",
+        default="emoji",
+        metavar="M",
+        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
+    )
+    command.add_argument(
+        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
+    )
+    _add_long_prompt(command)
+    command.add_argument(
+        "--normalization",
+        default="none",
+        metavar="N",
+        help="of the weights: none, mean, length, length+mean (default none)",
+    )
+    command.add_argument("--html", metavar="FILE", help="write a page with coloured tokens as well")
+
+
+def _add_long_prompt(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--long-prompt",
+        default="a1111",
+        metavar="P",
+        help="beyond the encoder's length: a1111, comfy, sentence, truncate, error (default a1111)",
+    )
+
+
 def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
@@ -175,6 +208,7 @@ def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
     )
+    _add_long_prompt(command)
     command.add_argument(
         "--out", default="pictures", metavar="DIR", help="where to write (default pictures)"
     )

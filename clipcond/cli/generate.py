@@ -54,7 +54,10 @@ def _generate(arguments: argparse.Namespace, keep: int, batch_size: int) -> tupl
     pipe = load_pipeline(location, device=device, dtype=getattr(torch, dtype))
     pipe.set_progress_bar_config(disable=None, leave=False)
     conditioner = Conditioner.from_pipeline(
-        pipe, dialect=arguments.dialect, weighting=arguments.weighting
+        pipe,
+        dialect=arguments.dialect,
+        weighting=arguments.weighting,
+        long_prompt=arguments.long_prompt,
     )
     generation = generate(
         pipe,

@@ -18,6 +18,7 @@ _COMMANDS = {
     "parse": "clipcond.cli.language",
     "rerank": "clipcond.cli.rerank",
     "score": "clipcond.cli.score",
+    "tokens": "clipcond.cli.tokens",
 }
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from clipcond import Conditioner
+from clipcond import Conditioner, parse, weighting
 from clipcond.errors import (
     CheckpointError,
     ClipcondError,
@@ -14,6 +14,7 @@ from clipcond.errors import (
     PromptTooLongError,
     UnsupportedPipelineError,
 )
+from clipcond.tokens import lines_of
 from tests.tiny import save_tiny_pipeline, tiny_pipeline
 
 PIPE = tiny_pipeline()
@@ -34,6 +35,61 @@ def test_comfy_formula_and_untouched_positions():
     untouched = [i for i in range(77) if i not in (2, 5)]
     assert torch.equal(ours[untouched], z[untouched])
     assert not torch.equal(ours, z)
+
+
+def reference(rows, attention=None):
+    """The text encoder row by row, attention weighted by an additive mask made here."""
+    out = []
+    for i, row in enumerate(rows):
+        ids = torch.tensor([row])
+        mask = None
+        if attention is not None:
+            mask = torch.full((1, 1, len(row), len(row)), 0.0).masked_fill(
+                torch.ones(len(row), len(row)).triu(1).bool(), -torch.inf
+            )
+            mask = mask + torch.tensor(attention[i]).log().clamp(min=-1e30)
+        with torch.no_grad():
+            out.append(PIPE.text_encoder(ids, attention_mask=mask).last_hidden_state[0])
+    return torch.stack(out)
+
+
+@pytest.mark.filterwarnings("ignore:a1111")  # a random encoder's states have mean zero
+@pytest.mark.parametrize("normalization", weighting.NORMALIZATIONS)
+@pytest.mark.parametrize("mode", weighting.MODES)
+def test_the_planned_path_is_the_reference_path(mode, normalization):
+    """Each mode through the plan, beside other prompts, is `weigh` on the window alone."""
+    prompt = "a (red cat:1.3) and (dog:0.6), a (sky:0.25) (hat:1.75) house"
+    conditioner = Conditioner.from_pipeline(PIPE, weighting=mode, normalization=normalization)
+    ours = conditioner(["fox", prompt], negative_prompt="(bad:0.5)").prompt_embeds[1]
+    tokenizer = CONDITIONER.paths[0].tokenizer
+    lines = lines_of(parse(prompt).segments())
+    chunk = tokenizer.frame.fill(tokenizer(lines)[0])
+    theirs = weighting.weigh(
+        mode,
+        reference,
+        chunk.ids,
+        chunk.weights,
+        chunk.fragments,
+        empty=tokenizer.frame.empty.ids,
+        mask_token=tokenizer.mask,
+        normalization=normalization,
+    )
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+    assert mode == "none" or not torch.equal(ours, plain("a red cat and dog, a sky hat house"))
+
+
+def test_a_negative_weight_under_attention_bias_is_an_error_with_a_caret():
+    conditioner = Conditioner.from_pipeline(PIPE, weighting="attention_bias")
+    with pytest.raises(PromptSyntaxError, match=r"the weight -0\.5 is below 0") as raised:
+        conditioner("a (red:-0.5) cat")
+    assert "^^^" in str(raised.value)
+    assert conditioner("a (red:0) cat BREAK sky").prompt_embeds.isfinite().all()
+
+
+@pytest.mark.parametrize("prompt", ["a [cat:dog:0.5]", "a cat AND a dog", "a [cat|dog]"])
+def test_what_no_single_conditioning_can_say_is_refused(prompt):
+    with pytest.raises(ClipcondError, match="condition its parts"):
+        CONDITIONER(prompt)
 
 
 def test_weights_act_in_the_negative_prompt_too():

@@ -1,0 +1,75 @@
+"""clipcond tokens: the table, JSON, the page, and what is refused."""
+
+import json
+
+import pytest
+
+from clipcond.cli import main
+from pipelines import tiny
+from tests.tiny import save_tiny_pipeline
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return str(save_tiny_pipeline(tmp_path_factory.mktemp("tiny") / "model"))
+
+
+def test_the_table_has_a_line_a_token(folder, capsys):
+    assert main(["tokens", "a (red:1.3) cat BREAK sky", "--model", folder]) == 0
+    out = capsys.readouterr().out
+    assert "text_encoder, prompt: 4 tokens, 2 windows" in out
+    assert "text_encoder, negative: 0 tokens, 1 window" in out
+    rows = [line.split() for line in out.splitlines() if "red" in line or "sky" in line]
+    assert (rows[0][0], rows[0][-1]) == ("1.3", "red")
+    assert (rows[1][0], rows[1][-1]) == ("2", "sky")
+
+
+def test_json_is_the_report(folder, capsys):
+    assert (
+        main(["tokens", "a (red:1.3) cat", "--negative", "bad", "--model", folder, "--json"]) == 0
+    )
+    seen = json.loads(capsys.readouterr().out)["text_encoder"]
+    assert [t["weight"] for t in seen["prompts"][0]["tokens"]] == [1.0, 1.3, 1.0]
+    assert seen["negative_prompts"][0]["text"] == "bad"
+
+
+def test_every_encoder_of_a_family(tmp_path, capsys):
+    tiny.flux().save_pretrained(tmp_path)
+    assert main(["tokens", "a (red:1.3) cat", "--model", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "text_encoder, prompt" in out
+    assert "text_encoder_2, prompt" in out
+    assert "negative" not in out  # Flux reads none unless given one
+
+
+def test_page(folder, tmp_path, capsys):
+    page = tmp_path / "tokens.html"
+    assert main(["tokens", "a (red:1.3) <cat>", "--model", folder, "--html", str(page)]) == 0
+    assert "hsla(0," in page.read_text()
+    assert "<cat>" not in page.read_text()
+    there = str(tmp_path / "no" / "page.html")
+    assert main(["tokens", "a", "--model", folder, "--html", there]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_what_is_cut_and_what_looks_wrong_is_said(folder, capsys):
+    words = "cat " * 80
+    assert main(["tokens", f"(a {words}", "--model", folder, "--long-prompt", "truncate"]) == 0
+    err = capsys.readouterr().err
+    assert "cut: 'cat" in err
+    assert "never closed" in err
+    assert "^" in err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--long-prompt", "cut"], "no long_prompt policy 'cut'"),
+        (["--dialect", "klingon"], "no dialect 'klingon'"),
+        (["--normalization", "max"], "no normalization 'max'"),
+        (["--long-prompt", "error"], "longer than the 75 tokens"),
+    ],
+)
+def test_refused(folder, options, message, capsys):
+    assert main(["tokens", "cat " * 80, "--model", folder, *options]) == 2
+    assert message in capsys.readouterr().err

@@ -1,0 +1,27 @@
+"""The pages on conditioning: every Python block runs, in order, on a tiny pipeline."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import clipcond
+from tests.tiny import tiny_pipeline
+
+ROOT = Path(clipcond.__file__).parents[1]
+
+
+@pytest.mark.filterwarnings("ignore:a1111")  # a random encoder's states have mean zero
+@pytest.mark.parametrize(
+    ("page", "least"),
+    [("docs/conditioning.md", 3), ("docs/migrating.md", 4), ("weights/weighting.template.md", 1)],
+)
+def test_every_block_runs(page, least, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
+    assert len(blocks) >= least
+    names = {"clipcond": clipcond, "pipe": tiny_pipeline()}
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+    if page != "weights/weighting.template.md":
+        assert names["images"][0].size == (32, 32)
