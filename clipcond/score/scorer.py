@@ -49,18 +49,39 @@ class ClipScorer:
     @classmethod
     def from_pretrained(
         cls,
-        folder: str | Path,
+        source: str | Path,
         *,
+        tokenizer: Any = None,
+        crop: str = "center",
+        quick_gelu: bool | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         batch_size: int = 32,
     ) -> "ClipScorer":
-        """Load a transformers CLIP folder, a folder that holds one in clip/, or a hub id.
+        """Load a CLIP: transformers' folder, one that holds one in clip/, a hub id, OpenCLIP's or OpenAI's file.
+
+        Args:
+            source: as `clipcond.clip.load_clip` takes it, as the next three.
+            tokenizer: for a file that has none beside it.
+            crop: of pictures that are not square: "center", "pad" or "multi".
+            quick_gelu: for an OpenCLIP file that does not say.
+            device: where the towers run.
+            dtype: what they compute in.
+            batch_size: pictures or texts a forward; results do not depend on it.
 
         Raises:
-            CheckpointError: the folder cannot be read or is no CLIP.
+            CheckpointError: it cannot be read or is no CLIP.
+            ScoreError: there is no such crop policy.
         """
-        return cls(load_clip(folder, device=device, dtype=dtype), batch_size=batch_size)
+        clip = load_clip(
+            source,
+            tokenizer=tokenizer,
+            crop=crop,
+            quick_gelu=quick_gelu,
+            device=device,
+            dtype=dtype,
+        )
+        return cls(clip, batch_size=batch_size)
 
     def score(
         self,
@@ -205,12 +226,13 @@ class ClipScorer:
     @property
     def provenance(self) -> dict[str, Any]:
         """What a number from this scorer depends on, JSON-able."""
-        height, width = self.clip.preprocessing.crop
+        preprocessing = self.clip.preprocessing.as_dict()
         return {
             "scorer": self.clip.name,
             "weights_sha256": self.clip.digest,
-            "preprocessing": self.clip.preprocessing.as_dict(),
-            "crop": f"centre {height} x {width}",
+            "assumed": list(self.clip.assumed),
+            "preprocessing": preprocessing,
+            "crop": preprocessing["crop"],
             "text_positions": self.clip.positions,
             "dtype": str(self.clip.model.dtype).removeprefix("torch."),
             "versions": {

@@ -158,7 +158,7 @@ def test_what_score_says_of_its_mean(files, model, capsys):
     assert "95 % interval over 3 pictures of one prompt" in err
     assert "0 prompts truncated" in err
     assert "scored by tiny (weights " in err
-    assert "cosine, centre 32 x 32, float32" in err
+    assert "cosine, center 32 x 32, float32" in err
 
 
 @pytest.mark.parametrize(
