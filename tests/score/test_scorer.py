@@ -164,15 +164,3 @@ def test_the_crop_policy_is_the_checkpoints_and_in_the_provenance(folder, scorer
     assert scorer.provenance["crop"] == "center 32 x 32"
     with pytest.raises(ScoreError, match="squash"):
         ClipScorer.from_pretrained(folder, crop="squash")
-
-
-def test_an_openclip_file_with_a_given_tokenizer(folder, scorer, tmp_path):
-    from clipcond.clip import load_clip, save_clip
-
-    save_clip(load_clip(folder), tmp_path / "openclip", layout="openclip")
-    ours = ClipScorer.from_pretrained(tmp_path / "openclip", tokenizer=str(folder))
-    images = pictures(2)
-    torch.testing.assert_close(
-        ours.similarity(images, PROMPTS), scorer.similarity(images, PROMPTS), rtol=0, atol=1e-6
-    )
-    assert ours.provenance["weights_sha256"] == scorer.provenance["weights_sha256"]
