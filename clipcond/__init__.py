@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         UnsupportedPipelineError,
     )
     from clipcond.generation import generate
-    from clipcond.prompt import parse
+    from clipcond.prompt import convert, parse
     from clipcond.score import ClipScorer, rerank
 
 __version__ = "0.1.0"
@@ -35,6 +35,7 @@ _HOMES: dict[str, str | None] = {
     "PromptTooLongError": "clipcond.errors",
     "ScoreError": "clipcond.errors",
     "UnsupportedPipelineError": "clipcond.errors",
+    "convert": "clipcond.prompt",
     "emoji": None,
     "generate": "clipcond.generation",
     "parse": "clipcond.prompt",
@@ -52,6 +53,7 @@ __all__ = [
     "PromptTooLongError",
     "ScoreError",
     "UnsupportedPipelineError",
+    "convert",
     "emoji",
     "generate",
     "parse",

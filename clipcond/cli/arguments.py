@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_score(commands)
     _add_rerank(commands)
     _add_parse(commands)
+    _add_convert(commands)
     return parser
 
 
@@ -88,11 +89,25 @@ def _add_rerank(commands: argparse._SubParsersAction) -> None:
 def _add_parse(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "parse", "show how a prompt is read")
     command.add_argument("text", metavar="TEXT", help="the prompt")
-    command.add_argument(
-        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
-    )
+    _add_dialect(command)
     command.add_argument(
         "--steps", type=_count, default=20, metavar="N", help="denoising steps (default 20)"
+    )
+
+
+def _add_convert(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "convert", "write a prompt in another dialect")
+    command.add_argument("text", metavar="TEXT", help="the prompt")
+    _add_dialect(command)
+    command.add_argument("--to", required=True, metavar="D", help="the dialect to write")
+
+
+def _add_dialect(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dialect",
+        default="a1111",
+        metavar="D",
+        help="prompt syntax: a1111, comfy, compel or plain (default a1111)",
     )
 
 
@@ -108,9 +123,7 @@ def _add_models(command: argparse.ArgumentParser) -> None:
         metavar="C",
         help="a CLIP folder or hub id that ranks (default: the model's own clip/, if it has one)",
     )
-    command.add_argument(
-        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
-    )
+    _add_dialect(command)
     command.add_argument(
         "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
     )
