@@ -33,7 +33,7 @@ class Conditioner:
         tokenizer: adapted.
         encoder: adapted.
         family: the pipelines its results are for.
-        dialect: how prompts are read: "a1111" or "plain".
+        dialect: how prompts are read: "a1111", "comfy", "compel" or "plain".
         weighting: how weights act: "comfy" or "none".
         long_prompt: what happens beyond the encoder's length: "a1111" (several windows), "truncate" or "error".
     """
