@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         UnsupportedPipelineError,
     )
     from clipcond.generation import generate
-    from clipcond.prompt import parse
+    from clipcond.prompt import convert, parse
     from clipcond.score import ClipScorer, rerank, zero_shot
 
 __version__ = "0.1.0"
@@ -36,6 +36,7 @@ _HOMES: dict[str, str | None] = {
     "ScoreError": "clipcond.errors",
     "UnsupportedPipelineError": "clipcond.errors",
     "concat": "clipcond.conditioning",
+    "convert": "clipcond.prompt",
     "emoji": None,
     "generate": "clipcond.generation",
     "lerp": "clipcond.conditioning",
@@ -57,6 +58,7 @@ __all__ = [
     "ScoreError",
     "UnsupportedPipelineError",
     "concat",
+    "convert",
     "emoji",
     "generate",
     "lerp",

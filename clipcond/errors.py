@@ -8,6 +8,7 @@ ClipcondError
 └── UnsupportedPipelineError  a pipeline whose text inputs this library does not know
 
 PromptCutWarning (a UserWarning)  words of a prompt were dropped, under the policy "truncate"
+PromptConversionWarning (a UserWarning)  a prompt's meaning was not kept in another dialect
 WeightingWarning (a UserWarning)  a weighting mode could not do all of what it is for
 
 Each message quotes what the user gave and names the repair.
@@ -55,6 +56,10 @@ class UnsupportedPipelineError(ClipcondError):
 
 class PromptCutWarning(UserWarning):
     """Words of a prompt were dropped because the policy "truncate" was asked for."""
+
+
+class PromptConversionWarning(UserWarning):
+    """A prompt does not mean the same in the dialect it was converted to."""
 
 
 class WeightingWarning(UserWarning):

@@ -89,6 +89,8 @@ def test_weights_move_the_picture_but_not_the_scored_text(pipe, scorer):
         (r"a \(cat\)", "a1111", "a (cat)"),
         ("a (fox:1.3)", "plain", "a (fox:1.3)"),
         ("", "a1111", ""),
+        ("<lora:x:1> a [cat:dog:0.5] AND (a hat) :0.5", "a1111", "a cat a hat"),
+        ("a (fox)1.3, sky", "compel", "a fox , sky"),
     ],
 )
 def test_plain_text(prompt, dialect, text):

@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_classify(commands)
     _add_parse(commands)
     _add_tokens(commands)
+    _add_convert(commands)
     return parser
 
 
@@ -150,9 +151,7 @@ def _add_classify(commands: argparse._SubParsersAction) -> None:
 def _add_parse(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "parse", "show how a prompt is read")
     command.add_argument("text", metavar="TEXT", help="the prompt")
-    command.add_argument(
-        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
-    )
+    _add_dialect(command)
     command.add_argument(
         "--steps", type=_count, default=20, metavar="N", help="denoising steps (default 20)"
     )
@@ -168,9 +167,7 @@ def _add_tokens(commands: argparse._SubParsersAction) -> None:
         metavar="M",
         help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
     )
-    command.add_argument(
-        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
-    )
+    _add_dialect(command)
     _add_long_prompt(command)
     command.add_argument(
         "--normalization",
@@ -190,6 +187,22 @@ def _add_long_prompt(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_convert(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "convert", "write a prompt in another dialect")
+    command.add_argument("text", metavar="TEXT", help="the prompt")
+    _add_dialect(command)
+    command.add_argument("--to", required=True, metavar="D", help="the dialect to write")
+
+
+def _add_dialect(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dialect",
+        default="a1111",
+        metavar="D",
+        help="prompt syntax: a1111, comfy, compel or plain (default a1111)",
+    )
+
+
 def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
@@ -202,9 +215,7 @@ def _add_models(command: argparse.ArgumentParser) -> None:
         metavar="C",
         help="a CLIP folder, file or hub id that ranks (default: the model's own clip/, if it has one)",
     )
-    command.add_argument(
-        "--dialect", default="a1111", metavar="D", help="prompt syntax (default a1111)"
-    )
+    _add_dialect(command)
     command.add_argument(
         "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
     )

@@ -14,6 +14,7 @@ from clipcond.errors import ClipcondError
 # verb -> module with run(arguments) -> exit code, imported when chosen
 _COMMANDS = {
     "classify": "clipcond.cli.classify",
+    "convert": "clipcond.cli.language",
     "generate": "clipcond.cli.generate",
     "parse": "clipcond.cli.language",
     "rerank": "clipcond.cli.rerank",

@@ -46,7 +46,9 @@ def note(message: str) -> None:
     """A dim line on standard error."""
     from rich.console import Console
 
-    Console(stderr=True, soft_wrap=True).print(message, style="dim", markup=False, highlight=False)
+    Console(stderr=True, soft_wrap=True, emoji=False).print(
+        message, style="dim", markup=False, highlight=False
+    )
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -1,6 +1,7 @@
 """The prompt language: text in, weighted segments out. Pure Python, linear time, bounded depth, no torch."""
 
 from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
+from clipcond.prompt.render import convert, render
 from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment
 
 __all__ = [
@@ -11,5 +12,7 @@ __all__ = [
     "Prompt",
     "Segment",
     "check_dialect",
+    "convert",
     "parse",
+    "render",
 ]

@@ -38,6 +38,11 @@ class Scheduled:
     items: schedule.Items
 
     @property
+    def text(self) -> str:
+        """All of it, with weights and schedules."""
+        return self.excerpt.text
+
+    @property
     def is_scheduled(self) -> bool:
         """Always."""
         return True

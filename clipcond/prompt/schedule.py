@@ -9,6 +9,9 @@
   colon in a round pair, no `|` but an alternation's own. One that is not is text, and schedules beside it still are.
 - A `|` or a backslash where the grammar has none makes every schedule of the prompt text.
 
+One thing differs on purpose: a schedule directly before two or more brackets or colons that belong to nothing stays
+one here; the web UI's general parser finds two readings there and takes now one, now the other.
+
 One pass with a stack: what breaks one open bracket breaks all that are open, since they hold it.
 """
 

@@ -78,6 +78,10 @@ class Content(Protocol):
     """What a prompt says at each step."""
 
     @property
+    def text(self) -> str:
+        """All of it, with weights and schedules."""
+
+    @property
     def is_scheduled(self) -> bool:
         """Whether it depends on the step."""
 

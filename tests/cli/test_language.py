@@ -12,7 +12,14 @@ HEAVY = {"torch", "numpy", "transformers", "diffusers", "PIL", "tokenizers"}
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["generate", "--help"], ["--version"], ["parse", "a (cat:1.2)"]]
+    "arguments",
+    [
+        ["--help"],
+        ["generate", "--help"],
+        ["--version"],
+        ["parse", "a (cat:1.2)"],
+        ["convert", "a [cat]", "--to", "compel"],
+    ],
 )
 def test_words_load_no_models(arguments):
     script = (
@@ -30,7 +37,10 @@ def test_words_load_no_models(arguments):
 def test_python_dash_m_clipcond_is_the_command():
     command = [sys.executable, "-m", "clipcond", "parse", "a [cat]", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == {"segments": [["a ", 1.0], ["cat", 1 / 1.1]]}
+    assert json.loads(done.stdout) == {
+        "segments": [["a ", 1.0], ["cat", 1 / 1.1]],
+        "schedule": [[20, "a [cat]"]],
+    }
 
 
 def test_diagnostics_go_to_standard_error(capsys):
@@ -38,6 +48,53 @@ def test_diagnostics_go_to_standard_error(capsys):
     out, err = capsys.readouterr()
     assert json.loads(out)["segments"] == [["a ", 1.0], ["cat", 1.1]]
     assert "character 2" in err
+    source, carets = err.splitlines()[1:]
+    assert source[carets.index("^")] == "("
+
+
+def test_the_schedule_is_of_the_steps_asked_for(capsys):
+    assert main(["parse", "a [cat:dog:0.5]", "--steps", "10", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "segments": [["a cat", 1.0]],
+        "schedule": [[5, "a cat"], [10, "a dog"]],
+    }
+
+
+def test_other_dialects_branches_and_loras(capsys):
+    assert main(["parse", '("a", "b+").blend(1, 3)', "--dialect", "compel", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["segments"], result["joined"]) == (None, "blend")
+    assert [(b["weight"], b["segments"]) for b in result["branches"]] == [
+        (0.25, [["a", 1.0]]),
+        (0.75, [["b", 1.1]]),
+    ]
+    assert main(["parse", "<lora:x:0.5>", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["loras"] == [["x", 0.5]]
+
+
+def test_tables_of_branches_and_schedules(capsys):
+    assert main(["parse", "a AND [dog:cat:0.5] (b :0.3"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split() for line in out.splitlines() if "cat" in line] == [["20", "cat", "(b"]]
+    assert "weight 0.3" in err
+    assert ":cat:" not in out
+    assert "[dog:cat:0.5]" in err, "no emoji for what stands between colons"
+
+
+def test_convert(capsys):
+    assert main(["convert", "a (cat:1.3) [dog]", "--to", "compel"]) == 0
+    assert capsys.readouterr().out == "a (cat)1.3 (dog)0.9090909090909091\n"
+    assert main(["convert", "(a)1.3", "--dialect", "compel", "--to", "a1111", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"text": "(a:1.3)", "losses": []}
+
+
+def test_what_convert_loses_is_said(capsys):
+    assert main(["convert", "a [b:c:3]", "--to", "comfy", "--json"]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["text"] == "a b"
+    assert "schedules are not kept" in result["losses"][0]
+    assert "schedules are not kept" in err
 
 
 def test_table(capsys):
@@ -46,7 +103,12 @@ def test_table(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["parse", "x", "--dialect", "klingon"], ["parse", "(a:" + "9" * 500 + ")"]]
+    "arguments",
+    [
+        ["parse", "x", "--dialect", "klingon"],
+        ["convert", "x", "--to", "klingon"],
+        ["parse", "(a:" + "9" * 500 + ")"],
+    ],
 )
 def test_what_cannot_be_read_is_exit_code_2(arguments, capsys):
     assert main(arguments) == 2
@@ -55,7 +117,9 @@ def test_what_cannot_be_read_is_exit_code_2(arguments, capsys):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("arguments", [[], ["paint"], ["parse"], ["parse", "x", "--steps", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["paint"], ["parse"], ["parse", "x", "--steps", "0"], ["convert", "x"]]
+)
 def test_what_cannot_be_typed_is_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as done:
         main(arguments)

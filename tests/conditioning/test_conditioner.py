@@ -92,6 +92,24 @@ def test_what_no_single_conditioning_can_say_is_refused(prompt):
         CONDITIONER(prompt)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "text"),
+    [
+        ("compel", "a (red)1.3 cat"),
+        ("comfy", "a (red:1.3) cat"),
+        ("a1111", "<lora:x:0.8>a (red:1.3) cat"),
+    ],
+)
+def test_every_dialect_reaches_the_encoder(dialect, text):
+    ours = Conditioner.from_pipeline(PIPE, dialect=dialect)(text)
+    assert torch.equal(ours.prompt_embeds[0], plain("a (red:1.3) cat"))
+
+
+def test_an_empty_comfy_prompt_is_the_empty_prompt():
+    ours = Conditioner.from_pipeline(PIPE, dialect="comfy")("")
+    assert torch.equal(ours.prompt_embeds[0], plain(""))
+
+
 def test_weights_act_in_the_negative_prompt_too():
     ours = CONDITIONER("cat", negative_prompt="a (red:1.5) dog").negative_prompt_embeds[0]
     torch.testing.assert_close(

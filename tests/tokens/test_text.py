@@ -25,6 +25,8 @@ def test_lines_join_segments_and_end_at_breaks():
     assert [line.text for line in lines] == ["a b", "c"]
     assert lines[0].pieces == ((2, 1.0), (3, 1.3))
     assert [line.text for line in lines_of([])] == [""]
+    (line,) = lines_of([Segment("a", 1.0), Segment("b", 1.3)], separator=" ")
+    assert line == ("a b", ((1, 1.0), (3, 1.3)))
 
 
 def test_each_token_has_the_weight_of_its_segment():

@@ -1,0 +1,151 @@
+"""`render` and `convert`: prompts back to text, in their own dialect or another.
+
+What is unusual: nothing is believed. Every text that is written is read again; `render` gives back the source where
+the result would not say the same, and `convert` warns.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+
+from clipcond.errors import PromptConversionWarning, PromptSyntaxError
+from clipcond.prompt.dialects import check_dialect, parse
+from clipcond.prompt.tree import Prompt
+from clipcond.prompt.writers import WRITERS
+
+# a run of letters, a digit, or a run of signs: what CLIP's tokenizers keep together, whatever blanks are between
+_TOKEN = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")
+_JOINS = {
+    "compose": "AND, which composes in noise space",
+    "blend": ".blend, which averages embeddings",
+    "concat": ".and, which concatenates embeddings",
+}
+_BETWEEN = {"a1111": "AND or BREAK", "compel": ".and"}  # elsewhere by commas
+
+Heard = tuple[object, ...]
+
+
+def render(prompt: Prompt) -> str:
+    """A prompt as text that reads as the same prompt, in its own dialect: `parse(render(p), p.dialect) == p`.
+
+    Weights are multiplied out and brackets that change nothing left out, where the dialect has such a spelling;
+    elsewhere, and where it names LoRAs, the prompt is its source.
+    """
+    written = WRITERS[prompt.dialect](prompt, () if prompt.untagged else prompt.loras)
+    try:
+        same = parse(written, prompt.dialect) == prompt
+    except PromptSyntaxError:
+        same = False
+    return written if same else prompt.text
+
+
+def convert(text: str, source_dialect: str, target_dialect: str) -> str:
+    """A prompt in another dialect.
+
+    Args:
+        text: the prompt as typed.
+        source_dialect: the dialect that it is in.
+        target_dialect: the dialect wanted.
+
+    Raises:
+        PromptSyntaxError: the prompt means nothing in its own dialect.
+        ClipcondError: there is no such dialect.
+
+    Warns:
+        PromptConversionWarning: the target cannot say the same; the message names what and how it is written.
+    """
+    check_dialect(target_dialect)
+    prompt = parse(text, source_dialect)
+    if source_dialect == target_dialect:
+        return render(prompt)
+    written = WRITERS[target_dialect](prompt.without_loras, prompt.loras)
+    for reason in _losses(prompt, written, target_dialect):
+        warnings.warn(
+            f"{reason} (from {source_dialect} to {target_dialect}: {_shorten(text)!r})",
+            PromptConversionWarning,
+            stacklevel=2,
+        )
+    return written
+
+
+def _losses(prompt: Prompt, written: str, target: str) -> Iterator[str]:
+    """What the written text does not say."""
+    bare = prompt.without_loras
+    try:
+        again = parse(written, target)
+    except PromptSyntaxError as error:
+        yield f"the result is refused: {error.message}"
+        return
+    known = list(_known_losses(prompt, again, target))
+    yield from known or _unlike(_heard(bare), _heard(again.without_loras))
+
+
+def _known_losses(prompt: Prompt, again: Prompt, target: str) -> Iterator[str]:
+    """What the target has no word for."""
+    bare = prompt.without_loras
+    segments = [s for branch, _ in bare.branches for s in branch.segments()]
+    if bare.is_scheduled:
+        yield "schedules are not kept: this is what the first step says"
+    if bare.joined != again.joined:
+        yield f"{_JOINS[bare.joined]}, is not kept: the parts are joined by {_BETWEEN.get(target, 'commas')}"
+    if target != "a1111" and any(s.is_break for s in segments):
+        yield "BREAK is not kept: windows end where the text is too long"
+    if target == "plain" and any(s.weight != 1 and not s.is_break for s in segments):
+        yield "weights are not kept"
+    if target == "compel" and any(s.weight < 0 and not s.is_break for s in segments):
+        yield "weights below 0 are not kept: they become 0"
+    named, kept = ({(lora.name, lora.weight) for lora in p.loras} for p in (prompt, again))
+    if named != kept:
+        yield f"LoRAs are not kept: {', '.join(sorted(name for name, _ in named - kept))}"
+
+
+def _unlike(meant: list[Heard], heard: list[Heard]) -> Iterator[str]:
+    """The first token, if any, that is not the same."""
+    if meant == heard:
+        return
+    at = next(
+        (i for i, (a, b) in enumerate(zip(meant, heard, strict=False)) if a != b),
+        min(len(meant), len(heard)),
+    )
+    wanted = f"{meant[at][0]!r} at {meant[at][1:]}" if at < len(meant) else "nothing"
+    got = f"{heard[at][0]!r} at {heard[at][1:]}" if at < len(heard) else "nothing"
+    yield f"not everything can be written: {wanted} is read back as {got}"
+
+
+def _heard(prompt: Prompt) -> list[Heard]:
+    """What an encoder hears: (token, weight, ...), blanks left out where they part nothing."""
+    heard: list[Heard] = []
+    for branch, branch_weight in prompt.branches:
+        if prompt.joined:
+            heard.append(("branch", branch_weight))
+        line: list[tuple[str, float]] = []
+        for segment in branch.segments():
+            if segment.is_break:
+                heard += [*_tokens(line, branch.separator), ("BREAK",)]
+                line = []
+            else:
+                line.append(segment)
+        heard += _tokens(line, branch.separator)
+    return heard
+
+
+def _tokens(line: list[tuple[str, float]], separator: str) -> Iterator[Heard]:
+    text = separator.join(part for part, _ in line)
+    ends: list[int] = []
+    for part, _ in line:
+        ends.append((ends[-1] + len(separator) if ends else 0) + len(part))
+    piece = 0
+    for token in _TOKEN.finditer(text):
+        while ends[piece] <= token.start():
+            piece += 1
+        weights = [line[piece][1]]
+        last = piece
+        while ends[last] < token.end():
+            last += 1
+            if line[last][0] and line[last][1] != weights[-1]:
+                weights.append(line[last][1])
+        yield token[0], *weights
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
