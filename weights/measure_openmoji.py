@@ -46,13 +46,19 @@ def file_of(glyph: str, folder: Path) -> Path:
 
 
 def drawing(file: Path) -> Image.Image:
-    """An emoji with its transparency."""
+    """An emoji with its transparency, trimmed to its ink and centred in a square, as the world's own sprites are."""
     if file.suffix == ".png":
-        return Image.open(file).convert("RGBA")
-    import cairosvg
+        drawn = Image.open(file).convert("RGBA")
+    else:
+        import cairosvg
 
-    drawn = cairosvg.svg2png(url=str(file), output_width=_DRAWN, output_height=_DRAWN)
-    return Image.open(io.BytesIO(drawn)).convert("RGBA")
+        svg = cairosvg.svg2png(url=str(file), output_width=_DRAWN, output_height=_DRAWN)
+        drawn = Image.open(io.BytesIO(svg)).convert("RGBA")
+    ink = drawn.crop(drawn.getchannel("A").getbbox())
+    side = max(ink.size)
+    square = Image.new("RGBA", (side, side))
+    square.paste(ink, ((side - ink.width) // 2, (side - ink.height) // 2))
+    return square
 
 
 def openmoji(drawn: Image.Image, scene: emoji.Scene) -> Image.Image:
