@@ -9,21 +9,18 @@ matplotlib). The prompts are held out, of the four hard tasks in equal parts. Al
 """
 
 import argparse
-import json
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from scipy import stats
 
 from clipcond import ClipScorer, emoji
 from clipcond.score import best_of_n, interval
 from weights.card import table
 from weights.evaluate import HARD, Studio, judged
+from weights.pages import ROOT, Json, options, publish
 
-ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).parent / "reranking.template.md"
 SELECTORS = {
     "clip": ("by the CLIP that conditioned the pictures", "tab:red"),
@@ -31,7 +28,6 @@ SELECTORS = {
     "oracle": ("by the oracle (the ceiling)", "tab:gray"),
 }
 SHOWN = (8, 64)
-Json = dict[str, Any]
 Scores = dict[str, np.ndarray]  # [prompts, candidates]
 
 
@@ -228,40 +224,18 @@ def draw_band(axes: Any, steps: list[int], found: list[Json], *, label: str, col
 
 def main() -> None:
     """Draw, measure, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", type=Path, default=ROOT / "weights" / "emoji")
+    parser = options(__doc__, "reranking")
     parser.add_argument("--judge", type=Path, default=ROOT / "weights" / "judge")
     parser.add_argument("--prompts", type=int, default=100, help="together, of four tasks")
     parser.add_argument("--candidates", type=int, default=64)
-    parser.add_argument("--steps", type=int, default=emoji.DEFAULT_STEPS)
-    parser.add_argument("--guidance-scale", type=float, default=emoji.DEFAULT_GUIDANCE_SCALE)
-    parser.add_argument("--batch-size", type=int, default=40)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--json", type=Path, default=ROOT / "weights" / "reranking.json")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and plot go")
-    parser.add_argument("--page-only", action="store_true", help="from the JSON that is there")
     args = parser.parse_args()
     if args.prompts < 2 * len(HARD) or args.candidates < 2:
         parser.error(f"needs at least {2 * len(HARD)} prompts and 2 candidates")
-    if not args.page_only:
-        start = time.monotonic()
-        report = measure(draw_and_score(args))
-        report |= {
-            "steps": args.steps,
-            "guidance_scale": args.guidance_scale,
-            "hardware": f"{torch.get_num_threads()} CPU threads"
-            if args.device == "cpu"
-            else torch.cuda.get_device_name(),
-            "minutes": round((time.monotonic() - start) / 60, 1),
-        }
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=1, default=float) + "\n")
-    report = json.loads(args.json.read_text())
-    args.docs.mkdir(parents=True, exist_ok=True)
-    (args.docs / "reranking.md").write_text(page(report))
-    plot(report, args.docs / "reranking.png")
+
+    def measured() -> Json:
+        return measure(draw_and_score(args))
+
+    publish(args, "reranking", measure=measured, page=page, plot=plot)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,11 @@ two-object prompts, one object's phrase weighted; the oracle says which objects 
 prompts from the same seeds. All intervals are over prompts.
 """
 
-import argparse
-import json
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 
-from clipcond import Conditioner, emoji
+from clipcond import Conditioner
 from clipcond.weighting import MODES
 from weights.card import percent, points, table
 from weights.evaluate import (
@@ -30,18 +25,17 @@ from weights.evaluate import (
     interval,
     weighted_pairs,
 )
+from weights.pages import Json, options, publish
 
-ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).parent / "weighting.template.md"
 WEIGHTS = (0.3, 0.6, 1.0, 1.4, 1.8)
 MEASURED = tuple(mode for mode in MODES if mode != "none")
-Json = dict[str, Any]
 
 
 def measure(studio: Studio, pairs: list[Pair]) -> Json:
     """Presence of both objects, and what a weight is worth, for each mode."""
     plain = found_at_weight(studio, pairs, 1.0, "weight 1")  # the same in every mode
-    report: Json = {"weights": list(WEIGHTS), "modes": {}}
+    report: Json = {"weights": list(WEIGHTS), "seeds": WEIGHTED_SEEDS, "modes": {}}
     for mode in MEASURED:
         studio.conditioner = Conditioner.from_pipeline(studio.pipe, weighting=mode)
         found = np.stack([
@@ -162,38 +156,15 @@ def plot(report: Json, file: Path) -> None:
 
 def main() -> None:
     """Draw, measure, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", type=Path, default=ROOT / "weights" / "emoji")
+    parser = options(__doc__, "weighting")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="prompts")
     parser.add_argument("--split", choices=["held_out", "train"], default="held_out")
-    parser.add_argument("--steps", type=int, default=emoji.DEFAULT_STEPS)
-    parser.add_argument("--guidance-scale", type=float, default=emoji.DEFAULT_GUIDANCE_SCALE)
-    parser.add_argument("--batch-size", type=int, default=50)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--json", type=Path, default=ROOT / "weights" / "weighting.json")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and plot go")
-    parser.add_argument("--page-only", action="store_true", help="from the JSON that is there")
     args = parser.parse_args()
-    if not args.page_only:
-        start = time.monotonic()
-        report = measure(Studio(args), weighted_pairs(args.split, args.pairs))
-        report |= {
-            "seeds": WEIGHTED_SEEDS,
-            "steps": args.steps,
-            "guidance_scale": args.guidance_scale,
-            "hardware": f"{torch.get_num_threads()} CPU threads"
-            if args.device == "cpu"
-            else torch.cuda.get_device_name(),
-            "minutes": round((time.monotonic() - start) / 60, 1),
-        }
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(report, indent=1, default=float) + "\n")
-    report = json.loads(args.json.read_text())
-    args.docs.mkdir(parents=True, exist_ok=True)
-    (args.docs / "weighting.md").write_text(page(report))
-    plot(report, args.docs / "weighting.png")
+
+    def measured() -> Json:
+        return measure(Studio(args), weighted_pairs(args.split, args.pairs))
+
+    publish(args, "weighting", measure=measured, page=page, plot=plot)
 
 
 if __name__ == "__main__":

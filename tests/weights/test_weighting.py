@@ -1,0 +1,48 @@
+"""The measurement of weighting modes: its figures on curves that are known, its page and its plot."""
+
+import numpy as np
+import pytest
+
+from clipcond.weighting import MODES
+from weights import measure_weighting
+
+
+def found(*curve, other=0.5):
+    """Presence [weights, pairs, 2] of ten pairs: the weighted object follows the curve, the other stays."""
+    means = np.array(curve)[:, None, None] * np.ones((1, 10, 1))
+    return np.concatenate([means, np.full_like(means, other)], axis=2)
+
+
+def test_a_straight_line_is_even_and_a_late_jump_is_not():
+    straight = measure_weighting.summary(found(0.1, 0.26, 0.4733, 0.6867, 0.9))
+    late = measure_weighting.summary(found(0.1, 0.1, 0.1, 0.1, 0.9))
+    assert straight["range"]["mean"] == late["range"]["mean"] == pytest.approx(0.8)
+    assert straight["unevenness"] == pytest.approx(0, abs=0.01)
+    assert late["unevenness"] == pytest.approx(0.8 * 1.1 / 1.5, abs=0.01)
+    assert straight["backward"] == late["backward"] == 0
+
+
+def test_falls_and_costs():
+    summary = measure_weighting.summary(found(0.5, 0.6, 0.7, 0.4, 0.8))
+    assert summary["backward"] == pytest.approx(0.3)
+    assert summary["cost"]["mean"] == 0
+
+
+def test_page_and_plot(tmp_path):
+    modes = {
+        mode: measure_weighting.summary(found(0.1, 0.2, 0.4, 0.6, 0.7 + i / 100))
+        for i, mode in enumerate(measure_weighting.MEASURED)
+    }
+    report = {
+        "weights": list(measure_weighting.WEIGHTS),
+        "seeds": 2,
+        "modes": modes,
+        "steps": 20,
+        "guidance_scale": 3.0,
+        "hardware": "some",
+        "minutes": 1,
+    }
+    text = measure_weighting.page(report)
+    assert all(f"| `{mode}` |" in text for mode in MODES if mode != "none")
+    measure_weighting.plot(report, tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").stat().st_size > 10_000
