@@ -1,6 +1,6 @@
 """Write the model card, `weights/emoji/README.md`, from measurements: no figure in it is typed by hand.
 
-python -m weights.card          # reads weights/{recipe,oracle,evaluation}.json
+python -m weights.card          # reads weights/{recipe,oracle,evaluation,speed}.json
 """
 
 import json
@@ -67,7 +67,12 @@ def task_rows(evaluation: dict[str, Any]) -> list[tuple[str, ...]]:
     return rows
 
 
-def card(recipe: dict[str, Any], oracle: dict[str, Any], evaluation: dict[str, Any]) -> str:
+def card(
+    recipe: dict[str, Any],
+    oracle: dict[str, Any],
+    evaluation: dict[str, Any],
+    speed: dict[str, Any],
+) -> str:
     """The whole card."""
     best, clips = evaluation["best_of_8"], evaluation["clips"]
     names = ("unet", "text_encoder", "vae", "clip")
@@ -131,6 +136,10 @@ def card(recipe: dict[str, Any], oracle: dict[str, Any], evaluation: dict[str, A
         oracle_count=f"{oracle['count']:,}",
         steps=evaluation["steps"],
         guidance=evaluation["guidance_scale"],
+        speed="{seconds} s, of which {sampling_seconds} s are sampling, and {peak_mb} MB".format_map(
+            speed
+        ),
+        speed_on=f"{speed['hardware']}, torch {speed['torch']}",
         measured_on=f"{evaluation['hardware']}, torch {evaluation['torch']}, {evaluation['minutes']} minutes",
     )
 
@@ -139,7 +148,7 @@ def main() -> None:
     """Write the card."""
     parts = (
         json.loads((WEIGHTS / f"{name}.json").read_text())
-        for name in ("recipe", "oracle", "evaluation")
+        for name in ("recipe", "oracle", "evaluation", "speed")
     )
     (WEIGHTS / "emoji" / "README.md").write_text(card(*parts))
 
