@@ -20,7 +20,9 @@ from clipcond.emoji.render import render_array, sprite
 from clipcond.emoji.scenes import Item, Scene
 from clipcond.emoji.world import BACKGROUNDS, PRESETS
 
-FIRST_SEED = 3 << 59  # far from every training stream, and from the scenes that its limits were chosen on
+FIRST_SEED = (
+    3 << 59
+)  # far from every training stream, and from the scenes that its limits were chosen on
 Damage = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 

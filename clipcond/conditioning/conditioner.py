@@ -180,7 +180,7 @@ class Conditioner:
             (negative_prompt, negative_prompt_2, negative_prompt_3),
             zeros=self.zeros,
         )
-        t5_length = max_sequence_length or self.family.t5_length
+        t5_length = self._t5_length(max_sequence_length)
         readings = self._read(texts, t5_length)
         results, stats = self._encode(readings, t5_length, count=len(texts.positive[0]))
         inputs = self.family.assemble(results, self.width, t5_length)
@@ -198,18 +198,36 @@ class Conditioner:
             fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in self.paths},
         )
 
-    def report(self, prompt: str | list[str], **others: Any) -> Report:
-        """What the encoders would see of the prompts of a call, without running them; arguments as for a call."""
-        t5_length = others.pop("max_sequence_length", None) or self.family.t5_length
-        names = [
-            ("prompt_2", "prompt_3"),
-            ("negative_prompt", "negative_prompt_2", "negative_prompt_3"),
-        ]
-        positive, negative = ([others.pop(name, None) for name in group] for group in names)
-        if others:
-            raise TypeError(f"report takes no {', '.join(others)}")
-        texts = pair_prompts(self.family, (prompt, *positive), tuple(negative), zeros=self.zeros)
-        return _report(self._read(texts, t5_length), texts)
+    def report(
+        self,
+        prompt: str | list[str],
+        *,
+        negative_prompt: str | list[str] | None = None,
+        prompt_2: str | list[str] | None = None,
+        prompt_3: str | list[str] | None = None,
+        negative_prompt_2: str | list[str] | None = None,
+        negative_prompt_3: str | list[str] | None = None,
+        max_sequence_length: int | None = None,
+    ) -> Report:
+        """What the encoders would see of the prompts of a call, without running them; all as for a call."""
+        texts = pair_prompts(
+            self.family,
+            (prompt, prompt_2, prompt_3),
+            (negative_prompt, negative_prompt_2, negative_prompt_3),
+            zeros=self.zeros,
+        )
+        return _report(self._read(texts, self._t5_length(max_sequence_length)), texts)
+
+    def _t5_length(self, given: int | None) -> int:
+        if given is None:
+            return self.family.t5_length
+        if not self.family.t5_length:
+            raise ClipcondError(
+                f"max_sequence_length: {self.family.name} has no T5 whose rows it could be of; leave it out"
+            )
+        if given < 2:
+            raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")
+        return given
 
     def _read(self, texts: Texts, t5_length: int) -> dict[str, list[Reading]]:
         """Encoder slot -> the positive prompts it reads, then the negative ones."""
@@ -218,7 +236,6 @@ class Conditioner:
             long_prompt=self.long_prompt,
             weighting=self.weighting,
             normalization=self.normalization,
-            pooled=self.pooled,
         )
         return {
             path.role.slot: read(texts.of(path.role), path.tokenizer_for(t5_length), rules)

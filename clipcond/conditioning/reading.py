@@ -37,14 +37,12 @@ class Rules:
         long_prompt: a policy for prompts over an encoder's length.
         weighting: a weighting mode.
         normalization: of the weights.
-        pooled: a policy for the pooled vector.
     """
 
     dialect: str
     long_prompt: str
     weighting: str
     normalization: str
-    pooled: str
 
 
 @dataclass(frozen=True, slots=True)

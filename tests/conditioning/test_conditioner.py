@@ -15,6 +15,7 @@ from clipcond.errors import (
     UnsupportedPipelineError,
 )
 from clipcond.tokens import lines_of
+from pipelines import tiny
 from tests.tiny import save_tiny_pipeline, tiny_pipeline
 
 PIPE = tiny_pipeline()
@@ -338,3 +339,23 @@ def test_ten_thousand_words():
 def test_plain_objects_are_no_pipelines():
     with pytest.raises(UnsupportedPipelineError, match="int is not a diffusers pipeline"):
         Conditioner.from_pipeline(5)
+
+
+def test_a_row_length_for_a_t5_that_is_not_there_is_an_error():
+    with pytest.raises(ClipcondError, match="has no T5"):
+        CONDITIONER("a cat", max_sequence_length=100)
+    flux = Conditioner.from_pipeline(tiny.flux())
+    with pytest.raises(ClipcondError, match="got 1; needs at least 2"):
+        flux("a cat", max_sequence_length=1)
+    with pytest.raises(ClipcondError, match="reads no prompt_3"):
+        flux("a cat", prompt_3="a dog")
+
+
+def test_t5_reads_a_long_prompt_whole_unless_told_otherwise():
+    pipe, prompt = tiny.flux(), "a (red:1.3) cat, " * 30
+    ours = Conditioner.from_pipeline(pipe)(prompt, max_sequence_length=40)
+    assert ours.report.encoders["text_encoder_2"].prompts[0].cut == ""
+    assert ours.prompt_embeds.shape[1] > 100
+    cut = Conditioner.from_pipeline(pipe, long_prompt="truncate")
+    with pytest.warns(PromptCutWarning):
+        assert cut(prompt, max_sequence_length=40).prompt_embeds.shape[1] == 40
