@@ -226,8 +226,6 @@ class Scanner:
             if quote is None:
                 return None
             group.is_quote, group.limit = True, quote.end() - 1
-        if at in self.failed and not any(frame.is_quote for frame in frames):
-            return None
         if len(frames) >= MAX_DEPTH:
             raise refuse_depth(self.source, at)
         frames.append(group)

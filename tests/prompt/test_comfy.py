@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clipcond.errors import PromptSyntaxError
@@ -52,6 +52,10 @@ def weigh(text, weight):
 
 
 @given(PIECES)
+@example("((a)((b:1.2):.5)")
+@example("(((a):1.3)")
+@example("a) (b) ((c)")
+@example("(a (b) ((c:1.2):1.3)))")
 def test_it_follows_the_rules(text):
     bare = text.replace("\\", "")
     assert parse(bare, "comfy").segments() == tuple(weigh(bare, 1.0))

@@ -107,7 +107,7 @@ def visited(monkeypatch):
 @pytest.mark.parametrize("unit", UNITS)
 def test_four_times_the_text_visits_four_times_as_much(visited, unit, dialect):
     for wrap in WRAPS:
-        once, four = (visited(wrap.format(unit * n), dialect) for n in (46, 184))
+        once, four = (visited(wrap.format(unit * n), dialect) for n in (24, 96))
         assert four < 5 * once + 500, wrap
 
 
