@@ -163,7 +163,8 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
         optimizer.step()
         stage.stepped(loss, size, layout=misread.item())
         decay = min(shape["average"], (1 + stage.step) / (10 + stage.step))
-        torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
+        with torch.no_grad():
+            torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
         if stage.clock.spent - drawn > args.grid_minutes:
             draw_samples(args, average, stage.step)
             drawn = stage.clock.spent
