@@ -70,6 +70,13 @@ def mirrored(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     return replace(scene, items=tuple(turned))
 
 
+def transposed(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
+    """Left of for above, right of for below: the picture turned about its diagonal, each sprite upright."""
+    if scene.relation is None:
+        return None
+    return replace(scene, items=tuple(replace(item, x=item.y, y=item.x) for item in scene.items))
+
+
 def one_less(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     """A count off by one, downwards."""
     return replace(scene, items=scene.items[:-1]) if len(scene.items) > 1 else None
@@ -109,6 +116,7 @@ MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
     "other color": other_color,
     "swapped colors": swapped_colors,
     "mirrored": mirrored,
+    "transposed": transposed,
     "one less": one_less,
     "one more": one_more,
     "other size": other_size,
@@ -118,7 +126,7 @@ MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
 def near_miss(scene: Scene, rng: Rng, preset: str = "small") -> tuple[str, Scene]:
     """A random near miss of a scene and its name; swaps and mirrors come first where they apply."""
     names = list(MISSES)
-    weights = np.array([1, 1, 1, 8, 8, 1, 1, 1])
+    weights = np.array([1, 1, 1, 8, 8, 8, 1, 1, 1])
     for i in rng.choice(len(names), len(names), replace=False, p=weights / weights.sum()):
         missed = MISSES[names[i]](scene, rng, PRESETS[preset])
         if missed is not None:
