@@ -1,10 +1,13 @@
 """The measurement of weighting modes: its figures on curves that are known, its page and its plot."""
 
+import json
+
 import numpy as np
 import pytest
 
 from clipcond.weighting import MODES
 from weights import measure_weighting
+from weights.pages import ROOT
 
 
 def found(*curve, other=0.5):
@@ -46,3 +49,8 @@ def test_page_and_plot(tmp_path):
     assert all(f"| `{mode}` |" in text for mode in MODES if mode != "none")
     measure_weighting.plot(report, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
+
+
+def test_the_committed_page_says_what_was_measured():
+    report = json.loads((ROOT / "weights" / "weighting.json").read_text())
+    assert (ROOT / "docs" / "weighting.md").read_text() == measure_weighting.page(report)
