@@ -1,6 +1,6 @@
 """Write the model card, `weights/emoji/README.md`, from measurements: no figure in it is typed by hand.
 
-python -m weights.card          # reads weights/{recipe,oracle,evaluation,speed}.json
+python -m weights.card          # reads weights/{recipe,oracle,evaluation,openmoji,speed}.json
 """
 
 import json
@@ -71,6 +71,7 @@ def card(
     recipe: dict[str, Any],
     oracle: dict[str, Any],
     evaluation: dict[str, Any],
+    openmoji: dict[str, Any],
     speed: dict[str, Any],
 ) -> str:
     """The whole card."""
@@ -124,6 +125,10 @@ def card(
         clips=table(
             ("CLIP", "zero-shot top-1", "caption to image R@1", "image to caption R@1"), clip_rows
         ),
+        openmoji=", ".join(
+            f"{label} {percent(openmoji[key]['openmoji']['top1'])}"
+            for key, label in (("clip", "`clip/`"), ("judge", "`../judge`"))
+        ),
         weighting=table(
             ("weight", "the weighted object is found", "the other one is found"), weights
         ),
@@ -148,7 +153,7 @@ def main() -> None:
     """Write the card."""
     parts = (
         json.loads((WEIGHTS / f"{name}.json").read_text())
-        for name in ("recipe", "oracle", "evaluation", "speed")
+        for name in ("recipe", "oracle", "evaluation", "openmoji", "speed")
     )
     (WEIGHTS / "emoji" / "README.md").write_text(card(*parts))
 
