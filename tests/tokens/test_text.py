@@ -26,7 +26,8 @@ def test_lines_join_segments_and_end_at_breaks():
     assert lines[0].pieces == ((2, 1.0), (3, 1.3))
     assert [line.text for line in lines_of([])] == [""]
     (line,) = lines_of([Segment("a", 1.0), Segment("b", 1.3)], separator=" ")
-    assert line == ("a b", ((1, 1.0), (3, 1.3)))
+    assert line == ("a b", ((1, 1.0), (3, 1.3)), 1)
+    assert [line.first for line in lines] == [1, 4]  # fragments are numbered over the whole prompt
 
 
 def test_each_token_has_the_weight_of_its_segment():
