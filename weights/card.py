@@ -68,6 +68,7 @@ def task_rows(evaluation: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def card(
+    *,
     recipe: dict[str, Any],
     oracle: dict[str, Any],
     evaluation: dict[str, Any],
@@ -151,11 +152,11 @@ def card(
 
 def main() -> None:
     """Write the card."""
-    parts = (
-        json.loads((WEIGHTS / f"{name}.json").read_text())
+    measured = {
+        name: json.loads((WEIGHTS / f"{name}.json").read_text())
         for name in ("recipe", "oracle", "evaluation", "openmoji", "speed")
-    )
-    (WEIGHTS / "emoji" / "README.md").write_text(card(*parts))
+    }
+    (WEIGHTS / "emoji" / "README.md").write_text(card(**measured))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from clipcond.cli.pictures import in_batches, load_each
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer, Scores, join
+from clipcond.score.scorer import checked_texts
 from clipcond.score.tables import check_table, read_columns, write_rows
 from clipcond.score.variants import find_variant
 
@@ -71,10 +72,21 @@ def _score_files(
     scored: list[Path] = []
     failures: list[str] = []
     parts: list[Scores] = []
-    for batch in in_batches(load_each(list(prompts), failures), scorer.batch_size):
+    fit = [file for file, prompt in prompts.items() if _is_text(prompt, file, failures)]
+    for batch in in_batches(load_each(fit, failures), scorer.batch_size):
         parts.append(scorer.score(list(batch.values()), [prompts[file] for file in batch], variant))
         scored += batch
     return scored, join(parts) if parts else None, failures
+
+
+def _is_text(prompt: str, file: Path, failures: list[str]) -> bool:
+    """Whether a prompt can be encoded; if not, its file joins the failures."""
+    try:
+        checked_texts([prompt])
+    except ScoreError as error:
+        failures.append(f"{file}: {error}")
+        return False
+    return True
 
 
 def _report(

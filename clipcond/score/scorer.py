@@ -263,6 +263,10 @@ def checked_texts(prompts: Prompts) -> list[str]:
     for index, text in enumerate(prompts):
         if not isinstance(text, str):
             raise ScoreError(f"prompts[{index}]: got {text!r}; a prompt is a string")
+        if "\0" in text:
+            raise ScoreError(
+                f"prompts[{index}]: {text!r} holds a NUL character, which no caption means; take it out"
+            )
         try:
             text.encode()
         except UnicodeEncodeError:

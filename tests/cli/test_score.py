@@ -2,6 +2,7 @@
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,3 +239,19 @@ def test_a_folder_of_nothing_readable_is_exit_code_2(tmp_path, model, capsys):
     err = capsys.readouterr().err
     assert "bad.png: not a picture" in err
     assert "none of the 1 files" in err
+
+
+def test_a_caption_with_a_nul_is_named_and_the_rest_goes_on(tmp_path, capsys):
+    folder = save_tiny_clip(tmp_path / "clip")
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (32, 32), "red").save(tmp_path / name)
+    table = tmp_path / "prompts.jsonl"
+    rows = [{"file": "a.png", "prompt": "a \0 cat"}, {"file": "b.png", "prompt": "a cat"}]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["score", "--prompts", str(table), "--scorer", str(folder), "--json"]
+    assert main(command) == 1
+    out, err = capsys.readouterr()
+    assert [Path(row["file"]).name for row in json.loads(out)["pictures"]] == ["b.png"]
+    assert "a.png" in err
+    assert "NUL" in err
+    assert main(["score", str(tmp_path / "a.png"), "--prompt", "\0", "--scorer", str(folder)]) == 2

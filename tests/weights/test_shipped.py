@@ -83,11 +83,11 @@ def share(asked: list[set[str]], drawn: list[set[str]]) -> float:
 
 
 def test_the_card_says_what_was_measured() -> None:
-    parts = (
-        json.loads((WEIGHTS / f"{name}.json").read_text())
+    measured = {
+        name: json.loads((WEIGHTS / f"{name}.json").read_text())
         for name in ("recipe", "oracle", "evaluation", "openmoji", "speed")
-    )
-    assert (WEIGHTS / "emoji" / "README.md").read_text() == card.card(*parts)
+    }
+    assert (WEIGHTS / "emoji" / "README.md").read_text() == card.card(**measured)
 
 
 def test_the_settings_of_the_card_are_the_defaults() -> None:
