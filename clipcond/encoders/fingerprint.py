@@ -41,14 +41,15 @@ _known: WeakKeyDictionary[Any, tuple[Any, Fingerprint | None]] = WeakKeyDictiona
 def fingerprint(module: torch.nn.Module) -> Fingerprint | None:
     """The fingerprint of a module; None where its weights are elsewhere (offloaded to the meta device).
 
-    Computed again only when a tensor was replaced or written to.
+    Computed again only when a tensor was replaced or written to. Quantised tensors of classes of their own (torchao's)
+    have no values to look at and are left out.
     """
-    tensors = dict(module.named_parameters())
+    tensors = {name: t for name, t in module.named_parameters() if type(t.data) is torch.Tensor}
     version = tuple((t.data_ptr(), t._version) for t in tensors.values())  # noqa: SLF001 no public name
     if module in _known and _known[module][0] == version:
         return _known[module][1]
     found = None
-    if not any(t.is_meta for t in tensors.values()):
+    if tensors and not any(t.is_meta for t in tensors.values()):
         found = _sample(tensors)
     _known[module] = (version, found)
     return found
