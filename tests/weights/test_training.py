@@ -12,7 +12,8 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPModel
 
 from clipcond import emoji
-from weights.train import autoencoder, common, patches
+from clipcond.emoji.scenes import Item, Scene
+from weights.train import autoencoder, clip, common, denoiser, patches
 
 ROOT = Path(autoencoder.__file__).parents[2]
 MINUTES = 0.05
@@ -136,3 +137,17 @@ def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:
         rates[spent] = clock.rate(1.0)
     assert rates[0.0] < rates[0.15] < rates[3.0] == 1.0 > rates[7.5] > rates[10.0]
     assert rates[10.0] < 1e-6
+
+
+def test_the_layouts_that_the_heads_name() -> None:
+    """A fox left of a pig: how many of each, who is where from whom, and which cell is whose."""
+    scene = Scene("white", (Item("fox", 0, 4, 12), Item("pig", 20, 4, 9)))
+    sprites = ("pig", "fox", "cat")
+    named = clip.layout(scene, sprites)
+    assert named.tolist() == [
+        [0.5, 1, 0],
+        [0.5, -1, 0],
+        [0, 0, 0],
+    ]  # the pig is right, the fox left
+    cells = denoiser.layout(scene, sprites, 4)  # middles of cells at 4, 12, 20 and 28 units
+    assert cells.tolist() == [[2, 0, 1, 1], [2, 0, 1, 1], [0] * 4, [0] * 4]
