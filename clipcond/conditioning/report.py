@@ -129,7 +129,7 @@ class Report:
                 count = sum(t.chunk == chunk for t in report.tokens)
                 parts.append(
                     f'<p class="window">{tokens or "<i>empty</i>"} <small>window {chunk + 1} of '
-                    f"{report.chunks}, {count} tokens</small></p>"
+                    f"{report.chunks}, {count} {'token' if count == 1 else 'tokens'}</small></p>"
                 )
             if report.cut:
                 parts.append(f"<p>cut: <s>{escape(report.cut)}</s></p>")
@@ -142,7 +142,7 @@ class Report:
 
 _STYLE = (
     "<style>.clipcond-report p{margin:.3em 0;line-height:1.9}.clipcond-report .window{padding-left:.6em;"
-    "border-left:3px solid #8888}.clipcond-report span{padding:.1em .25em;margin:1px;border-radius:.25em;"
+    "border-left:3px solid #8888}.clipcond-report span{display:inline-block;line-height:1.4;padding:.1em .25em;margin:1px;border-radius:.25em;"
     "border:1px solid #8884}.clipcond-report small{opacity:.6}</style>"
 )
 
