@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 
-from clipcond.conditioning.assembly import Encoded, Inputs
+from clipcond.conditioning.assembly import Inputs
+from clipcond.conditioning.encoding import encode
 from clipcond.conditioning.families import Family
 from clipcond.conditioning.paths import TextPath, paths_of_folder, paths_of_pipeline
-from clipcond.conditioning.plan import POOLED, assemble, make_plan, pool
+from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.texts import Texts, pair_prompts
-from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
-from clipcond.encoders import batches, fingerprint, joined
+from clipcond.conditioning.value import Conditioning, Stats
+from clipcond.encoders import fingerprint
 from clipcond.errors import ClipcondError, PromptSyntaxError
 from clipcond.prompt import check_dialect
 from clipcond.tokens import policy_named
@@ -182,7 +183,15 @@ class Conditioner:
         )
         t5_length = self._t5_length(max_sequence_length)
         readings = self._read(texts, t5_length)
-        results, stats = self._encode(readings, t5_length, count=len(texts.positive[0]))
+        results, stats = encode(
+            self.paths,
+            readings,
+            mode=mode_named(self.weighting),
+            pooled=self.pooled,
+            t5_length=t5_length,
+            memory_limit=self.memory_limit,
+            count=len(texts.positive[0]),
+        )
         inputs = self.family.assemble(results, self.width, t5_length)
         _check_finite(inputs.embeds, next(iter(readings.values())))
         positive, negative = _sides(inputs, texts)
@@ -241,35 +250,6 @@ class Conditioner:
             path.role.slot: read(texts.of(path.role), path.tokenizer_for(t5_length), rules)
             for path in self.paths
         }
-
-    def _encode(
-        self, readings: Mapping[str, list[Reading]], t5_length: int, *, count: int
-    ) -> tuple[dict[str, Encoded], dict[str, EncoderStats]]:
-        """One plan and one forward for each encoder; CLIPs that share their positions get as many windows."""
-        mode = mode_named(self.weighting)
-        shared = [
-            path.role.slot for path in self.paths if path.role.sequence and not path.role.is_t5
-        ]
-        longest = max((r.length for slot in shared for r in readings[slot]), default=0)
-        results, stats = {}, {}
-        for path in self.paths:
-            slot, tokenizer = path.role.slot, path.tokenizer_for(t5_length)
-            read_here = path.kept(readings[slot], self.pooled)
-            length = longest if slot in shared else max(r.length for r in read_here)
-            plan = make_plan(read_here, mode, tokenizer, length)
-            outputs = [
-                path.encoder.encode(rows, eos=tokenizer.frame.eos, pad=tokenizer.frame.pad)
-                for rows in batches(plan.rows, path.encoder.module.config, self.memory_limit)
-            ]
-            output = joined(outputs)
-            pooled = None
-            if output.ends is not None:
-                # each side for itself, as the pipelines do: a product's last bits depend on how many rows it has
-                sides = pool(plan, output.ends, self.pooled).split(count)
-                pooled = torch.cat([path.encoder.project(side) for side in sides])
-            results[slot] = Encoded(states=assemble(plan, output.states), pooled=pooled)
-            stats[slot] = EncoderStats(calls=len(outputs), rows=len(plan.rows))
-        return results, stats
 
 
 def _sides(inputs: Inputs, texts: Texts) -> tuple[Inputs, Inputs | None]:
