@@ -1,0 +1,15 @@
+"""A zoo of tiny pipelines: every class of diffusers that reads CLIP or T5, as far as it can run offline.
+
+`ZOO` has an entry for each class, `REFUSED` the reason for each that has none.
+"""
+
+from tests.zoo import cascade, flux, sd1, sd3, sdxl, t5
+from tests.zoo.animal import Animal
+
+__all__ = ["REFUSED", "ZOO", "Animal"]
+
+FAMILIES = (sd1, sdxl, sd3, flux, t5, cascade)
+ZOO: dict[str, Animal] = {
+    name: entry for family in FAMILIES for name, entry in family.ANIMALS.items()
+}
+REFUSED: dict[str, str] = {}
