@@ -20,12 +20,14 @@ class Animal:
         build: Makes the pipeline: random weights, CPU, fp32, eval, the same at every call.
         call: What its call needs beside prompt and negative_prompt for a run of one or two steps.
         prompt: The argument of the call that takes the prompt.
+        needs: A package that diffusers imports for a prompt that is a string, and does not declare.
     """
 
     name: str
     build: Callable[[], Any]
     call: Callable[[], dict[str, Any]]
     prompt: str = "prompt"
+    needs: str = ""
 
 
 def animal(
@@ -34,10 +36,11 @@ def animal(
     call: Callable[[], dict[str, Any]],
     *,
     prompt: str = "prompt",
+    needs: str = "",
     **options: Any,
 ) -> tuple[str, Animal]:
     """(name, entry) of a class whose constructor takes `parts` by name and `options` as they are."""
-    return name, Animal(name, lambda: assemble(name, parts, options), call, prompt)
+    return name, Animal(name, lambda: assemble(name, parts, options), call, prompt, needs)
 
 
 def assemble(name: str, parts: Parts, options: dict[str, Any]) -> Any:

@@ -9,13 +9,12 @@ from diffusers import (
     Kandinsky3UNet,
     StableCascadeUNet,
     UNet2DConditionModel,
-    VQModel,
 )
-from diffusers.pipelines.wuerstchen.modeling_paella_vq_model import PaellaVQModel
+from diffusers.pipelines.deprecated.wuerstchen.modeling_paella_vq_model import PaellaVQModel
 
 from pipelines.tiny import clip_tokenizer, projected
 from tests.zoo.animal import Animal, Parts, animal
-from tests.zoo.components import T5
+from tests.zoo.components import T5, movq
 from tests.zoo.inputs import picture, steps
 
 
@@ -115,22 +114,12 @@ KANDINSKY: Parts = T5 | dict(
         time_embedding_dim=4,
         groups=2,
         attention_head_dim=4,
-        layers_per_block=1,
-        block_out_channels=(8, 16),
+        layers_per_block=3,
+        block_out_channels=(32, 64),
         cross_attention_dim=4,
         encoder_hid_dim=32,
     ),
-    movq=lambda: VQModel(
-        block_out_channels=(8, 16),
-        down_block_types=("DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
-        up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
-        latent_channels=4,
-        layers_per_block=1,
-        norm_num_groups=8,
-        norm_type="spatial",
-        num_vq_embeddings=12,
-        vq_embed_dim=4,
-    ),
+    movq=movq,
     scheduler=lambda: DDPMScheduler(beta_schedule="squaredcos_cap_v2"),
 )
 

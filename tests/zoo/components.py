@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import diffusers
-import transformers
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel, VQModel
 from transformers import (
-    BertConfig,
-    BertModel,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
+    SiglipVisionConfig,
+    SiglipVisionModel,
     UMT5Config,
     UMT5EncoderModel,
 )
@@ -60,6 +58,19 @@ def vision_encoder(width: int = 32) -> CLIPVisionModelWithProjection:
         patch_size=8,
     )
     return CLIPVisionModelWithProjection(config)
+
+
+def siglip() -> SiglipVisionModel:
+    """SigLIP's picture tower for pictures of 32 x 32."""
+    config = SiglipVisionConfig(
+        hidden_size=32,
+        intermediate_size=37,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
+    )
+    return SiglipVisionModel(config)
 
 
 def image_processor() -> CLIPImageProcessorPil:
@@ -113,4 +124,19 @@ def ddim(**changes: Any) -> DDIMScheduler:
     """Stable Diffusion's own noise schedule."""
     return DDIMScheduler(
         **SCALED_LINEAR, clip_sample=False, set_alpha_to_one=False, steps_offset=1, **changes
+    )
+
+
+def movq() -> VQModel:
+    """Kandinsky's autoencoder."""
+    return VQModel(
+        block_out_channels=(32, 64),
+        down_block_types=("DownEncoderBlock2D", "AttnDownEncoderBlock2D"),
+        up_block_types=("AttnUpDecoderBlock2D", "UpDecoderBlock2D"),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=8,
+        norm_type="spatial",
+        num_vq_embeddings=12,
+        vq_embed_dim=4,
     )

@@ -5,11 +5,11 @@ from typing import Any
 
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxControlNetModel, FluxTransformer2DModel
 from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder
-from transformers import SiglipImageProcessorPil, SiglipVisionConfig, SiglipVisionModel
+from transformers import SiglipImageProcessorPil
 
 from pipelines.tiny import t5_encoder, t5_tokenizer
 from tests.zoo.animal import Animal, Parts, animal
-from tests.zoo.components import CLIP, flow_vae
+from tests.zoo.components import CLIP, flow_vae, siglip
 from tests.zoo.inputs import mask, picture, steps
 
 SIZES: dict[str, Any] = dict(
@@ -38,25 +38,12 @@ def _parts(channels: int, latent: int = 1) -> Parts:
     )
 
 
-def _siglip() -> SiglipVisionModel:
-    return SiglipVisionModel(
-        SiglipVisionConfig(
-            hidden_size=32,
-            intermediate_size=37,
-            num_hidden_layers=1,
-            num_attention_heads=4,
-            image_size=32,
-            patch_size=8,
-        )
-    )
-
-
 BASE = _parts(4)
 CONTROL = _parts(8)
 FILL = _parts(20, latent=2)
 CLOZE = _parts(12)
 REDUX = BASE | dict(
-    image_encoder=_siglip,
+    image_encoder=siglip,
     feature_extractor=lambda: SiglipImageProcessorPil(size={"height": 32, "width": 32}),
     image_embedder=lambda: ReduxImageEncoder(redux_dim=32, txt_in_features=32),
 )
@@ -79,12 +66,10 @@ def _controlled(call: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, An
 
 
 def _cloze() -> dict[str, Any]:
-    return dict(
+    return steps(
         task_prompt="two pictures",
         image=[[picture(), picture()], [picture(), None]],
-        num_inference_steps=2,
         max_sequence_length=24,
-        output_type="latent",
     )
 
 

@@ -15,7 +15,7 @@ from diffusers import (
 
 from tests.zoo.animal import Animal, Parts, animal
 from tests.zoo.components import T5, UMT5, flow_vae, vae
-from tests.zoo.inputs import mask, picture, steps
+from tests.zoo.inputs import picture, steps
 
 PIXART: Parts = T5 | dict(
     transformer=lambda: PixArtTransformer2DModel(
@@ -126,7 +126,6 @@ ANIMALS: dict[str, Animal] = dict(
         animal("AuraFlowPipeline", AURA, _text),
         animal("ChromaPipeline", CHROMA, _text),
         animal("ChromaImg2ImgPipeline", CHROMA, _image),
-        animal("ChromaInpaintPipeline", CHROMA, lambda: _image() | dict(mask_image=mask(16))),
         animal("CogView3PlusPipeline", COGVIEW, _text),
         animal("BriaPipeline", BRIA, _text),
     ]
