@@ -1,0 +1,31 @@
+"""Small inputs of a call: pictures, masks, films, generators."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+
+def picture(size: int = 32) -> Image.Image:
+    """A picture of noise, size x size."""
+    noise = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def mask(size: int = 32) -> Image.Image:
+    """White on the left half: what is to be painted."""
+    white = np.zeros((size, size), dtype=np.uint8)
+    white[:, : size // 2] = 255
+    return Image.fromarray(white)
+
+
+def film(frames: int, size: int = 32) -> list[Image.Image]:
+    """`frames` pictures."""
+    return [picture(size)] * frames
+
+
+def steps(count: int = 2, output: str = "latent", **more: Any) -> dict[str, Any]:
+    """The settings that nearly every call takes."""
+    generator = torch.Generator().manual_seed(0)
+    return dict(num_inference_steps=count, generator=generator, output_type=output, **more)
