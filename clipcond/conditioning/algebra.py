@@ -94,6 +94,12 @@ def _combine(
         )
         for slot, seen in a.report.encoders.items()
     }
+    for name in ("prompt_attention_mask", "negative_prompt_attention_mask"):
+        x, y = getattr(a, name), getattr(b, name)
+        if (
+            x is not None and y is not None
+        ):  # tokens after one another, or looked at for either's sake
+            changed[name] = torch.cat([x, y], 1) if any_length else torch.maximum(x, y)
     given = a.negative_given or b.negative_given
     return replace(
         a, **changed, stats=Stats(stats), report=Report(encoders=reports), negative_given=given

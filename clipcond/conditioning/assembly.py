@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from torch.nn import functional as F
 
 
@@ -18,10 +18,12 @@ class Encoded:
     Attributes:
         states: all of one length.
         pooled: None where the encoder has none (T5).
+        content: where there is more than padding.
     """
 
     states: Float[torch.Tensor, "prompts tokens dim"]
     pooled: Float[torch.Tensor, "prompts pooled_dim"] | None
+    content: Bool[torch.Tensor, "prompts tokens"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,24 +33,24 @@ class Inputs:
     Attributes:
         embeds: what its cross-attention reads.
         pooled: what its time embedding reads, or None.
+        mask: which tokens it is to look at, or None.
     """
 
     embeds: Float[torch.Tensor, "prompts tokens dim"]
-    pooled: Float[torch.Tensor, "prompts pooled_dim"] | None = None
+    pooled: Shaped[torch.Tensor, "prompts ..."] | None = None
+    mask: Shaped[torch.Tensor, "prompts tokens"] | None = None
 
     def part(self, prompts: slice) -> "Inputs":
         """Those of some of the prompts."""
-        return Inputs(
-            embeds=self.embeds[prompts],
-            pooled=None if self.pooled is None else self.pooled[prompts],
-        )
+        return self._each(lambda tensor: tensor[prompts])
 
     def zeros(self) -> "Inputs":
         """Zeros of the same shapes."""
-        return Inputs(
-            embeds=torch.zeros_like(self.embeds),
-            pooled=None if self.pooled is None else torch.zeros_like(self.pooled),
-        )
+        return self._each(torch.zeros_like)
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
+        pooled, mask = (None if t is None else change(t) for t in (self.pooled, self.mask))
+        return Inputs(embeds=change(self.embeds), pooled=pooled, mask=mask)
 
 
 Assemble = Callable[[Mapping[str, Encoded], int, int], Inputs]
@@ -88,3 +90,47 @@ def flux(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs
     """T5's states; CLIP's pooled vector."""
     t5 = results["text_encoder_2"].states
     return Inputs(embeds=t5, pooled=results["text_encoder"].pooled.to(t5))
+
+
+def latent_upscaler(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """CLIP's last states before the final layer norm; its state at the end of text, not projected."""
+    clip = results["text_encoder"]
+    return Inputs(embeds=clip.states, pooled=clip.pooled)
+
+
+def cascade(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """CLIP's last states before the final layer norm; its pooled vector as a sequence of one."""
+    clip = results["text_encoder"]
+    return Inputs(embeds=clip.states, pooled=clip.pooled[:, None])
+
+
+def t5(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """T5's states."""
+    return Inputs(embeds=results["text_encoder"].states)
+
+
+def t5_masked(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """T5's states, and which of them are the prompt's."""
+    found = results["text_encoder"]
+    return Inputs(embeds=found.states, mask=found.content.long())
+
+
+def t5_bool_masked(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """The same as true and false."""
+    found = results["text_encoder"]
+    return Inputs(embeds=found.states, mask=found.content)
+
+
+def chroma(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """T5's states; the denoiser looks at the first padding token as well."""
+    found = results["text_encoder"]
+    lengths = found.content.sum(1, keepdim=True)
+    positions = torch.arange(found.content.shape[1], device=lengths.device)
+    return Inputs(embeds=found.states, mask=(positions <= lengths).to(found.states.dtype))
+
+
+def kandinsky3(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """T5's states with padding as zeros, cut to one more than the longest prompt has."""
+    found = results["text_encoder"]
+    longest = int(found.content.sum(1).max()) + 1
+    return Inputs(embeds=found.states[:, :longest], mask=found.content[:, :longest].long())

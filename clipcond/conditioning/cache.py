@@ -7,6 +7,7 @@ as its results do with the rows that share a forward.
 """
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ class EmbeddingCache:
         self._store = None if folder is None else ShardFolder(folder, disk)
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._size = 0
+        self._lock = threading.Lock()  # an app answers from several threads
 
     def encode(
         self,
@@ -70,25 +72,27 @@ class EmbeddingCache:
         return _joined([found[key] for key in keys], execution_device(encoder.module)), len(fresh)
 
     def _find(self, keys: Sequence[str]) -> dict[str, Entry]:
-        found = {key: self._entries[key] for key in keys if key in self._entries}
-        for key in found:
-            self._entries.move_to_end(key)
-        missing = [key for key in keys if key not in found]
-        if missing and self._store is not None:
-            stored = self._store.get(missing)
-            self._remember(stored)
-            found |= stored
-        return found
+        with self._lock:
+            found = {key: self._entries[key] for key in keys if key in self._entries}
+            for key in found:
+                self._entries.move_to_end(key)
+            missing = [key for key in keys if key not in found]
+            if missing and self._store is not None:
+                stored = self._store.get(missing)
+                self._remember(stored)
+                found |= stored
+            return found
 
     def _keep(self, entries: dict[str, Entry]) -> None:
-        self._remember(entries)
-        if self._store is not None:
-            self._store.put(entries)
+        with self._lock:
+            self._remember(entries)
+            if self._store is not None:
+                self._store.put(entries)
 
     def _remember(self, entries: dict[str, Entry]) -> None:
         for key, entry in entries.items():
+            self._size += _bytes(entry) - _bytes(self._entries.pop(key, {}))
             self._entries[key] = entry
-            self._size += _bytes(entry)
         while self._size > self.memory and self._entries:
             _, dropped = self._entries.popitem(last=False)
             self._size -= _bytes(dropped)

@@ -11,7 +11,7 @@ import torch
 from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.encoding import encode
-from clipcond.conditioning.families import Family
+from clipcond.conditioning.family import Family
 from clipcond.conditioning.paths import (
     TextPath,
     check_clip_skip,
@@ -230,6 +230,8 @@ class Conditioner:
             negative_prompt_embeds=negative.embeds if negative else None,
             pooled_prompt_embeds=positive.pooled,
             negative_pooled_prompt_embeds=negative.pooled if negative else None,
+            prompt_attention_mask=positive.mask,
+            negative_prompt_attention_mask=negative.mask if negative else None,
             negative_given=texts.negative_given,
             stats=Stats(stats),
             report=_report(readings, texts),

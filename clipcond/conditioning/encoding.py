@@ -7,7 +7,7 @@ import torch
 from clipcond.conditioning.assembly import Encoded
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.paths import TextPath
-from clipcond.conditioning.plan import assemble, make_plan, pool
+from clipcond.conditioning.plan import assemble, content, make_plan, pool
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.value import EncoderStats
 from clipcond.encoders import EncoderOutput, batches, joined
@@ -65,6 +65,9 @@ def encode(
             # each side for itself, as the pipelines do: a product's last bits depend on how many rows it has
             sides = pool(plan, output.ends, pooled).split(count)
             vectors = torch.cat([path.encoder.project(side) for side in sides])
-        results[slot] = Encoded(states=assemble(plan, output.states), pooled=vectors)
+        states = assemble(plan, output.states)
+        results[slot] = Encoded(
+            states=states, pooled=vectors, content=content(plan).to(states.device)
+        )
         stats[slot] = EncoderStats(calls=calls, rows=fresh, rows_cached=len(plan.rows) - fresh)
     return results, stats

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from clipcond.conditioning.families import Family, Role, family_of_index, family_of_pipeline
+from clipcond.conditioning.families import family_of_index, family_of_pipeline
+from clipcond.conditioning.family import Family, Role
 from clipcond.conditioning.reading import Reading
 from clipcond.encoders import (
     FIRST_VECTOR,
@@ -151,7 +152,7 @@ def paths_of_folder(folder: str | Path) -> Found:
     try:
         index = diffusers.DiffusionPipeline.load_config(source)
         family = family_of_index(index)
-        denoiser = getattr(diffusers, family.denoiser_class)
+        denoiser = getattr(diffusers, index[family.denoiser][1])
         width = denoiser.load_config(source, subfolder=family.denoiser)[family.width]
         parts = {}
         for role in family.roles:
@@ -160,7 +161,7 @@ def paths_of_folder(folder: str | Path) -> Found:
             tokenizer = getattr(transformers, "T5Tokenizer" if role.is_t5 else "CLIPTokenizer")
             parts[role.tokenizer] = tokenizer.from_pretrained(source, subfolder=role.tokenizer)
             parts[role.slot] = (
-                getattr(transformers, role.encoder)
+                getattr(transformers, index[role.slot][1])
                 .from_pretrained(
                     source, subfolder=role.slot, dtype=torch.float32, use_safetensors=True
                 )
@@ -187,8 +188,8 @@ def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
 def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
     if role.is_t5:
         adapted = PromptTokenizer(tokenizer, tokenizer.model_max_length, windowed=False)
-        return TextPath(role, adapted, T5TextEncoder(module))
-    encoder = ClipTextEncoder(module, role.layer)
+        return TextPath(role, adapted, T5TextEncoder(module, role.padding))
+    encoder = ClipTextEncoder(module, role.layer, masked=role.padding == "masked")
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, encoder.length)
     return TextPath(role, PromptTokenizer(tokenizer, length), encoder)

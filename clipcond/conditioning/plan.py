@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from torch.nn import functional as F
 
 from clipcond.conditioning.reading import Reading
 from clipcond.tokens import Chunk, PromptTokenizer
@@ -127,6 +128,22 @@ def assemble(
 ) -> Float[torch.Tensor, "prompts tokens dim"]:
     """Mix each window's rows, join the windows and branches of each prompt, and fill all up to one length."""
     return torch.stack([_joined(planned, plan, states) for planned in plan.prompts])
+
+
+def content(plan: Plan) -> Bool[torch.Tensor, "prompts tokens"]:
+    """Which positions of `assemble`'s result hold words or what frames them, and which only fill up."""
+    return torch.stack([_content(planned, plan.length) for planned in plan.prompts])
+
+
+def _content(planned: Planned, length: int) -> torch.Tensor:
+    branches = [
+        torch.cat([torch.arange(window.length) <= window.end for window in branch.windows])
+        for branch in planned.branches
+    ]
+    if planned.joined == "concat":
+        return F.pad(torch.cat(branches), (0, length - planned.length))
+    filled = [F.pad(branch, (0, length - len(branch))) for branch in branches]
+    return torch.stack(filled).any(0)
 
 
 def _joined(planned: Planned, plan: Plan, states: torch.Tensor) -> torch.Tensor:

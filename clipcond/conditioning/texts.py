@@ -1,9 +1,9 @@
 """The prompts of a call, sorted: which texts each encoder reads, and what a missing negative prompt means."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from clipcond.conditioning.families import Family, Role
+from clipcond.conditioning.family import Family, Role
 from clipcond.errors import ClipcondError
 
 Given = str | list[str] | None
@@ -18,17 +18,20 @@ class Texts:
         negative: the same for the negative ones; () where none is read.
         zeros: whether the negative side is zeros.
         negative_given: whether the caller gave a negative prompt.
+        clean: what the family does to a text before all else.
     """
 
     positive: tuple[list[str], ...]
     negative: tuple[list[str], ...]
     zeros: bool
     negative_given: bool
+    clean: Callable[[str], str] = str
 
     def of(self, role: Role) -> list[str]:
         """What one encoder reads: the positive texts, then the negative ones."""
         own = role.prompt - 1
-        return [*self.positive[own], *(self.negative[own] if self.negative else ())]
+        texts = [*self.positive[own], *(self.negative[own] if self.negative else ())]
+        return [self.clean(text) for text in texts]
 
 
 def pair_prompts(
@@ -52,10 +55,13 @@ def pair_prompts(
         raise ValueError("no prompt: the list is empty")
     rows = [_spread(given, len(prompts), "prompt") for given in positive[1 : family.prompts]]
     given = any(text is not None for text in negative)
-    if not given and (family.no_negative == "nothing" or (family.no_negative == "zeros" and zeros)):
+    as_zeros = family.no_negative == "zeros" or (family.no_negative == "zeros if told" and zeros)
+    if not given and (family.no_negative == "nothing" or as_zeros):
         sides: tuple[list[str], ...] = ()
     else:
-        base = _spread(negative[0], len(prompts), "negative prompt") or [""] * len(prompts)
+        base = _spread(negative[0], len(prompts), "negative prompt") or [
+            family.default_negative
+        ] * len(prompts)
         others = [
             _spread(text, len(prompts), "negative prompt") for text in negative[1 : family.prompts]
         ]
@@ -63,8 +69,9 @@ def pair_prompts(
     return Texts(
         positive=(prompts, *(row or prompts for row in rows)),
         negative=sides,
-        zeros=not given and family.no_negative == "zeros" and zeros,
+        zeros=not given and as_zeros,
         negative_given=given,
+        clean=family.clean,
     )
 
 

@@ -6,9 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Shaped
 
-from clipcond.conditioning.families import Family, call_arguments, family_named, family_of_pipeline
+from clipcond.conditioning.families import (
+    call_arguments,
+    family_named,
+    family_of_pipeline,
+    required,
+)
+from clipcond.conditioning.family import Family
 from clipcond.conditioning.report import Report
 from clipcond.conditioning.storage import read_file, write_file
 from clipcond.encoders import Fingerprint, fingerprint
@@ -21,6 +27,7 @@ TENSORS = (
     "pooled_prompt_embeds",
     "negative_pooled_prompt_embeds",
     "prompt_attention_mask",
+    "negative_prompt_attention_mask",
 )
 
 
@@ -73,7 +80,8 @@ class Conditioning:
         negative_prompt_embeds: states of the negative prompts; None where the pipeline reads none.
         pooled_prompt_embeds: None in families that read none.
         negative_pooled_prompt_embeds: None in families that read none.
-        prompt_attention_mask: None in families that read none.
+        prompt_attention_mask: which tokens the denoiser is to look at; None in families that read none.
+        negative_prompt_attention_mask: the same of the negative prompts.
         negative_given: whether the caller asked for the negative prompts, or the pipeline's default stands.
         stats: forwards and rows.
         report: tokens, weights, windows, what was cut.
@@ -83,9 +91,10 @@ class Conditioning:
 
     prompt_embeds: Float[torch.Tensor, "batch tokens dim"]
     negative_prompt_embeds: Float[torch.Tensor, "batch tokens dim"] | None = None
-    pooled_prompt_embeds: Float[torch.Tensor, "batch pooled_dim"] | None = None
-    negative_pooled_prompt_embeds: Float[torch.Tensor, "batch pooled_dim"] | None = None
-    prompt_attention_mask: Int[torch.Tensor, "batch tokens"] | None = None
+    pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
+    negative_pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
+    prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
+    negative_prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
     negative_given: bool = False
     stats: Stats
     report: Report = field(repr=False)
@@ -115,22 +124,29 @@ class Conditioning:
         family = family_named(self.family)
         self._check(pipe, family)
         takes = call_arguments(pipe)
-        place = {
-            "dtype": getattr(pipe, family.denoiser).dtype,
-            "device": pipe._execution_device,  # noqa: SLF001 no public name
-        }
+        device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         kwargs: dict[str, Any] = {}
         for name in TENSORS:
             tensor = getattr(self, name)
             if tensor is None:
                 continue
-            if name in takes:
-                kwargs[name] = tensor.repeat_interleave(num_images_per_prompt, 0).to(**place)
+            argument = family.arguments.get(name, name)
+            if argument in takes:
+                repeated = tensor.repeat_interleave(num_images_per_prompt, 0)
+                kwargs[argument] = repeated.to(
+                    device, dtype if tensor.is_floating_point() else None
+                )
             elif self.negative_given or not name.startswith("negative"):
                 raise UnsupportedPipelineError(
-                    f"{type(pipe).__name__} takes no {name}; condition without what it is for"
+                    f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
                 )
-        if num_images_per_prompt != 1:
+        if self.negative_prompt_embeds is not None and takes.get("negative_prompt") is not None:
+            kwargs["negative_prompt"] = (
+                None  # its default is a text, which does not go with tensors
+            )
+        if required(pipe, "prompt"):
+            kwargs["prompt"] = None
+        if num_images_per_prompt != 1 and "num_images_per_prompt" in takes:
             kwargs["num_images_per_prompt"] = 1
         return kwargs
 
@@ -141,7 +157,7 @@ class Conditioning:
             found = family_of_pipeline(pipe).name
         else:
             denoiser = getattr(pipe, family.denoiser, None)
-            fits = family.denoiser_class in {c.__name__ for c in type(denoiser).__mro__}
+            fits = family.denoises(denoiser)
             found = family.name if fits else type(pipe).__name__
         width = getattr(pipe, family.denoiser).config[family.width] if found == family.name else 0
         if found != family.name or width != self.prompt_embeds.shape[2]:

@@ -31,12 +31,14 @@ class ClipTextEncoder:
         module: the model.
         layer: which states it gives: None for the last after the final layer norm, -2 for the last but one.
         skip: how many layers before that to stop ("clip skip"); a fraction lies between two layers.
+        masked: whether padding is not attended to; else the model's configuration says.
         vectors: of textual inversions; ids from `FIRST_VECTOR` on are theirs.
     """
 
     module: Any
     layer: int | None = None
     skip: int | float = 0
+    masked: bool = False
     vectors: Float[torch.Tensor, "vectors width"] | None = None
 
     @property
@@ -62,7 +64,7 @@ class ClipTextEncoder:
     def settings(self) -> bytes:
         """What its results depend on beside the module: the layer, and the vectors of textual inversions."""
         vectors = b"" if self.vectors is None else self.vectors.cpu().numpy().tobytes()
-        return f"{self.layer} {self.skip}".encode() + vectors
+        return f"{self.layer} {self.skip} {self.masked}".encode() + vectors
 
     def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:  # noqa: ARG002 rows are full
         """Encode every row in one forward, without gradients.
@@ -108,7 +110,7 @@ class ClipTextEncoder:
         self, rows: Sequence[Row], ids: torch.Tensor, ends: torch.Tensor
     ) -> torch.Tensor | None:
         content = None
-        if getattr(self.module.config, "use_attention_mask", False):
+        if self.masked or getattr(self.module.config, "use_attention_mask", False):
             positions = torch.arange(ids.shape[1], device=ids.device)
             content = positions <= ends[:, None]
         if not any(row.attention for row in rows):

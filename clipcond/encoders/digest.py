@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+import transformers
 
 from clipcond.encoders.forward import execution_device
 from clipcond.errors import ClipcondError
@@ -28,7 +29,8 @@ def digest(module: Any) -> bytes:
     """
     module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
     found = hashlib.blake2b(digest_size=16)
-    found.update(f"{type(module).__name__} {module.config} {module.training}".encode())
+    versions = (torch.__version__, transformers.__version__)
+    found.update(f"{versions} {type(module).__name__} {module.config} {module.training}".encode())
     found.update(str(getattr(module.config, "_attn_implementation", "")).encode())
     for name, part in module.named_modules():
         if hasattr(part, "scaling") and hasattr(part, "scale_layer"):  # peft's LoRA layers

@@ -1,8 +1,8 @@
-"""T5's encoder as transformers has it, behind the same method as CLIP's.
+"""T5's encoder (UMT5, mT5) as transformers has it, behind the same method as CLIP's.
 
-Padding is attended to, as in training: Stable Diffusion 3 and Flux give T5 no mask, and masking would shift the model.
-Only what lies beyond a row's own end is masked, where rows of different lengths share a forward: each row's states are
-those that it would have alone.
+What it was trained with decides what becomes of the padding. Stable Diffusion 3 and Flux give no mask, so padding is
+attended to; PixArt and others mask it, and some set its states to zero as well. What lies beyond a row's own end is
+always masked, where rows of different lengths share a forward: each row's states are those that it would have alone.
 """
 
 from collections.abc import Sequence
@@ -17,31 +17,43 @@ from clipcond.weighting import Row
 
 @dataclass(frozen=True, slots=True, eq=False)
 class T5TextEncoder:
-    """A transformers T5EncoderModel.
+    """A transformers T5EncoderModel or UMT5EncoderModel.
 
     Attributes:
         module: the model.
+        padding: "read" (as any token), "masked", or "zero" (masked, and its states set to zero).
     """
 
     module: Any
+    padding: str = "read"
 
-    settings = b""  # nothing beside the module decides what it gives
+    @property
+    def settings(self) -> bytes:
+        """What its results depend on beside the module."""
+        return self.padding.encode()
 
-    def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:  # noqa: ARG002 as CLIP's
+    def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:
         """Encode every row in one forward, without gradients.
 
         Args:
             rows: of any lengths; states beyond a row's own end mean nothing.
-            eos: of no use here.
+            eos: the id that ends a row's content; what follows its first occurrence is padding.
             pad: the id that fills up shorter rows.
         """
         length = max(len(row.ids) for row in rows)
         filled = [(*row.ids, *[pad] * (length - len(row.ids))) for row in rows]
         ids = torch.tensor(filled, device=execution_device(self.module))
+        content = torch.zeros(ids.shape, dtype=torch.bool)
+        for inside, row in zip(content, rows, strict=True):
+            inside[: len(row.ids) if self.padding == "read" else row.ids.index(eos) + 1] = True
         mask = None
-        if any(row.attention or len(row.ids) < length for row in rows):
+        if any(row.attention for row in rows) or not content.all():
             place = {"dtype": states_dtype(self.module), "device": ids.device}
             mask = attention_bias(rows, length, causal=False, place=place)
+            outside = ~content[:, None, None, :].to(ids.device)
+            mask = mask.masked_fill(outside, torch.finfo(mask.dtype).min)
         with torch.no_grad():
-            output = self.module(ids, attention_mask=mask, return_dict=True)
-        return EncoderOutput(states=output.last_hidden_state, ends=None)
+            states = self.module(ids, attention_mask=mask, return_dict=True).last_hidden_state
+        if self.padding == "zero":
+            states = states * content[:, :, None].to(states)
+        return EncoderOutput(states=states, ends=None)

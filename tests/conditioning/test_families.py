@@ -32,10 +32,9 @@ def test_an_index_and_its_pipeline_agree():
 @pytest.mark.parametrize(
     "change",
     [
-        {"text_encoder": ["transformers", "T5EncoderModel"]},
+        {"text_encoder": ["transformers", "BertModel"]},
         {"text_encoder": [None, None]},
         {"text_encoder_2": ["transformers", "CLIPTextModel"]},
-        {"unet": ["diffusers", "UNetMotionModel"]},
         {"unet": [None, None], "transformer": ["diffusers", "SD3Transformer2DModel"]},
     ],
 )

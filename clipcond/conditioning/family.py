@@ -1,0 +1,127 @@
+"""What a family of pipelines is: a contract between text encoders and a denoiser."""
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clipcond.conditioning.assembly import Assemble
+
+T5_CLASSES = ("T5EncoderModel", "UMT5EncoderModel")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Role:
+    """One text encoder of a family.
+
+    Attributes:
+        slot: where the pipeline keeps it.
+        encoder: its class, or one of several that are used alike.
+        tokenizer: where the pipeline keeps its tokenizer.
+        prompt: which of prompt, prompt_2 and prompt_3 it reads; where that is not given, prompt.
+        layer: as `ClipTextEncoder.layer`.
+        padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`).
+        sequence: whether the denoiser reads its states; if not, only its pooled vector.
+        optional: whether the pipeline runs without it.
+    """
+
+    slot: str
+    encoder: str | tuple[str, ...]
+    tokenizer: str
+    prompt: int = 1
+    layer: int | None = None
+    padding: str = "read"
+    sequence: bool = True
+    optional: bool = False
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The classes that it may have."""
+        return (self.encoder,) if isinstance(self.encoder, str) else self.encoder
+
+    @property
+    def is_t5(self) -> bool:
+        """Whether it is a T5, which reads rows of any length."""
+        return self.encoders[0] in T5_CLASSES
+
+
+def as_typed(text: str) -> str:
+    """Most pipelines read a prompt as it is typed."""
+    return text
+
+
+def lower_stripped(text: str) -> str:
+    """What DeepFloyd IF, PixArt and their like do to every prompt.
+
+    Their `clean_caption` does more where beautifulsoup4 is installed, and takes away the parentheses of weights; that
+    is not imitated.
+    """
+    return text.lower().strip()
+
+
+def unescaped(text: str) -> str:
+    """What Wan and its like do: repaired (where ftfy is installed), HTML unescaped twice, blanks made single."""
+    try:
+        import ftfy
+    except ImportError:
+        pass
+    else:
+        text = ftfy.fix_text(text)
+    text = html.unescape(html.unescape(text)).strip()
+    return re.sub(r"\s+", " ", text).strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A contract between text encoders and a denoiser.
+
+    Attributes:
+        name: for messages and reports.
+        roles: the text encoders, in the order in which their offloading expects to be called.
+        denoiser: the denoiser's slot.
+        denoiser_class: and its class, or one of several.
+        width: the entry of its configuration that says how wide its text states are.
+        assemble: the encoders' results -> the denoiser's inputs.
+        no_negative: what the pipeline takes for a negative prompt of None: "empty" (the empty prompt, or its call's
+            default), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in its configuration) or "nothing".
+        default_negative: the call's default for the negative prompt.
+        t5_length: positions of a T5 row by default; the pipeline's max_sequence_length.
+        fixed: whether the denoiser takes no other number of positions.
+        clean: what the pipeline does to a text before all else.
+        arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
+        lacks: an argument that tells pipelines which only look like this family's.
+    """
+
+    name: str
+    roles: tuple[Role, ...]
+    denoiser: str
+    denoiser_class: str | tuple[str, ...]
+    width: str
+    assemble: Assemble
+    no_negative: str = "empty"
+    default_negative: str = ""
+    t5_length: int = 0
+    fixed: bool = False
+    clean: Callable[[str], str] = as_typed
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    lacks: str = ""
+
+    @property
+    def prompts(self) -> int:
+        """How many prompts it takes: prompt, prompt_2, ..."""
+        return max(role.prompt for role in self.roles)
+
+    @property
+    def denoiser_classes(self) -> tuple[str, ...]:
+        """The classes that the denoiser may have."""
+        one = isinstance(self.denoiser_class, str)
+        return (self.denoiser_class,) if one else self.denoiser_class
+
+    def denoises(self, denoiser: Any) -> bool:
+        """Whether a module is a denoiser of this family."""
+        return bool({c.__name__ for c in type(denoiser).__mro__} & set(self.denoiser_classes))
+
+    def __str__(self) -> str:
+        parts = [f"{role.slot}: {role.encoders[0]}" for role in self.roles]
+        return f"{self.name} ({', '.join(parts)}, {self.denoiser}: {self.denoiser_classes[0]})"
