@@ -109,6 +109,7 @@ class Conditioner:
         cls,
         folder: str | Path,
         *,
+        tokenizer: Any = None,
         dialect: str = "a1111",
         weighting: str = "comfy",
         long_prompt: str = "a1111",
@@ -116,12 +117,17 @@ class Conditioner:
         normalization: str = "none",
         memory_limit: int = 1 << 30,
     ) -> "Conditioner":
-        """Condition with the tokenizers and text encoders of a diffusers folder or hub id; loads nothing else.
+        """Condition with the tokenizers and text encoders of a diffusers folder, hub id or file; loads no more.
 
         The encoders are loaded in float32 on the CPU, as diffusers loads pipelines.
 
         Args:
-            folder: a folder, a hub id, or "emoji" for the shipped model.
+            folder: a folder, a hub id, "emoji" for the shipped model, or a .safetensors file of a whole model in the
+                original layout of Stable Diffusion 1, 2, XL, the XL refiner, 3, 3.5 or Flux.1.
+            tokenizer: for a file, which holds none: a tokenizer or where one is (folder, hub id,
+                bpe_simple_vocab_16e6.txt.gz) for its CLIP encoders, or a mapping of the pipelines' names
+                ("tokenizer", "tokenizer_2", ...) to such. None, and CLIP encoders that the mapping leaves out, take
+                OpenAI's vocabulary: beside the file, of an installed open_clip_torch, or from the hub. A T5 needs one.
             dialect: see the class, as for the others.
             weighting: what weights do.
             long_prompt: what happens beyond an encoder's length.
@@ -135,7 +141,7 @@ class Conditioner:
             ClipcondError: an option that does not exist.
         """
         return cls(
-            *paths_of_folder(folder),
+            *paths_of_folder(folder, tokenizer),
             dialect=dialect,
             weighting=weighting,
             long_prompt=long_prompt,

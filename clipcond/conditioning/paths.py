@@ -9,6 +9,7 @@ import torch
 
 from clipcond.conditioning.families import Family, Role, family_of_index, family_of_pipeline
 from clipcond.conditioning.reading import Reading
+from clipcond.conditioning.single_file import is_single_file, read_single_file
 from clipcond.encoders import ClipTextEncoder, T5TextEncoder, TextEncoder
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
@@ -59,16 +60,24 @@ def paths_of_pipeline(pipe: Any) -> Found:
     return family, _paths(family, pipe.components), width, zeros
 
 
-def paths_of_folder(folder: str | Path) -> Found:
-    """The same of a diffusers folder or hub id, loading only the text encoders, in float32 on the CPU.
+def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
+    """The same of a diffusers folder, hub id or file, loading only the text encoders, in float32 on the CPU.
 
     Raises:
         CheckpointError: it cannot be read.
+        ClipcondError: a tokenizer for what has its own.
         UnsupportedPipelineError: it holds another kind of pipeline.
     """
     import diffusers
     import transformers
 
+    if is_single_file(folder):
+        held = read_single_file(Path(folder), tokenizer)
+        return held.family, _paths(held.family, held.parts), held.width, held.zeros
+    if tokenizer is not None:
+        raise ClipcondError(
+            f"tokenizer: {folder} has its own; it is for a single .safetensors file, leave it out"
+        )
     source = model_folder("emoji") if folder == "emoji" else folder
     try:
         index = diffusers.DiffusionPipeline.load_config(source)
