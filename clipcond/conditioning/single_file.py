@@ -216,7 +216,9 @@ def _encoder(tensors: State, role: Role, part: Part, file: Path) -> Any:
             f"{where}: {some(strange)} are no floating-point numbers; quantised checkpoints are not read"
         )
     config, state = (_t5 if role.is_t5 else _clip)(tensors, role, part, where)
-    module, info = _load(role, config, {name: t.float() for name, t in state.items()}, where)
+    # copies: tensors mapped from a file lie at any address, and where they lie decides the last bits of a product
+    state = {name: tensor.to(torch.float32, copy=True) for name, tensor in state.items()}
+    module, info = _load(role, config, state, where)
     for kind, found in (
         ("lacks", info["missing_keys"]),
         ("holds, with no place for them,", info["unexpected_keys"]),

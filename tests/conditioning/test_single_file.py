@@ -192,7 +192,7 @@ def test_files_of_other_kinds_are_refused(tmp_path, files):
     assert "but text_model.final_layer_norm.bias" in str(raised.value)
     with pytest.raises(CheckpointError, match=r"model\.ckpt: only \.safetensors .*save_file"):
         Conditioner.from_pretrained(tmp_path / "model.ckpt")
-    with pytest.raises(CheckpointError, match="gone.safetensors: not a readable"):
+    with pytest.raises(CheckpointError, match=r"gone\.safetensors: not a readable"):
         Conditioner.from_pretrained(tmp_path / "gone.safetensors")
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(files["sd1"].read_bytes()[:-100])
