@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clipcond import emoji, weighting
     from clipcond.conditioning import Conditioner, Conditioning, concat, lerp, slerp
+    from clipcond.encoders import TextualInversion
     from clipcond.errors import (
         CheckpointError,
         ClipcondError,
@@ -34,6 +35,7 @@ _HOMES: dict[str, str | None] = {
     "PromptSyntaxError": "clipcond.errors",
     "PromptTooLongError": "clipcond.errors",
     "ScoreError": "clipcond.errors",
+    "TextualInversion": "clipcond.encoders",
     "UnsupportedPipelineError": "clipcond.errors",
     "concat": "clipcond.conditioning",
     "convert": "clipcond.prompt",
@@ -56,6 +58,7 @@ __all__ = [
     "PromptSyntaxError",
     "PromptTooLongError",
     "ScoreError",
+    "TextualInversion",
     "UnsupportedPipelineError",
     "concat",
     "convert",

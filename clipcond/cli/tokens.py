@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for slot, side, _, seen in report.rows():
         print_heading(
-            f"{slot}, {side}: {_count(len(seen.tokens), 'token')}, {_count(seen.chunks, 'window')}"
+            f"{slot}, {side}: {_count(seen.length, 'token')}, {_count(seen.chunks, 'window')}"
         )
         write_table(["window", "weight", "id", "token"], list(_rows(seen)))
         if seen.cut:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ import torch
 from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.encoding import encode
 from clipcond.conditioning.families import Family
-from clipcond.conditioning.paths import TextPath, paths_of_folder, paths_of_pipeline
+from clipcond.conditioning.paths import TextPath, check_known, paths_of_folder, paths_of_pipeline
 from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.texts import Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning, Stats
-from clipcond.encoders import fingerprint
+from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError, PromptSyntaxError
 from clipcond.prompt import check_dialect
 from clipcond.tokens import policy_named
@@ -43,6 +43,8 @@ class Conditioner:
             "truncate" or "error".
         pooled: which windows the pooled vector speaks of: "first", "last", "mean", or "weighted" (the first, with
             weights, as far as the mode moves the end of text).
+        clip_skip: how many of CLIP's layers to leave out at the end, as diffusers counts them (0 and None: none;
+            AUTOMATIC1111's "clip skip" is one more); a fraction lies between two layers. Acts on the negative prompt too.
         normalization: of the weights: "none", "mean", "length" or "length+mean".
         memory_limit: bytes of activations, about, that one forward may take; more rows go in several.
     """
@@ -55,6 +57,7 @@ class Conditioner:
     weighting: str = "comfy"
     long_prompt: str = "a1111"
     pooled: str = "first"
+    clip_skip: int | float | None = None
     normalization: str = "none"
     memory_limit: int = 1 << 30
 
@@ -65,6 +68,7 @@ class Conditioner:
         check_normalization(self.normalization)
         if self.pooled not in POOLED:
             raise ClipcondError(f"no pooled policy {self.pooled!r}; there are {', '.join(POOLED)}")
+        self._check_clip_skip()
 
     @classmethod
     def from_pipeline(
@@ -75,6 +79,7 @@ class Conditioner:
         weighting: str = "comfy",
         long_prompt: str = "a1111",
         pooled: str = "first",
+        clip_skip: int | float | None = None,
         normalization: str = "none",
         memory_limit: int = 1 << 30,
     ) -> "Conditioner":
@@ -87,6 +92,7 @@ class Conditioner:
             weighting: what weights do.
             long_prompt: what happens beyond an encoder's length.
             pooled: which windows the pooled vector speaks of.
+            clip_skip: how many of CLIP's layers to leave out.
             normalization: of the weights.
             memory_limit: bytes of activations, about, that one forward may take.
 
@@ -100,6 +106,7 @@ class Conditioner:
             weighting=weighting,
             long_prompt=long_prompt,
             pooled=pooled,
+            clip_skip=clip_skip,
             normalization=normalization,
             memory_limit=memory_limit,
         )
@@ -114,6 +121,7 @@ class Conditioner:
         weighting: str = "comfy",
         long_prompt: str = "a1111",
         pooled: str = "first",
+        clip_skip: int | float | None = None,
         normalization: str = "none",
         memory_limit: int = 1 << 30,
     ) -> "Conditioner":
@@ -132,6 +140,7 @@ class Conditioner:
             weighting: what weights do.
             long_prompt: what happens beyond an encoder's length.
             pooled: which windows the pooled vector speaks of.
+            clip_skip: how many of CLIP's layers to leave out.
             normalization: of the weights.
             memory_limit: bytes of activations, about, that one forward may take.
 
@@ -146,6 +155,7 @@ class Conditioner:
             weighting=weighting,
             long_prompt=long_prompt,
             pooled=pooled,
+            clip_skip=clip_skip,
             normalization=normalization,
             memory_limit=memory_limit,
         )
@@ -159,6 +169,7 @@ class Conditioner:
         prompt_3: str | list[str] | None = None,
         negative_prompt_2: str | list[str] | None = None,
         negative_prompt_3: str | list[str] | None = None,
+        lora_scale: int | float | None = None,
         max_sequence_length: int | None = None,
     ) -> Conditioning:
         """Condition one or several prompts, in one forward of each text encoder.
@@ -170,6 +181,8 @@ class Conditioner:
             prompt_3: for the third.
             negative_prompt_2: for the second text encoder; None or "" is `negative_prompt`.
             negative_prompt_3: for the third.
+            lora_scale: how much the LoRAs on the text encoders act, times their own weights; None leaves them as they
+                are. The denoiser's are scaled by the pipeline's own `cross_attention_kwargs={"scale": ...}`.
             max_sequence_length: positions of T5's rows (Stable Diffusion 3: 256, Flux: 512); a longer prompt gets
                 what it needs, unless the policy is "truncate" or "error".
 
@@ -189,15 +202,16 @@ class Conditioner:
         )
         t5_length = self._t5_length(max_sequence_length)
         readings = self._read(texts, t5_length)
-        results, stats = encode(
-            self.paths,
-            readings,
-            mode=mode_named(self.weighting),
-            pooled=self.pooled,
-            t5_length=t5_length,
-            memory_limit=self.memory_limit,
-            count=len(texts.positive[0]),
-        )
+        with lora_scaled([path.encoder.module for path in self.paths], lora_scale):
+            results, stats = encode(
+                [path.skipping(self.clip_skip) for path in self.paths],
+                readings,
+                mode=mode_named(self.weighting),
+                pooled=self.pooled,
+                t5_length=t5_length,
+                memory_limit=self.memory_limit,
+                count=len(texts.positive[0]),
+            )
         inputs = self.family.assemble(results, self.width, t5_length)
         _check_finite(inputs.embeds, next(iter(readings.values())))
         positive, negative = _sides(inputs, texts)
@@ -212,6 +226,29 @@ class Conditioner:
             family=self.family.name,
             fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in self.paths},
         )
+
+    def with_inversions(self, *inversions: str | Path | TextualInversion) -> "Conditioner":
+        """A conditioner that knows textual inversions as words; this one and the pipeline stay as they are.
+
+        A word stands for all its vectors: `(EasyNegative:1.2)` weighs them together, and no window's end parts them. It
+        is found in any case, whole words only, and as `embedding:EasyNegative` too. Encoders for which it has no
+        vectors read it as text.
+
+        Args:
+            inversions: files (see `TextualInversion.load`; the word is the one in the file or the file's name), or
+                `TextualInversion.load(file, token="...")` for another word.
+
+        Raises:
+            CheckpointError: a file cannot be read.
+            ClipcondError: vectors that fit no encoder here, or a word twice.
+        """
+        loaded = [
+            i if isinstance(i, TextualInversion) else TextualInversion.load(i) for i in inversions
+        ]
+        paths = tuple(path.with_inversions(loaded) for path in self.paths)
+        for inversion in loaded:
+            check_known(inversion, paths)
+        return replace(self, paths=paths)
 
     def report(
         self,
@@ -232,6 +269,20 @@ class Conditioner:
             zeros=self.zeros,
         )
         return _report(self._read(texts, self._t5_length(max_sequence_length)), texts)
+
+    def _check_clip_skip(self) -> None:
+        if self.clip_skip is None:
+            return
+        clips = [path for path in self.paths if path.role.sequence and not path.role.is_t5]
+        if not clips:
+            raise ClipcondError(
+                f"clip_skip={self.clip_skip:g}: {self.family.name} reads no CLIP's layers; leave it out"
+            )
+        most = min(path.encoder.most_skipped for path in clips)
+        if not 0 <= self.clip_skip <= most:  # nan fails as well
+            raise ClipcondError(
+                f"clip_skip={self.clip_skip:g}: from 0 to {most}, the layers that there are to leave out"
+            )
 
     def _t5_length(self, given: int | None) -> int:
         if given is None:

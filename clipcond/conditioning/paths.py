@@ -10,10 +10,16 @@ import torch
 from clipcond.conditioning.families import Family, Role, family_of_index, family_of_pipeline
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.single_file import is_single_file, read_single_file
-from clipcond.encoders import ClipTextEncoder, T5TextEncoder, TextEncoder
+from clipcond.encoders import (
+    FIRST_VECTOR,
+    ClipTextEncoder,
+    T5TextEncoder,
+    TextEncoder,
+    TextualInversion,
+)
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
-from clipcond.tokens import PromptTokenizer
+from clipcond.tokens import PromptTokenizer, Vectors
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +40,38 @@ class TextPath:
         """The tokenizer; of a T5, with rows of this length."""
         return replace(self.tokenizer, length=t5_length) if self.role.is_t5 else self.tokenizer
 
+    def skipping(self, clip_skip: int | float | None) -> "TextPath":
+        """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""
+        if clip_skip is None or self.role.is_t5:
+            return self
+        return replace(self, encoder=replace(self.encoder, skip=clip_skip))
+
+    def with_inversions(self, inversions: Sequence[TextualInversion]) -> "TextPath":
+        """The same, knowing these words as well, as far as they have vectors for this encoder."""
+        if self.role.is_t5:
+            return self
+        known, tables = list(self.tokenizer.inversions), [self.encoder.vectors]
+        following = FIRST_VECTOR + sum(vectors.count for vectors in known)
+        for inversion in inversions:
+            rows = inversion.vectors_for(self.role.slot, self.encoder.width)
+            if rows is None:
+                continue
+            if len(rows) > self.tokenizer.frame.room:
+                raise ClipcondError(
+                    f"the textual inversion {inversion.token!r} has {len(rows)} vectors; a window of {self.role.slot} "
+                    f"holds {self.tokenizer.frame.room}"
+                )
+            known.append(Vectors(inversion.token, following, len(rows)))
+            tables.append(rows)
+            following += len(rows)
+        if len(known) == len(self.tokenizer.inversions):
+            return self
+        return replace(
+            self,
+            tokenizer=replace(self.tokenizer, inversions=tuple(known)),
+            encoder=replace(self.encoder, vectors=torch.cat([t for t in tables if t is not None])),
+        )
+
     def kept(self, readings: Sequence[Reading], pooled: str) -> list[Reading]:
         """The windows that are used: where only the pooled vector is, those it speaks of."""
         if self.role.sequence or pooled == "mean":
@@ -43,6 +81,24 @@ class TextPath:
             replace(reading, branches=tuple((w, chunks[part]) for w, chunks in reading.branches))
             for reading in readings
         ]
+
+
+def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
+    """Whether some encoder has learnt a word, and none twice.
+
+    Raises:
+        ClipcondError: it has not.
+    """
+    words = [[v.name.lower() for v in path.tokenizer.inversions] for path in paths]
+    times = max((found.count(inversion.token.lower()) for found in words), default=0)
+    if times > 1:
+        raise ClipcondError(f"the textual inversion {inversion.token!r} is there twice")
+    if not times:
+        widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if not p.role.is_t5)
+        raise ClipcondError(
+            f"the textual inversion {inversion.token!r} has vectors of {inversion.widths}, which fit no text encoder here "
+            f"({widths}): it was made for another model"
+        )
 
 
 Found = tuple[Family, tuple[TextPath, ...], int, bool]

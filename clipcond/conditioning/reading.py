@@ -225,7 +225,14 @@ def _notes(
 
 def _reported(cut: Cut, first: int) -> list[ReportedToken]:
     return [
-        ReportedToken(text=token.text, id=token.id, weight=token.weight, chunk=number)
+        ReportedToken(
+            text=token.text,
+            id=token.id,
+            weight=token.weight,
+            chunk=number,
+            vectors=token.span,
+        )
         for number, chunk in enumerate(cut.chunks, start=first)
         for token in chunk
+        if token.span
     ]

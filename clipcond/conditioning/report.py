@@ -18,12 +18,14 @@ class ReportedToken:
         id: in the tokenizer's vocabulary.
         weight: what the weighting mode was told.
         chunk: the window it is in, from 0.
+        vectors: how many positions it takes: more than 1 for a textual inversion of several vectors.
     """
 
     text: str
     id: int
     weight: float
     chunk: int
+    vectors: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,11 @@ class PromptReport:
     chunks: int
     cut: str
     notes: tuple[Diagnostic, ...]
+
+    @property
+    def length(self) -> int:
+        """Positions that its content takes."""
+        return sum(token.vectors for token in self.tokens)
 
     def __str__(self) -> str:
         lines = []
@@ -126,7 +133,7 @@ class Report:
             parts.append(f"<p><b>{escape(_title(self, slot, side, number))}</b></p>")
             for chunk in range(report.chunks):
                 tokens = "".join(_html_token(t) for t in report.tokens if t.chunk == chunk)
-                count = sum(t.chunk == chunk for t in report.tokens)
+                count = sum(t.vectors for t in report.tokens if t.chunk == chunk)
                 parts.append(
                     f'<p class="window">{tokens or "<i>empty</i>"} <small>window {chunk + 1} of '
                     f"{report.chunks}, {count} {'token' if count == 1 else 'tokens'}</small></p>"

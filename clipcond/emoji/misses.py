@@ -70,11 +70,21 @@ def mirrored(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     return replace(scene, items=tuple(turned))
 
 
-def transposed(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
-    """Left of for above, right of for below: the picture turned about its diagonal, each sprite upright."""
+def quarter_turned(scene: Scene, rng: Rng, _preset: Preset) -> Scene | None:
+    """A relation on the other axis: the picture turned by a quarter, either way, each sprite upright.
+
+    Both ways are needed: a model that has only to tell left of from above takes left of for below.
+    """
     if scene.relation is None:
         return None
-    return replace(scene, items=tuple(replace(item, x=item.y, y=item.x) for item in scene.items))
+    clockwise = rng.random() < 0.5
+    turned = [
+        replace(item, x=UNITS - item.y - item.size, y=item.x)
+        if clockwise
+        else replace(item, x=item.y, y=UNITS - item.x - item.size)
+        for item in scene.items
+    ]
+    return replace(scene, items=tuple(turned))
 
 
 def one_less(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
@@ -116,7 +126,7 @@ MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
     "other color": other_color,
     "swapped colors": swapped_colors,
     "mirrored": mirrored,
-    "transposed": transposed,
+    "quarter turned": quarter_turned,
     "one less": one_less,
     "one more": one_more,
     "other size": other_size,

@@ -3,17 +3,22 @@
 from clipcond.encoders.clip import ClipTextEncoder
 from clipcond.encoders.fingerprint import Fingerprint, fingerprint
 from clipcond.encoders.forward import EncoderOutput, batches, joined
+from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
+from clipcond.encoders.lora import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
 
 TextEncoder = ClipTextEncoder | T5TextEncoder
 
 __all__ = [
+    "FIRST_VECTOR",
     "ClipTextEncoder",
     "EncoderOutput",
     "Fingerprint",
     "T5TextEncoder",
     "TextEncoder",
+    "TextualInversion",
     "batches",
     "fingerprint",
     "joined",
+    "lora_scaled",
 ]

@@ -44,6 +44,7 @@ def fingerprint(module: torch.nn.Module) -> Fingerprint | None:
     Computed again only when a tensor was replaced or written to. Quantised tensors of classes of their own (torchao's)
     have no values to look at and are left out.
     """
+    module = getattr(module, "_orig_mod", module)  # compiled or not, it is the same encoder
     tensors = {name: t for name, t in module.named_parameters() if type(t.data) is torch.Tensor}
     version = tuple((t.data_ptr(), t._version) for t in tensors.values())  # noqa: SLF001 no public name
     if module in _known and _known[module][0] == version:

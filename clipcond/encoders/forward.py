@@ -35,6 +35,25 @@ def execution_device(module: Any) -> torch.device:
     return torch.device(module.device)
 
 
+def states_dtype(module: Any) -> torch.dtype:
+    """The dtype a module computes in; where its weights are only stored in 8-bit floats, that of its norms."""
+    if module.dtype.itemsize > 1:
+        return module.dtype
+    wide = (p.dtype for p in module.parameters() if p.is_floating_point() and p.dtype.itemsize > 1)
+    return next(wide, torch.float32)
+
+
+def part_called(
+    part: Any, states: Float[torch.Tensor, "*rows dim"]
+) -> Float[torch.Tensor, "*rows out"]:
+    """A module's own part, called by itself: where its weights are, as offloading may have put them elsewhere."""
+    weight = getattr(part, "weight", None)
+    with torch.no_grad():
+        if weight is None or weight.is_meta:  # with a hook of its own, which fetches the weights
+            return part(states)
+        return part(states.to(weight.device)).to(states.device)
+
+
 def batches(rows: Sequence[Row], config: Any, memory_limit: int) -> Iterator[Sequence[Row]]:
     """Cut rows into forwards that need about `memory_limit` bytes of activations each, in float32."""
     widest = max(

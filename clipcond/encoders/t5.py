@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from clipcond.encoders.forward import EncoderOutput, attention_bias, execution_device
+from clipcond.encoders.forward import EncoderOutput, attention_bias, execution_device, states_dtype
 from clipcond.weighting import Row
 
 
@@ -38,7 +38,7 @@ class T5TextEncoder:
         ids = torch.tensor(filled, device=execution_device(self.module))
         mask = None
         if any(row.attention or len(row.ids) < length for row in rows):
-            place = {"dtype": self.module.dtype, "device": ids.device}
+            place = {"dtype": states_dtype(self.module), "device": ids.device}
             mask = attention_bias(rows, length, causal=False, place=place)
         with torch.no_grad():
             output = self.module(ids, attention_mask=mask, return_dict=True)

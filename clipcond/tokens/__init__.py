@@ -1,7 +1,7 @@
 """Tokens: ids with weights and places, cut into the encoder's windows by a named policy."""
 
 from clipcond.tokens.chunks import POLICIES, Chunk, Cut, Frame, Token, policy_named, whole
-from clipcond.tokens.text import Line, PromptTokenizer, lines_of
+from clipcond.tokens.text import Line, PromptTokenizer, Vectors, lines_of
 
 __all__ = [
     "POLICIES",
@@ -11,6 +11,7 @@ __all__ = [
     "Line",
     "PromptTokenizer",
     "Token",
+    "Vectors",
     "lines_of",
     "policy_named",
     "whole",

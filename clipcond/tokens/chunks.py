@@ -26,6 +26,8 @@ class Token(NamedTuple):
         text: the characters it covers, as typed.
         start: where they begin in the text of its line.
         fragment: which of the prompt's weighted fragments it belongs to, from 1.
+        span: how many tokens from here must stay in one window: as many as a textual inversion has vectors on its
+            first, 0 on its others, 1 on all else.
     """
 
     id: int
@@ -33,6 +35,7 @@ class Token(NamedTuple):
     text: str
     start: int
     fragment: int = 1
+    span: int = 1
 
 
 class Cut(NamedTuple):
@@ -113,7 +116,8 @@ def cut_like_a1111(lines: Lines, room: int, comma: int | None) -> Cut:
     """As many windows as it takes, as AUTOMATIC1111's web UI cuts them.
 
     A window that is full gives up what follows its last comma, if that is at most 20 tokens, so that phrases stay
-    whole; a break (the end of a line) ends its window wherever it is.
+    whole; a break (the end of a line) ends its window wherever it is, and so does a textual inversion that does not
+    fit any more.
     """
     chunks: list[tuple[Token, ...]] = []
     chunk: list[Token] = []
@@ -123,13 +127,14 @@ def cut_like_a1111(lines: Lines, room: int, comma: int | None) -> Cut:
             chunk = []
         last_comma = -1
         for token in line:
-            if len(chunk) == room:
-                near = last_comma >= 0 and room - last_comma <= COMMA_BACKTRACK
-                keep = last_comma + 1 if near and token.id != comma else room
+            full = len(chunk) + token.span > room
+            while len(chunk) + token.span > room:
+                near = len(chunk) == room and last_comma >= max(0, room - COMMA_BACKTRACK)
+                keep = last_comma + 1 if near and token.id != comma else len(chunk)
                 chunks.append(tuple(chunk[:keep]))
                 chunk = chunk[keep:]
                 last_comma = -1  # as there, a comma that opens such a window does not count
-            elif token.id == comma:
+            if token.id == comma and not full:
                 last_comma = len(chunk)
             chunk.append(token)
     if chunk or not chunks:
@@ -150,13 +155,20 @@ def cut_like_comfy(lines: Lines, room: int, _comma: int | None) -> Cut:
             rest = list(word)
             while len(chunk) + len(rest) > room:
                 if len(word) >= SPLIT_WORD:
-                    taken = room - len(chunk)
+                    taken = _whole(rest, room - len(chunk))
                     chunk, rest = chunk + rest[:taken], rest[taken:]
                 chunks.append(tuple(chunk))
                 chunk = []
             chunk += rest
         chunks.append(tuple(chunk))
     return Cut(_without_empty_end(chunks))
+
+
+def _whole(tokens: Sequence[Token], most: int) -> int:
+    """How many of the tokens, at most, to take without splitting a textual inversion."""
+    while most and tokens[most].span == 0:
+        most -= 1
+    return most
 
 
 def words_of(line: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
@@ -196,11 +208,12 @@ def _pause(tokens: Sequence[Token]) -> int:
         for i in second_half:
             if tokens[i].text[-1:] in marks and _ends_word(tokens, i):
                 return i + 1
-    return next((i + 1 for i in second_half if _ends_word(tokens, i)), room)
+    return next((i + 1 for i in second_half if _ends_word(tokens, i)), _whole(tokens, room))
 
 
 def _ends_word(tokens: Sequence[Token], i: int) -> bool:
-    return tokens[i + 1].start > tokens[i].start + len(tokens[i].text)
+    following = tokens[i + 1]
+    return following.start > tokens[i].start + len(tokens[i].text) and following.span != 0
 
 
 def _without_empty_end(chunks: list[tuple[Token, ...]]) -> tuple[tuple[Token, ...], ...]:
@@ -216,7 +229,8 @@ def whole(lines: Lines, _room: int, _comma: int | None) -> Cut:
 def cut_off(lines: Lines, room: int, _comma: int | None) -> Cut:
     """One window; what follows is dropped and reported. A break only ends a word."""
     tokens = tuple(token for line in lines for token in line)
-    return Cut((tokens[:room],), tokens[room:])
+    kept = _whole(tokens, room) if len(tokens) > room else len(tokens)
+    return Cut((tokens[:kept],), tokens[kept:])
 
 
 # "error" cuts as "truncate" does, so that what it would drop can be quoted; dropping is refused by the caller

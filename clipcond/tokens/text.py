@@ -3,16 +3,22 @@
 What is unusual: segments are joined and tokenised as one text, and each token finds its weight by the characters it
 covers. So weights never change what the tokens are: a prompt whose weights are all 1 has the tokens of the plain
 text, and they move smoothly away from it.
+
+Textual inversions are words with vectors of their own. Those given to `PromptTokenizer` are found in the text before it
+is tokenised; those that a pipeline has loaded are tokens of its tokenizer, `<cat>`, `<cat>_1`, ..., of which a text
+names the first.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from clipcond.prompt import Segment
 from clipcond.tokens.chunks import Frame, Token
 
-Encoding = tuple[Sequence[int], Sequence[tuple[int, int]]]
+Encoding = list[tuple[int, tuple[int, int]]]  # (id, (start, end)) of each token
 
 
 class Line(NamedTuple):
@@ -52,7 +58,21 @@ def _join(segments: Sequence[Segment], separator: str, first: int) -> Line:
     return Line(separator.join(s.text for s in segments), tuple(pieces), first)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Vectors(NamedTuple):
+    """A textual inversion, as far as tokens go.
+
+    Attributes:
+        name: the word for it, in any case; `embedding:name` is the same, as ComfyUI has it.
+        first: the id of its first vector; those of the others follow.
+        count: how many it has.
+    """
+
+    name: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
 class PromptTokenizer:
     """A transformers tokenizer of CLIP or T5, adapted once: texts in, weighted tokens out.
 
@@ -60,11 +80,13 @@ class PromptTokenizer:
         tokenizer: transformers' (fast) CLIPTokenizer or T5Tokenizer.
         length: positions of a window, BOS and EOS included.
         windowed: whether the encoder reads windows of that length only (CLIP), or longer rows as well (T5).
+        inversions: words with vectors of their own; where several names fit, the longest counts.
     """
 
     tokenizer: Any
     length: int
     windowed: bool = True
+    inversions: tuple[Vectors, ...] = ()
 
     @property
     def frame(self) -> Frame:
@@ -94,19 +116,79 @@ class PromptTokenizer:
         A typed special token such as <|endoftext|> stays text. The one exception follows the pipelines: where the
         padding token is a character that people type ("!" in SD2), that character is the padding token.
         """
-        encodings = self._encode([line.text for line in lines])
-        typed = [i for i, (ids, _) in enumerate(encodings) if self._reserved.intersection(ids)]
+        parts = [self._parts(line.text) for line in lines]
+        words = iter(self._words([text for found in parts for _, text, own in found if not own]))
+        own_units = self._loaded_units()
+        tokens = []
+        for line, found in zip(lines, parts, strict=True):
+            units: list[Unit] = []
+            for start, text, own in found:
+                if own:
+                    ids = tuple(range(own.first, own.first + own.count))
+                    units.append((ids, (start, start + len(text))))
+                    continue
+                for token_id, (first, end) in next(words):
+                    ids = own_units.get(token_id, (token_id,))
+                    units.append((ids, (start + first, start + end)))
+            tokens.append(_weigh(line, units))
+        return tokens
+
+    def _parts(self, text: str) -> list[tuple[int, str, Vectors | None]]:
+        """(start, text, inversion) of the text's parts in order: those that name an inversion, and what is between."""
+        if not self.inversions:
+            return [(0, text, None)]
+        parts: list[tuple[int, str, Vectors | None]] = []
+        at = 0
+        for match in self._names.finditer(text):
+            if at < match.start():
+                parts.append((at, text[at : match.start()], None))
+            parts.append((match.start(), match[0], self._by_name[match["name"].lower()]))
+            at = match.end()
+        return [*parts, (at, text[at:], None)] if at < len(text) or not parts else parts
+
+    @cached_property
+    def _by_name(self) -> dict[str, Vectors]:
+        return {inversion.name.lower(): inversion for inversion in self.inversions}
+
+    @cached_property
+    def _names(self) -> re.Pattern[str]:
+        """Any name, the longest first, never as a part of a longer word."""
+        names = sorted(self._by_name, key=len, reverse=True)
+        alternatives = "|".join(
+            rf"{_edge(name[0], '<!')}{re.escape(name)}{_edge(name[-1], '!')}" for name in names
+        )
+        return re.compile(rf"(?:(?<!\w)embedding:)?(?P<name>{alternatives})", re.IGNORECASE)
+
+    def _loaded_units(self) -> dict[int, tuple[int, ...]]:
+        """Id of the first vector -> ids of all, of the inversions that the tokenizer itself has several tokens for."""
+        added = self.tokenizer.get_added_vocab()
+        units = {}
+        for name, first in added.items():
+            ids = [first]
+            while (following := added.get(f"{name}_{len(ids)}")) is not None:
+                ids.append(following)
+            if len(ids) > 1:
+                units[first] = tuple(ids)
+        return units
+
+    def _words(self, texts: list[str]) -> list[Encoding]:
+        encodings = self._encode(texts)
+        typed = [
+            i for i, found in enumerate(encodings) if self._reserved & {token for token, _ in found}
+        ]
         if typed:
-            split = self._encode([lines[i].text for i in typed], split_special_tokens=True)
+            split = self._encode([texts[i] for i in typed], split_special_tokens=True)
             for i, encoding in zip(typed, split, strict=True):
                 encodings[i] = encoding
-        return [_weigh(line, encoding) for line, encoding in zip(lines, encodings, strict=True)]
+        return encodings
 
     @property
     def _reserved(self) -> set[int]:
         return {self.tokenizer.bos_token_id, self.tokenizer.eos_token_id} - {None}
 
     def _encode(self, texts: list[str], **options: bool) -> list[Encoding]:
+        if not texts:
+            return []
         encoded = self.tokenizer(
             texts,
             add_special_tokens=False,
@@ -115,18 +197,32 @@ class PromptTokenizer:
             verbose=False,  # the length is this library's business, not a warning's
             **options,
         )
-        return list(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
+        return [
+            list(zip(ids, offsets, strict=True))
+            for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        ]
 
 
-def _weigh(line: Line, encoding: Encoding) -> tuple[Token, ...]:
+Unit = tuple[tuple[int, ...], tuple[int, int]]  # the ids that stand for some characters, and which
+
+
+def _edge(character: str, look: str) -> str:
+    """A look-around that keeps a name from matching inside a longer word."""
+    return rf"(?{look}\w)" if re.match(r"\w", character) else ""
+
+
+def _weigh(line: Line, units: Sequence[Unit]) -> tuple[Token, ...]:
     """Give each token the mean weight of its characters; one pass, offsets rise."""
     tokens: list[Token] = []
     piece = 0
-    for token_id, (start, end) in zip(*encoding, strict=True):
+    for ids, (start, end) in units:
         while piece + 1 < len(line.pieces) and line.pieces[piece][0] <= start:
             piece += 1
         weight = _mean_weight(line.pieces, piece, start, end)
-        tokens.append(Token(token_id, weight, line.text[start:end], start, line.first + piece))
+        for number, token_id in enumerate(ids):
+            span = 0 if number else len(ids)
+            text = line.text[start:end]
+            tokens.append(Token(token_id, weight, text, start, line.first + piece, span))
     return tuple(tokens)
 
 

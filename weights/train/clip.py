@@ -167,7 +167,7 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
     rng = np.random.default_rng((args.seed, stage.step))
     stream = common.scenes(args.preset, 1000 * (1 + args.seed) + stage.step)
     stream = common.with_near_misses(stream, args.preset, args.seed + stage.step)
-    while stage.going(shape["rate"]):
+    while stage.going(args.rate or shape["rate"]):
         scenes = list(islice(stream, size))
         drawn = np.stack([varied(scene, rng, pictures) for scene in scenes])
         images = normalize(torch.from_numpy(drawn).permute(0, 3, 1, 2), processor).to(device)

@@ -34,6 +34,7 @@ def options(description: str | None, *, minutes: float) -> argparse.ArgumentPars
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", type=Path, default=Path("runs/small"), help="folder of this run")
     parser.add_argument("--batch", type=int, help="pictures a step, instead of the preset's")
+    parser.add_argument("--rate", type=float, help="peak learning rate, instead of the preset's")
     parser.add_argument(
         "--init", type=Path, help="a shipped folder (weights/emoji) to train on from"
     )

@@ -187,7 +187,6 @@ def main() -> None:
         default=8,
         help="draw a sample grid this often (needs RUN/vae)",
     )
-    parser.add_argument("--rate", type=float, help="peak learning rate, instead of the preset's")
     parser.add_argument("--samples", type=int, default=32, help="pictures of a sample grid")
     args = common.parse(parser)
     torch.manual_seed(args.seed)
