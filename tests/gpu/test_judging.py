@@ -49,11 +49,10 @@ def test_half_precision_towers(device, dtype):
 
 def test_generate(scorers, device):
     """The same seeds give near pictures on both, at any batch size, and near scores."""
-    from diffusers import StableDiffusionPipeline
-
+    diffusers = pytest.importorskip("diffusers")
     results = []
     for scorer, place, batch in zip(scorers, ("cpu", device), (3, 2), strict=True):
-        pipe = StableDiffusionPipeline.from_pretrained(model_folder()).to(place)
+        pipe = diffusers.StableDiffusionPipeline.from_pretrained(model_folder()).to(place)
         pipe.set_progress_bar_config(disable=True)
         with pytest.warns(UserWarning, match="scorer's text tower"):
             results.append(

@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+
+pytest.importorskip("diffusers")
+
 from diffusers.hooks import apply_group_offloading
 
 from clipcond import Conditioner
