@@ -101,6 +101,7 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
         )
 
 
+_BYTES = 256
 Found = tuple[Family, tuple[TextPath, ...], int, bool]
 
 
@@ -175,6 +176,12 @@ def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
     if role.is_t5:
         adapted = PromptTokenizer(tokenizer, tokenizer.model_max_length, windowed=False)
         return TextPath(role, adapted, T5TextEncoder(module))
+    if len(tokenizer) < _BYTES:
+        raise CheckpointError(
+            f"{role.tokenizer} knows {len(tokenizer)} tokens, fewer than there are bytes, so prompts would say nothing: "
+            "transformers makes up such a one where tokenizer.json is missing, and of CLIPTokenizer(vocab_file=..., "
+            "merges_file=...); load a folder that has it, or pass vocab= and merges="
+        )
     encoder = ClipTextEncoder(module, role.layer)
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, encoder.length)
