@@ -75,7 +75,6 @@ def draw(pipe, conditioning):
     return pipe(**conditioning.kwargs_for(pipe), **OPTIONS, generator=generator).images
 
 
-@pytest.mark.pitfall(16, 17)
 @pytest.mark.parametrize("family", BUILD)
 @pytest.mark.parametrize("offload", OFFLOADS)
 def test_offloaded(family, offload, device):
@@ -92,7 +91,6 @@ def test_offloaded(family, offload, device):
         assert_near(draw(pipe, ours), picture, 1e-3)
 
 
-@pytest.mark.pitfall(18)
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize("family", ["sd1", "sdxl"])
 def test_compiled(family, in_place, device):
