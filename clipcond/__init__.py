@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clipcond import emoji, weighting
-    from clipcond.conditioning import Conditioner, Conditioning, concat, lerp, slerp
+    from clipcond.conditioning import Conditioner, Conditioning, EmbeddingCache, concat, lerp, slerp
     from clipcond.encoders import TextualInversion
     from clipcond.errors import (
         CheckpointError,
@@ -32,6 +32,7 @@ _HOMES: dict[str, str | None] = {
     "ClipcondError": "clipcond.errors",
     "Conditioner": "clipcond.conditioning",
     "Conditioning": "clipcond.conditioning",
+    "EmbeddingCache": "clipcond.conditioning",
     "PromptSyntaxError": "clipcond.errors",
     "PromptTooLongError": "clipcond.errors",
     "ScoreError": "clipcond.errors",
@@ -55,6 +56,7 @@ __all__ = [
     "ClipcondError",
     "Conditioner",
     "Conditioning",
+    "EmbeddingCache",
     "PromptSyntaxError",
     "PromptTooLongError",
     "ScoreError",

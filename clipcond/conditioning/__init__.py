@@ -1,6 +1,7 @@
 """Prompts to the tensors a denoiser reads: the spine of the library, and its result as a value."""
 
 from clipcond.conditioning.algebra import concat, lerp, slerp
+from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.conditioner import Conditioner
 from clipcond.conditioning.report import EncoderReport, PromptReport, Report, ReportedToken
 from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
@@ -8,6 +9,7 @@ from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
 __all__ = [
     "Conditioner",
     "Conditioning",
+    "EmbeddingCache",
     "EncoderReport",
     "EncoderStats",
     "PromptReport",

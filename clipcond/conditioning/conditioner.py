@@ -9,9 +9,16 @@ from typing import Any
 import torch
 
 from clipcond.conditioning.assembly import Inputs
+from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.encoding import encode
 from clipcond.conditioning.families import Family
-from clipcond.conditioning.paths import TextPath, check_known, paths_of_folder, paths_of_pipeline
+from clipcond.conditioning.paths import (
+    TextPath,
+    check_clip_skip,
+    check_known,
+    paths_of_folder,
+    paths_of_pipeline,
+)
 from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
 from clipcond.conditioning.report import EncoderReport, Report
@@ -45,6 +52,7 @@ class Conditioner:
             weights, as far as the mode moves the end of text).
         clip_skip: how many of CLIP's layers to leave out at the end, as diffusers counts them (0 and None: none;
             AUTOMATIC1111's "clip skip" is one more); a fraction lies between two layers. Acts on the negative prompt too.
+        cache: of what the encoders gave before.
         normalization: of the weights: "none", "mean", "length" or "length+mean".
         memory_limit: bytes of activations, about, that one forward may take; more rows go in several.
     """
@@ -58,6 +66,7 @@ class Conditioner:
     long_prompt: str = "a1111"
     pooled: str = "first"
     clip_skip: int | float | None = None
+    cache: EmbeddingCache | None = None
     normalization: str = "none"
     memory_limit: int = 1 << 30
 
@@ -68,7 +77,7 @@ class Conditioner:
         check_normalization(self.normalization)
         if self.pooled not in POOLED:
             raise ClipcondError(f"no pooled policy {self.pooled!r}; there are {', '.join(POOLED)}")
-        self._check_clip_skip()
+        check_clip_skip(self.clip_skip, self.paths, self.family)
 
     @classmethod
     def from_pipeline(
@@ -80,6 +89,7 @@ class Conditioner:
         long_prompt: str = "a1111",
         pooled: str = "first",
         clip_skip: int | float | None = None,
+        cache: EmbeddingCache | None = None,
         normalization: str = "none",
         memory_limit: int = 1 << 30,
     ) -> "Conditioner":
@@ -93,6 +103,7 @@ class Conditioner:
             long_prompt: what happens beyond an encoder's length.
             pooled: which windows the pooled vector speaks of.
             clip_skip: how many of CLIP's layers to leave out.
+            cache: of what the encoders gave before.
             normalization: of the weights.
             memory_limit: bytes of activations, about, that one forward may take.
 
@@ -107,6 +118,7 @@ class Conditioner:
             long_prompt=long_prompt,
             pooled=pooled,
             clip_skip=clip_skip,
+            cache=cache,
             normalization=normalization,
             memory_limit=memory_limit,
         )
@@ -122,6 +134,7 @@ class Conditioner:
         long_prompt: str = "a1111",
         pooled: str = "first",
         clip_skip: int | float | None = None,
+        cache: EmbeddingCache | None = None,
         normalization: str = "none",
         memory_limit: int = 1 << 30,
     ) -> "Conditioner":
@@ -141,6 +154,7 @@ class Conditioner:
             long_prompt: what happens beyond an encoder's length.
             pooled: which windows the pooled vector speaks of.
             clip_skip: how many of CLIP's layers to leave out.
+            cache: of what the encoders gave before.
             normalization: of the weights.
             memory_limit: bytes of activations, about, that one forward may take.
 
@@ -156,6 +170,7 @@ class Conditioner:
             long_prompt=long_prompt,
             pooled=pooled,
             clip_skip=clip_skip,
+            cache=cache,
             normalization=normalization,
             memory_limit=memory_limit,
         )
@@ -210,6 +225,7 @@ class Conditioner:
                 pooled=self.pooled,
                 t5_length=t5_length,
                 memory_limit=self.memory_limit,
+                cache=self.cache,
                 count=len(texts.positive[0]),
             )
         inputs = self.family.assemble(results, self.width, t5_length)
@@ -269,20 +285,6 @@ class Conditioner:
             zeros=self.zeros,
         )
         return _report(self._read(texts, self._t5_length(max_sequence_length)), texts)
-
-    def _check_clip_skip(self) -> None:
-        if self.clip_skip is None:
-            return
-        clips = [path for path in self.paths if path.role.sequence and not path.role.is_t5]
-        if not clips:
-            raise ClipcondError(
-                f"clip_skip={self.clip_skip:g}: {self.family.name} reads no CLIP's layers; leave it out"
-            )
-        most = min(path.encoder.most_skipped for path in clips)
-        if not 0 <= self.clip_skip <= most:  # nan fails as well
-            raise ClipcondError(
-                f"clip_skip={self.clip_skip:g}: from 0 to {most}, the layers that there are to leave out"
-            )
 
     def _t5_length(self, given: int | None) -> int:
         if given is None:

@@ -83,6 +83,28 @@ class TextPath:
         ]
 
 
+def check_clip_skip(
+    clip_skip: int | float | None, paths: Sequence[TextPath], family: Family
+) -> None:
+    """Whether there are so many layers to leave out.
+
+    Raises:
+        ClipcondError: there are not, or the denoiser reads no CLIP's layers.
+    """
+    if clip_skip is None:
+        return
+    clips = [path for path in paths if path.role.sequence and not path.role.is_t5]
+    if not clips:
+        raise ClipcondError(
+            f"clip_skip={clip_skip:g}: {family.name} reads no CLIP's layers; leave it out"
+        )
+    most = min(path.encoder.most_skipped for path in clips)
+    if not 0 <= clip_skip <= most:  # nan fails as well
+        raise ClipcondError(
+            f"clip_skip={clip_skip:g}: from 0 to {most}, the layers that there are to leave out"
+        )
+
+
 def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
     """Whether some encoder has learnt a word, and none twice.
 

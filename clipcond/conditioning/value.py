@@ -31,10 +31,12 @@ class EncoderStats:
     Attributes:
         calls: forwards.
         rows: rows of ids in them.
+        rows_cached: rows that it need not run, since the cache had them.
     """
 
     calls: int
     rows: int
+    rows_cached: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class Stats:
     def rows(self) -> int:
         """Rows of ids that all encoders read."""
         return sum(encoder.rows for encoder in self.encoders.values())
+
+    @property
+    def rows_cached(self) -> int:
+        """Rows that came from the cache."""
+        return sum(encoder.rows_cached for encoder in self.encoders.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -164,7 +171,9 @@ class Conditioning:
         about = {
             "family": self.family,
             "negative_given": self.negative_given,
-            "stats": {slot: [s.calls, s.rows] for slot, s in self.stats.encoders.items()},
+            "stats": {
+                slot: [s.calls, s.rows, s.rows_cached] for slot, s in self.stats.encoders.items()
+            },
             "report": self.report.to_json(),
             "fingerprints": {
                 slot: f and [f.digest, f.dtype, list(f.values)]

@@ -1,8 +1,9 @@
 """Foreign text encoders, each adapted once: rows of ids in, states out, one forward a call."""
 
 from clipcond.encoders.clip import ClipTextEncoder
+from clipcond.encoders.digest import digest
 from clipcond.encoders.fingerprint import Fingerprint, fingerprint
-from clipcond.encoders.forward import EncoderOutput, batches, joined
+from clipcond.encoders.forward import EncoderOutput, batches, execution_device, joined
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
 from clipcond.encoders.lora import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
@@ -18,6 +19,8 @@ __all__ = [
     "TextEncoder",
     "TextualInversion",
     "batches",
+    "digest",
+    "execution_device",
     "fingerprint",
     "joined",
     "lora_scaled",

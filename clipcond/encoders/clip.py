@@ -58,6 +58,12 @@ class ClipTextEncoder:
             - (1 if self.layer is None else -self.layer)
         )
 
+    @property
+    def settings(self) -> bytes:
+        """What its results depend on beside the module: the layer, and the vectors of textual inversions."""
+        vectors = b"" if self.vectors is None else self.vectors.cpu().numpy().tobytes()
+        return f"{self.layer} {self.skip}".encode() + vectors
+
     def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:  # noqa: ARG002 rows are full
         """Encode every row in one forward, without gradients.
 

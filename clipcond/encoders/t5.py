@@ -25,6 +25,8 @@ class T5TextEncoder:
 
     module: Any
 
+    settings = b""  # nothing beside the module decides what it gives
+
     def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:  # noqa: ARG002 as CLIP's
         """Encode every row in one forward, without gradients.
 

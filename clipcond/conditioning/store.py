@@ -1,0 +1,161 @@
+"""Cached rows on disk: safetensors files in one folder that several processes share.
+
+What a call adds is one small file, written under another name and renamed, so that a file is there whole or not at all.
+Many small files are merged to shards, and the shards read longest ago go when there is too much.
+"""
+
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from clipcond.errors import ClipcondError
+
+Entry = dict[str, torch.Tensor]  # what is stored under one key, by name
+
+_MOST_LOOSE = 64  # files of single calls before they are merged
+_SHARD_BYTES = 256 << 20
+
+
+class ShardFolder:
+    """Entries by key, in a folder that is made if need be."""
+
+    def __init__(self, folder: str | Path, limit: int) -> None:
+        self.folder, self.limit = Path(folder).expanduser(), limit
+        self._files: dict[str, Path] = {}  # key -> the file that has it
+        self._known: set[Path] = set()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ClipcondError(
+                f"{self.folder}: no folder for a cache ({error.strerror})"
+            ) from error
+
+    def get(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """Those of the entries that are there, on the CPU."""
+        wanted, found = set(keys), {}
+        if wanted - set(self._files):
+            self._look()
+        for file in {self._files[key] for key in wanted if key in self._files}:
+            found |= self._read(file, [key for key in wanted if self._files.get(key) == file])
+        missing = wanted - set(found)
+        if missing & set(self._files):  # another process has merged or dropped their file meanwhile
+            self._look()
+            for file in {self._files[key] for key in missing if key in self._files}:
+                found |= self._read(file, [key for key in missing if self._files.get(key) == file])
+        return found
+
+    def put(self, entries: Mapping[str, Entry]) -> None:
+        """Add entries.
+
+        Raises:
+            ClipcondError: the disk refuses them.
+        """
+        self._write("loose", entries)
+        loose = list(self.folder.glob("loose-*.safetensors"))
+        if len(loose) > _MOST_LOOSE or self.size > self.limit:
+            self._tidy()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(_stat(file)[0] for file in self.folder.glob("*.safetensors"))
+
+    def _look(self) -> None:
+        """Find the keys of files that are new, and forget those of files that are gone."""
+        there = set(self.folder.glob("*.safetensors"))
+        if gone := self._known - there:
+            self._files = {key: file for key, file in self._files.items() if file not in gone}
+        for file in there - self._known:
+            try:
+                with safe_open(file, framework="pt") as opened:
+                    names = list(opened.keys())
+            except FileNotFoundError:
+                continue
+            except (OSError, SafetensorError):
+                file.unlink(missing_ok=True)  # damaged by the disk: as good as never written
+                continue
+            self._files |= {name.partition("/")[0]: file for name in names}
+        self._known = there
+
+    def _read(self, file: Path, keys: list[str]) -> dict[str, Entry]:
+        found: dict[str, Entry] = {key: {} for key in keys}
+        try:
+            with safe_open(file, framework="pt") as opened:
+                for name in opened.keys():  # noqa: SIM118 no mapping
+                    key, _, part = name.partition("/")
+                    if key in found:
+                        found[key][part] = opened.get_tensor(name)
+            os.utime(file)
+        except (OSError, SafetensorError):
+            return {}
+        return {key: entry for key, entry in found.items() if entry}
+
+    def _write(self, kind: str, entries: Mapping[str, Entry]) -> Path:
+        name = uuid.uuid4().hex
+        partial, file = self.folder / f".{name}.partial", self.folder / f"{kind}-{name}.safetensors"
+        flat = {f"{key}/{part}": t for key, entry in entries.items() for part, t in entry.items()}
+        try:
+            save_file(flat, partial)
+            partial.replace(file)
+        except (OSError, SafetensorError) as error:
+            partial.unlink(missing_ok=True)
+            raise ClipcondError(f"{self.folder}: the cache cannot be written ({error})") from error
+        self._files |= dict.fromkeys(entries, file)
+        self._known.add(file)
+        return file
+
+    def _tidy(self) -> None:
+        """Merge small files to shards and drop what was read longest ago; one process at a time."""
+        lock = FileLock(self.folder / ".lock")
+        try:
+            with lock.acquire(timeout=0):
+                self._merge()
+                self._evict()
+        except Timeout:
+            return  # another process is at it
+
+    def _merge(self) -> None:
+        self._look()
+        batch: dict[str, Entry] = {}
+        merged: list[Path] = []
+        weight = 0
+        for file in sorted(self.folder.glob("loose-*.safetensors")):
+            keys = [key for key, place in self._files.items() if place == file]
+            batch |= self._read(file, keys)
+            merged.append(file)
+            weight += _stat(file)[0]
+            if weight >= _SHARD_BYTES:
+                self._seal(batch, merged)
+                batch, merged, weight = {}, [], 0
+        self._seal(batch, merged)
+
+    def _seal(self, batch: dict[str, Entry], merged: list[Path]) -> None:
+        if batch:
+            self._write("shard", batch)
+        for file in merged:
+            file.unlink(missing_ok=True)
+        self._known -= set(merged)
+
+    def _evict(self) -> None:
+        files = sorted(self.folder.glob("*.safetensors"), key=lambda file: _stat(file)[1])
+        total = self.size
+        while total > self.limit and files:
+            file = files.pop(0)
+            total -= _stat(file)[0]
+            file.unlink(missing_ok=True)
+        self._look()
+
+
+def _stat(file: Path) -> tuple[int, float]:
+    """(bytes, when it was last used); nothing of a file that another process has just removed."""
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return 0, 0.0
+    return found.st_size, found.st_mtime

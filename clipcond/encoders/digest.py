@@ -1,0 +1,91 @@
+"""What an encoder is at this moment: a digest of every bit that its results depend on.
+
+Computed anew for every call. Version counters would be cheaper, but a write through `.data` does not move them, and a
+cache must never answer with what the encoder was. Sums of all bits along rows and along columns (a few ms for CLIP on a
+GPU, 80 ms on a CPU core, a small part of an encoding either way) are hashed instead of the bits.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from clipcond.encoders.forward import execution_device
+from clipcond.errors import ClipcondError
+
+_COLUMNS = 1024  # of 8 bytes
+
+
+@torch.no_grad()
+def digest(module: Any) -> bytes:
+    """16 bytes: weights as stored, wherever accelerate keeps them, LoRAs with their scales, configuration, precision.
+
+    Hooks that others hang on a module are not seen.
+
+    Raises:
+        ClipcondError: weights that cannot be looked at.
+    """
+    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    found = hashlib.blake2b(digest_size=16)
+    found.update(f"{type(module).__name__} {module.config} {module.training}".encode())
+    found.update(str(getattr(module.config, "_attn_implementation", "")).encode())
+    for name, part in module.named_modules():
+        if hasattr(part, "scaling") and hasattr(part, "scale_layer"):  # peft's LoRA layers
+            state = (
+                part.scaling,
+                part.active_adapters,
+                part.disable_adapters,
+                part.merged_adapters,
+            )
+            found.update(f"{name} {state}".encode())
+    pieces: list[torch.Tensor] = []
+    for name, tensor in _tensors(module):
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {tensor.device.type};".encode())
+        pieces += _sums(tensor)
+    device = execution_device(module).type
+    if torch.is_autocast_enabled(device):
+        found.update(f"autocast {torch.get_autocast_dtype(device)}".encode())
+    for piece in pieces:
+        found.update(piece.cpu().numpy().tobytes())
+    return found.digest()
+
+
+def _tensors(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor of its state, where offloading has put it."""
+    offloaded = {
+        name: part._hf_hook.weights_map  # noqa: SLF001 accelerate has no public name for it
+        for name, part in module.named_modules()
+        if getattr(getattr(part, "_hf_hook", None), "weights_map", None) is not None
+    }
+    for name, tensor in module.state_dict().items():
+        if not torch.is_tensor(tensor):
+            continue
+        owner, _, own = name.rpartition(".")
+        if tensor.is_meta and owner in offloaded:
+            yield name, offloaded[owner][own]
+        elif tensor.is_meta:
+            raise ClipcondError(
+                f"{type(module).__name__}: its weights ({name}) are on the meta device and cannot be looked at, so "
+                "nothing of it can be cached; leave out cache="
+            )
+        else:
+            yield from _plain(name, tensor)
+
+
+def _plain(name: str, tensor: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensor itself, or those that a quantised one is made of."""
+    flatten = getattr(tensor, "__tensor_flatten__", None)
+    if type(tensor) in (torch.Tensor, torch.nn.Parameter) or flatten is None:
+        yield name, tensor
+        return
+    for part in flatten()[0]:
+        yield from _plain(f"{name}.{part}", getattr(tensor, part))
+
+
+def _sums(tensor: torch.Tensor) -> list[torch.Tensor]:
+    """Sums of a tensor's bits, as 8-byte integers, along rows and along columns; what fits no row, as it is."""
+    flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+    whole = len(flat) // (8 * _COLUMNS) * (8 * _COLUMNS)
+    rows = flat[:whole].view(torch.int64).reshape(-1, _COLUMNS)
+    return [rows.sum(0), rows.sum(1), flat[whole:]] if whole else [flat]
