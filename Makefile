@@ -19,13 +19,17 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt -e ".[demo,dev]"
 	touch $@
 
+$(STAMP)-quantization: $(STAMP)
+	$(PIP) install --quiet -c constraints.txt -e ".[quantization]"
+	touch $@
+
 demo: install
 	$(BIN)/clipcond generate "a red heart to the left of a (fox:1.3)" --candidates 8 --keep 4 --out out/demo
 
 test: install
 	$(RUN) pytest -n 2 -m "not slow and not gpu and not browser"
 
-test-all: check
+test-all: check $(STAMP)-quantization
 	$(RUN) pytest -n 2 -m "not gpu" --durations=10
 	CLIPCOND_TEST_DEVICE=cpu $(MAKE) test-gpu
 

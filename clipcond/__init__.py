@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         UnsupportedPipelineError,
     )
     from clipcond.generation import generate
+    from clipcond.precompute import load_embeddings
     from clipcond.prompt import convert, parse
     from clipcond.score import ClipScorer, rerank, zero_shot
 
@@ -43,6 +44,7 @@ _HOMES: dict[str, str | None] = {
     "emoji": None,
     "generate": "clipcond.generation",
     "lerp": "clipcond.conditioning",
+    "load_embeddings": "clipcond.precompute",
     "parse": "clipcond.prompt",
     "rerank": "clipcond.score",
     "slerp": "clipcond.conditioning",
@@ -67,6 +69,7 @@ __all__ = [
     "emoji",
     "generate",
     "lerp",
+    "load_embeddings",
     "parse",
     "rerank",
     "slerp",

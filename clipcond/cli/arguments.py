@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_parse(commands)
     _add_tokens(commands)
     _add_convert(commands)
+    _add_encode(commands)
     return parser
 
 
@@ -161,12 +162,7 @@ def _add_tokens(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "tokens", "show what each text encoder sees of a prompt")
     command.add_argument("text", metavar="TEXT", help="the prompt, in the dialect's syntax")
     command.add_argument("--negative", metavar="TEXT", help="the negative prompt")
-    command.add_argument(
-        "--model",
-        default="emoji",
-        metavar="M",
-        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
-    )
+    _add_model(command)
     _add_dialect(command)
     _add_long_prompt(command)
     command.add_argument(
@@ -194,6 +190,35 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--to", required=True, metavar="D", help="the dialect to write")
 
 
+def _add_encode(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "encode", "write the embeddings of a table's prompts, for training")
+    command.add_argument("prompts", metavar="TABLE", help=".jsonl, .csv, .parquet or .txt")
+    command.add_argument("--out", required=True, metavar="DIR", help="where to write")
+    command.add_argument(
+        "--column", default="prompt", metavar="C", help="that holds the prompts (default prompt)"
+    )
+    _add_model(command)
+    _add_dialect(command)
+    _add_weighting(command)
+    _add_long_prompt(command)
+    command.add_argument(
+        "--clip-skip", type=_finite, metavar="K", help="CLIP layers to leave out (default: none)"
+    )
+    command.add_argument(
+        "--batch-size", type=_count, default=32, metavar="N", help="prompts at once (default 32)"
+    )
+    command.add_argument(
+        "--shard-size", type=_count, default=256, metavar="N", help="prompts a file (default 256)"
+    )
+    _add_device(command)
+    command.add_argument(
+        "--dtype",
+        choices=["float32", "float16", "bfloat16"],
+        default="float16",
+        help="of what is written (default float16)",
+    )
+
+
 def _add_dialect(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dialect",
@@ -203,29 +228,41 @@ def _add_dialect(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_models(command: argparse.ArgumentParser) -> None:
+def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         default="emoji",
         metavar="M",
         help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
     )
+
+
+def _add_weighting(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
+    )
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
+    )
+
+
+def _add_models(command: argparse.ArgumentParser) -> None:
+    _add_model(command)
     command.add_argument(
         "--scorer",
         metavar="C",
         help="a CLIP folder, file or hub id that ranks (default: the model's own clip/, if it has one)",
     )
     _add_dialect(command)
-    command.add_argument(
-        "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
-    )
+    _add_weighting(command)
     _add_long_prompt(command)
     command.add_argument(
         "--out", default="pictures", metavar="DIR", help="where to write (default pictures)"
     )
-    command.add_argument(
-        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
-    )
+    _add_device(command)
     command.add_argument(
         "--dtype",
         choices=["float32", "float16", "bfloat16"],

@@ -15,6 +15,7 @@ from clipcond.errors import ClipcondError
 _COMMANDS = {
     "classify": "clipcond.cli.classify",
     "convert": "clipcond.cli.language",
+    "encode": "clipcond.cli.encode",
     "generate": "clipcond.cli.generate",
     "parse": "clipcond.cli.language",
     "rerank": "clipcond.cli.rerank",

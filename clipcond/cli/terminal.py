@@ -1,6 +1,7 @@
 """What commands say: results on standard output, notes on standard error, and other libraries silent."""
 
 import json
+import logging
 import os
 import sys
 import warnings
@@ -26,6 +27,12 @@ def hush() -> None:
     """
     for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(name, "error")
+    for name in (
+        "bitsandbytes",
+        "torchao",
+        "torch.utils._pytree",
+    ):  # diffusers imports them if it can
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
 
 

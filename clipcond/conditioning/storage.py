@@ -20,8 +20,18 @@ def write_file(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[s
     Raises:
         ClipcondError: the folder cannot be written to.
     """
+    save_whole(path, tensors, {_KEY: json.dumps({"version": _VERSION, **about})})
+
+
+def save_whole(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file that is there whole or not at all, whenever the process dies.
+
+    Raises:
+        ClipcondError: it cannot be written.
+    """
     partial = path.with_name(f".{path.name}.partial")
-    metadata = {_KEY: json.dumps({"version": _VERSION, **about})}
     try:
         save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata)
         partial.replace(path)

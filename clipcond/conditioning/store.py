@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from clipcond.conditioning.storage import save_whole
 from clipcond.errors import ClipcondError
 
 Entry = dict[str, torch.Tensor]  # what is stored under one key, by name
@@ -97,15 +97,9 @@ class ShardFolder:
         return {key: entry for key, entry in found.items() if entry}
 
     def _write(self, kind: str, entries: Mapping[str, Entry]) -> Path:
-        name = uuid.uuid4().hex
-        partial, file = self.folder / f".{name}.partial", self.folder / f"{kind}-{name}.safetensors"
+        file = self.folder / f"{kind}-{uuid.uuid4().hex}.safetensors"
         flat = {f"{key}/{part}": t for key, entry in entries.items() for part, t in entry.items()}
-        try:
-            save_file(flat, partial)
-            partial.replace(file)
-        except (OSError, SafetensorError) as error:
-            partial.unlink(missing_ok=True)
-            raise ClipcondError(f"{self.folder}: the cache cannot be written ({error})") from error
+        save_whole(file, flat)
         self._files |= dict.fromkeys(entries, file)
         self._known.add(file)
         return file

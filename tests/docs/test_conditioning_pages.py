@@ -15,7 +15,12 @@ ROOT = Path(clipcond.__file__).parents[1]
 @pytest.mark.filterwarnings("ignore:a1111")  # a random encoder's states have mean zero
 @pytest.mark.parametrize(
     ("page", "least"),
-    [("docs/conditioning.md", 3), ("docs/migrating.md", 4), ("weights/weighting.template.md", 1)],
+    [
+        ("docs/conditioning.md", 3),
+        ("docs/migrating.md", 4),
+        ("docs/encoders.md", 3),
+        ("weights/weighting.template.md", 1),
+    ],
 )
 def test_every_block_runs(page, least, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -124,12 +124,11 @@ def near(ours, plain):
 
 @pytest.mark.parametrize("family", ["sd1", "sdxl", "sd3"])
 def test_torchao_quantised_encoders(family):
-    from torchao.quantization import Int8WeightOnlyConfig, quantize_
-
+    quantization = pytest.importorskip("torchao.quantization", reason="make test-all installs it")
     pipe = BUILD[family]()
     plain = Conditioner.from_pipeline(pipe)(PROMPT, negative_prompt=NEGATIVE)
     for module in encoders(pipe):
-        quantize_(module, Int8WeightOnlyConfig())
+        quantization.quantize_(module, quantization.Int8WeightOnlyConfig())
     before = traces(pipe)
     ours = Conditioner.from_pipeline(pipe)(PROMPT, negative_prompt=NEGATIVE)
     assert near(ours.prompt_embeds, plain.prompt_embeds)
@@ -138,7 +137,7 @@ def test_torchao_quantised_encoders(family):
 
 @pytest.mark.pitfall(20)
 def test_bitsandbytes_quantised_encoders():
-    import bitsandbytes
+    bitsandbytes = pytest.importorskip("bitsandbytes", reason="make test-all installs it")
 
     def quantise(module):
         for name, child in module.named_children():

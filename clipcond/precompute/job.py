@@ -1,0 +1,278 @@
+"""Encoding the prompts of a table into a folder of shards.
+
+Distinct prompts are numbered as they appear, and shard k holds the k-th few hundred of them, always the same ones in
+the same batches. So what is there after an interruption needs no looking at: the shards that are missing are made, and
+the result is bit for bit that of a run without interruption.
+"""
+
+import hashlib
+import json
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from clipcond.conditioning import Conditioner
+from clipcond.conditioning.storage import save_whole
+from clipcond.encoders import digest
+from clipcond.errors import ClipcondError
+from clipcond.precompute.prompts import read_prompts
+from clipcond.precompute.shards import FLAT, RAGGED, Shard, ShardFile, Tensors, shard_path
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        prompts: rows of the table.
+        distinct: different prompts among them.
+        encoded: distinct prompts that this run encoded; those of an earlier, interrupted one are not among them.
+        failures: message for each distinct prompt that has no embeddings, naming its first row.
+        shards: files in all.
+    """
+
+    prompts: int
+    distinct: int
+    encoded: int
+    failures: tuple[str, ...]
+    shards: int
+
+
+def encode_prompts(
+    conditioner: Conditioner,
+    source: str | Path,
+    out: str | Path,
+    *,
+    column: str = "prompt",
+    dtype: torch.dtype = torch.float16,
+    batch_size: int = 32,
+    shard_size: int = 256,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Summary:
+    """Encode every distinct prompt of a table once; `load_embeddings(out)` reads them.
+
+    A run that was interrupted goes on when called again with the same arguments. A prompt that cannot be encoded is
+    left out and named; the others are done.
+
+    Args:
+        conditioner: whose positive side is kept.
+        source: .jsonl, .csv, .parquet or .txt.
+        out: a folder, made if need be.
+        column: of the table, with the prompts.
+        dtype: of what is stored.
+        batch_size: prompts in one call of the conditioner.
+        shard_size: distinct prompts in one file.
+        progress: called with (distinct prompts done, of how many) now and then.
+
+    Raises:
+        ClipcondError: the table cannot be read, or `out` holds what another table, model or option gave, or another
+            process is writing to it.
+    """
+    source, out = Path(source), Path(out)
+    rows, first_rows, content = _numbered(source, column)
+    about = {
+        "version": VERSION,
+        "prompts": content,
+        "encoders": {
+            path.role.slot: hashlib.blake2b(
+                digest(path.encoder.module) + path.encoder.settings, digest_size=16
+            ).hexdigest()
+            for path in conditioner.paths
+        },
+        "options": _options(conditioner, dtype, batch_size, shard_size),
+    }
+    lock = _prepared(out, about)
+    with lock:
+        count = -(-len(first_rows) // shard_size)
+        missing = [n for n in range(count) if not shard_path(out, n).exists()]
+        waiting, done = set(missing), shard_size * (count - len(missing))
+        progress(min(done, len(first_rows)), len(first_rows))
+        for number, texts in enumerate(_batched(_distinct(source, column, rows), shard_size)):
+            if number not in waiting:
+                continue
+            _shard(conditioner, texts, dtype, batch_size).save(shard_path(out, number))
+            done += len(texts)
+            progress(min(done, len(first_rows)), len(first_rows))
+        failures = _finish(out, rows, first_rows, shard_size)
+    encoded = sum(min(shard_size, len(first_rows) - n * shard_size) for n in missing)
+    return Summary(
+        prompts=len(rows),
+        distinct=len(first_rows),
+        encoded=encoded,
+        failures=failures,
+        shards=count,
+    )
+
+
+def _numbered(source: Path, column: str) -> tuple[array, array, str]:
+    """The number of each row's prompt among the distinct ones; the first row of each; a digest of all."""
+    numbers: dict[bytes, int] = {}
+    rows, first_rows, content = array("q"), array("q"), hashlib.blake2b(digest_size=16)
+    for row, text in enumerate(read_prompts(source, column)):
+        key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        content.update(key)
+        number = numbers.setdefault(key, len(numbers))
+        if number == len(first_rows):
+            first_rows.append(row)
+        rows.append(number)
+    return rows, first_rows, content.hexdigest()
+
+
+def _distinct(source: Path, column: str, rows: array) -> Iterator[str]:
+    """Each prompt once, in the order of the numbers."""
+    following = 0
+    for number, text in zip(rows, read_prompts(source, column), strict=True):
+        if number == following:
+            following += 1
+            yield text
+
+
+def _batched(items: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
+    """itertools.batched, which Python 3.11 has not."""
+    left = iter(items)
+    return iter(lambda: tuple(islice(left, size)), ())
+
+
+def _options(
+    conditioner: Conditioner, dtype: torch.dtype, batch_size: int, shard_size: int
+) -> dict[str, Any]:
+    names = (
+        "dialect",
+        "weighting",
+        "long_prompt",
+        "pooled",
+        "clip_skip",
+        "normalization",
+        "memory_limit",
+    )
+    return {
+        "family": conditioner.family.name,
+        **{name: getattr(conditioner, name) for name in names},
+        "dtype": str(dtype).removeprefix("torch."),
+        "batch_size": batch_size,
+        "shard_size": shard_size,
+    }
+
+
+def _prepared(out: Path, about: dict[str, Any]) -> FileLock:
+    """The folder, for this run alone, with what it is of written down.
+
+    Raises:
+        ClipcondError: it holds something else, or another process has it.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ClipcondError(f"{out} cannot be made: {error.strerror}") from error
+    lock = FileLock(out / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ClipcondError(f"{out}: another process is writing to it; wait for it") from None
+    except OSError as error:
+        raise ClipcondError(f"{out} cannot be written to: {error.strerror}") from error
+    file = out / "about.json"
+    try:
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    except ValueError:
+        before = None  # torn while it was first written, so there is no shard yet
+    if before is not None and before != about:
+        changed = [key for key in about if before.get(key) != about[key]]
+        lock.release()
+        raise ClipcondError(
+            f"{out} holds embeddings with other {' and '.join(changed)}; name another folder, or delete it"
+        )
+    if before is None:
+        if any(out.glob("shard-*.safetensors")):
+            lock.release()
+            raise ClipcondError(f"{out} holds shards that nothing tells about; name another folder")
+        partial = out / ".about.json.partial"
+        partial.write_text(json.dumps(about, indent=1), encoding="utf-8")
+        partial.replace(file)
+    return lock
+
+
+def _shard(
+    conditioner: Conditioner, texts: Sequence[str], dtype: torch.dtype, batch_size: int
+) -> Shard:
+    tensors: list[Tensors | None] = [None] * len(texts)
+    failures: dict[int, str] = {}
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for place, text in enumerate(texts):
+        try:
+            alike.setdefault(_shape(conditioner, text), []).append(place)
+        except ClipcondError as error:
+            failures[place] = str(error)
+    for places in alike.values():
+        for part in _batched(places, batch_size):
+            try:
+                made = _encoded(conditioner, [texts[place] for place in part], dtype)
+            except (
+                ClipcondError
+            ):  # only what comes out tells that a weight is too large: find the prompt
+                made = []
+                for place in part:
+                    try:
+                        made += _encoded(conditioner, [texts[place]], dtype)
+                    except ClipcondError as error:
+                        made.append(None)
+                        failures[place] = str(error)
+            for place, found in zip(part, made, strict=True):
+                tensors[place] = found
+    return Shard(texts, tensors, failures)
+
+
+def _shape(conditioner: Conditioner, text: str) -> tuple[int, ...]:
+    """Windows, or the length of a T5 row that is longer than usual: prompts alike in this share a call, so that none
+    is filled up for another's sake."""
+    report = conditioner.report(text)
+    usual = conditioner.family.t5_length
+    shape: list[int] = []
+    for path in conditioner.paths:
+        seen = report.encoders[path.role.slot].prompts[0]
+        longer = path.role.is_t5 and seen.length >= usual
+        shape.append(-seen.length if longer else seen.chunks)
+    return tuple(shape)
+
+
+def _encoded(
+    conditioner: Conditioner, texts: Sequence[str], dtype: torch.dtype
+) -> list[Tensors | None]:
+    conditioning = conditioner(list(texts))
+    columns = {
+        name: getattr(conditioning, name)
+        for name in (*RAGGED, *FLAT)
+        if getattr(conditioning, name) is not None
+    }
+    stored = {
+        name: t.to("cpu", dtype if t.is_floating_point() else None) for name, t in columns.items()
+    }
+    return [{name: t[i] for name, t in stored.items()} for i in range(len(texts))]
+
+
+def _finish(out: Path, rows: array, first_rows: array, shard_size: int) -> tuple[str, ...]:
+    """Write which prompt each row has, which makes the folder whole; the messages of those that have none."""
+    failed, messages = [], []
+    for number in range(-(-len(first_rows) // shard_size)):
+        shard = ShardFile(shard_path(out, number))
+        failed.append(shard.failed)
+        for place, message in sorted(shard.failures.items()):
+            row = first_rows[number * shard_size + place]
+            messages.append(f"row {row + 1}: {message}")
+    index = {"rows": torch.tensor(rows, dtype=torch.int64), "failed": torch.cat(failed)}
+    save_whole(out / "rows.safetensors", index)
+    return tuple(messages)
+
+
+def summary_json(summary: Summary, out: Path) -> dict[str, Any]:
+    """For machines."""
+    size = sum(file.stat().st_size for file in out.glob("*.safetensors"))
+    return {"out": str(out), "bytes": size, **asdict(summary)}
