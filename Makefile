@@ -1,9 +1,12 @@
 # Needs python3 (3.11 or newer), make and git. TORCH_INDEX may name a package index to take torch from.
+# GPU_PYTHON runs `make test-gpu`: .venv's where there is one, else python3 with the torch, transformers, diffusers,
+# accelerate, jaxtyping and pytest that it has; CLIPCOND_TEST_DEVICE=cpu runs the same tests without a GPU.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 RUN := HF_HUB_OFFLINE=1 $(BIN)/python -m
 
 .PHONY: install demo test test-all test-gpu check clean
@@ -28,9 +31,12 @@ test: install
 
 test-all: check $(STAMP)-quantization
 	$(RUN) pytest -n 2 -m "not gpu" --durations=10
+	CLIPCOND_TEST_DEVICE=cpu $(MAKE) test-gpu
 
-test-gpu: install
-	$(RUN) pytest -m gpu
+# without the options of pyproject.toml that need packages for development, and with other versions' warnings
+test-gpu:
+	HF_HUB_OFFLINE=1 PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu tests/gpu -o filterwarnings=default \
+		-o addopts="--import-mode=importlib --strict-markers -ra"
 
 check: install
 	$(BIN)/ruff format --check .

@@ -37,6 +37,23 @@ class TextTower:
     activation: str
     eps: float = _EPS
 
+    def to_transformers(self, dim: int) -> dict[str, Any]:
+        """The entries of a CLIPTextConfig; `dim` is the width of the features."""
+        return {
+            "hidden_size": self.width,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "intermediate_size": self.mlp,
+            "vocab_size": self.vocabulary,
+            "max_position_embeddings": self.context,
+            "hidden_act": self.activation,
+            "layer_norm_eps": self.eps,
+            "projection_dim": dim,
+            "bos_token_id": self.vocabulary - 2,
+            "eos_token_id": self.vocabulary - 1,
+            "pad_token_id": self.vocabulary - 1,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageTower:
@@ -84,21 +101,7 @@ class Architecture:
         """The configuration of a CLIPModel; of a ResNet CLIP only its text half means anything."""
         from transformers import CLIPConfig
 
-        text, image = self.text, self.image
-        text_config = {
-            "hidden_size": text.width,
-            "num_hidden_layers": text.layers,
-            "num_attention_heads": text.heads,
-            "intermediate_size": text.mlp,
-            "vocab_size": text.vocabulary,
-            "max_position_embeddings": text.context,
-            "hidden_act": text.activation,
-            "layer_norm_eps": text.eps,
-            "projection_dim": self.dim,
-            "bos_token_id": text.vocabulary - 2,
-            "eos_token_id": text.vocabulary - 1,
-            "pad_token_id": text.vocabulary - 1,
-        }
+        image, text_config = self.image, self.text.to_transformers(self.dim)
         if self.is_resnet:
             return CLIPConfig(text_config=text_config, projection_dim=self.dim)
         vision_config = {
@@ -166,21 +169,33 @@ def from_weights(
         CheckpointError: a tensor is missing, or of a shape that no CLIP has.
     """
     shapes = _Shapes({name: tuple(tensor.shape) for name, tensor in state.items()}, source)
+    build = _resnet if has_resnet(state) else _vit
+    return Architecture(
+        text=text_from_weights(state, source, activation=activation, heads=text_heads),
+        image=build(shapes, activation, image_head_width),
+        dim=shapes.of("text_projection.weight", 2)[0],
+    )
+
+
+def text_from_weights(
+    state: State, source: str, *, activation: str, heads: int | None = None
+) -> TextTower:
+    """The same of the text tower alone.
+
+    Raises:
+        CheckpointError: a tensor is missing, or of a shape that no CLIP has.
+    """
+    known = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    shapes = _Shapes(known, source, whole="full CLIP text tower")
     vocabulary, width = shapes.of("text_model.embeddings.token_embedding.weight", 2)
-    text = TextTower(
+    return TextTower(
         width=width,
         layers=shapes.count(r"text_model\.encoder\.layers\.(\d+)\."),
-        heads=text_heads or shapes.heads(width, HEAD_WIDTH),
+        heads=heads or shapes.heads(width, HEAD_WIDTH),
         mlp=shapes.of("text_model.encoder.layers.0.mlp.fc1.weight", 2)[0],
         vocabulary=vocabulary,
         context=shapes.of("text_model.embeddings.position_embedding.weight", 2)[0],
         activation=activation,
-    )
-    build = _resnet if has_resnet(state) else _vit
-    return Architecture(
-        text=text,
-        image=build(shapes, activation, image_head_width),
-        dim=shapes.of("text_projection.weight", 2)[0],
     )
 
 
@@ -188,12 +203,13 @@ def from_weights(
 class _Shapes:
     known: Mapping[str, tuple[int, ...]]
     source: str
+    whole: str = "full CLIP (both towers)"
 
     def of(self, name: str, axes: int) -> tuple[int, ...]:
         """The shape of a tensor that must be there and have that many axes."""
         if name not in self.known:
             raise CheckpointError(
-                f"{self.source}: lacks the tensor {openclip_name(name)}, so it is no full CLIP (both towers)"
+                f"{self.source}: lacks the tensor {openclip_name(name)}, so it is no {self.whole}"
             )
         shape = self.known[name]
         if len(shape) != axes or 0 in shape:
@@ -222,7 +238,7 @@ class _Shapes:
         if width % head_width:
             raise CheckpointError(
                 f"{self.source}: a tower of {width} channels has no whole number of heads of {head_width}, and weights "
-                "do not say how many it has; put the right open_clip_config.json beside the file"
+                "do not say how many it has; an open_clip_config.json beside an OpenCLIP file would"
             )
         return width // head_width
 

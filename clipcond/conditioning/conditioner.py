@@ -1,16 +1,13 @@
 """`Conditioner`: prompts in, `Conditioning` out. Its call is the library's spine."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.cache import EmbeddingCache
-from clipcond.conditioning.encoding import encode
+from clipcond.conditioning.encoding import check_finite, encode
 from clipcond.conditioning.family import Family
 from clipcond.conditioning.paths import (
     TextPath,
@@ -25,12 +22,10 @@ from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.texts import Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning, Stats
 from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
-from clipcond.errors import ClipcondError, PromptSyntaxError
+from clipcond.errors import ClipcondError
 from clipcond.prompt import check_dialect
 from clipcond.tokens import policy_named
 from clipcond.weighting import check_normalization, mode_named
-
-_LARGE = 1000.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,6 +123,7 @@ class Conditioner:
         cls,
         folder: str | Path,
         *,
+        tokenizer: Any = None,
         dialect: str = "a1111",
         weighting: str = "comfy",
         long_prompt: str = "a1111",
@@ -137,12 +133,17 @@ class Conditioner:
         normalization: str = "none",
         memory_limit: int = 1 << 30,
     ) -> "Conditioner":
-        """Condition with the tokenizers and text encoders of a diffusers folder or hub id; loads nothing else.
+        """Condition with the tokenizers and text encoders of a diffusers folder, hub id or file; loads no more.
 
         The encoders are loaded in float32 on the CPU, as diffusers loads pipelines.
 
         Args:
-            folder: a folder, a hub id, or "emoji" for the shipped model.
+            folder: a folder, a hub id, "emoji" for the shipped model, or a .safetensors file of a whole model in the
+                original layout of Stable Diffusion 1, 2, XL, the XL refiner, 3, 3.5 or Flux.1.
+            tokenizer: for a file, which holds none: a tokenizer or where one is (folder, hub id,
+                bpe_simple_vocab_16e6.txt.gz) for its CLIP encoders, or a mapping of the pipelines' names
+                ("tokenizer", "tokenizer_2", ...) to such. None, and CLIP encoders that the mapping leaves out, take
+                OpenAI's vocabulary: beside the file, of an installed open_clip_torch, or from the hub. A T5 needs one.
             dialect: see the class, as for the others.
             weighting: what weights do.
             long_prompt: what happens beyond an encoder's length.
@@ -158,7 +159,7 @@ class Conditioner:
             ClipcondError: an option that does not exist.
         """
         return cls(
-            *paths_of_folder(folder),
+            *paths_of_folder(folder, tokenizer),
             dialect=dialect,
             weighting=weighting,
             long_prompt=long_prompt,
@@ -223,7 +224,7 @@ class Conditioner:
                 count=len(texts.positive[0]),
             )
         inputs = self.family.assemble(results, self.width, t5_length)
-        _check_finite(inputs.embeds, next(iter(readings.values())))
+        check_finite(inputs.embeds, next(iter(readings.values())))
         positive, negative = _sides(inputs, texts)
         return Conditioning(
             prompt_embeds=positive.embeds,
@@ -327,23 +328,3 @@ def _report(readings: Mapping[str, list[Reading]], texts: Texts) -> Report:
             for slot, found in readings.items()
         }
     )
-
-
-def _check_finite(embeds: torch.Tensor, readings: Sequence[Reading]) -> None:
-    """Weights large enough to leave the encoder's dtype are an error, not a black picture.
-
-    States are of order 1 to 30, so only weights over 1000 can (half precision ends at 65504); the tensors are looked
-    at only then, since looking waits for the device.
-    """
-    for reading, states in zip(readings, embeds, strict=True):
-        found = [(part, f) for part, _ in reading.prompt.branches for f in part.fragments()]
-        part, fragment = max(found, key=lambda pair: abs(pair[1].weight), default=(None, None))
-        if fragment is None or abs(fragment.weight) <= _LARGE:
-            continue
-        if not math.isfinite(states.abs().max().item()):
-            raise PromptSyntaxError(
-                f"the weight {fragment.weight:.4g} is more than {embeds.dtype} states can take",
-                part.text,
-                fragment.span,
-                "lower it: weights beyond 2 rarely help",
-            )

@@ -1,5 +1,6 @@
 """A call's forwards: the rows of every prompt through each of a family's text encoders."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -11,7 +12,10 @@ from clipcond.conditioning.plan import assemble, content, make_plan, pool
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.value import EncoderStats
 from clipcond.encoders import EncoderOutput, batches, joined
+from clipcond.errors import PromptSyntaxError
 from clipcond.weighting import Mode, Row
+
+_LARGE = 1000.0
 
 
 def encode(
@@ -71,3 +75,26 @@ def encode(
         )
         stats[slot] = EncoderStats(calls=calls, rows=fresh, rows_cached=len(plan.rows) - fresh)
     return results, stats
+
+
+def check_finite(embeds: torch.Tensor, readings: Sequence[Reading]) -> None:
+    """Weights large enough to leave the encoder's dtype are an error, not a black picture.
+
+    Raises:
+        PromptSyntaxError: they have.
+
+    States are of order 1 to 30, so only weights over 1000 can (half precision ends at 65504); the tensors are looked
+    at only then, since looking waits for the device.
+    """
+    for reading, states in zip(readings, embeds, strict=True):
+        found = [(part, f) for part, _ in reading.prompt.branches for f in part.fragments()]
+        part, fragment = max(found, key=lambda pair: abs(pair[1].weight), default=(None, None))
+        if fragment is None or abs(fragment.weight) <= _LARGE:
+            continue
+        if not math.isfinite(states.abs().max().item()):
+            raise PromptSyntaxError(
+                f"the weight {fragment.weight:.4g} is more than {embeds.dtype} states can take",
+                part.text,
+                fragment.span,
+                "lower it: weights beyond 2 rarely help",
+            )

@@ -10,6 +10,7 @@ import torch
 from clipcond.conditioning.families import family_of_index, family_of_pipeline
 from clipcond.conditioning.family import Family, Role
 from clipcond.conditioning.reading import Reading
+from clipcond.conditioning.single_file import is_single_file, read_single_file
 from clipcond.encoders import (
     FIRST_VECTOR,
     ClipTextEncoder,
@@ -123,6 +124,7 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
         )
 
 
+_BYTES = 256
 Found = tuple[Family, tuple[TextPath, ...], int, bool]
 
 
@@ -138,16 +140,24 @@ def paths_of_pipeline(pipe: Any) -> Found:
     return family, _paths(family, pipe.components), width, zeros
 
 
-def paths_of_folder(folder: str | Path) -> Found:
-    """The same of a diffusers folder or hub id, loading only the text encoders, in float32 on the CPU.
+def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
+    """The same of a diffusers folder, hub id or file, loading only the text encoders, in float32 on the CPU.
 
     Raises:
         CheckpointError: it cannot be read.
+        ClipcondError: a tokenizer for what has its own.
         UnsupportedPipelineError: it holds another kind of pipeline.
     """
     import diffusers
     import transformers
 
+    if is_single_file(folder):
+        held = read_single_file(Path(folder), tokenizer)
+        return held.family, _paths(held.family, held.parts), held.width, held.zeros
+    if tokenizer is not None:
+        raise ClipcondError(
+            f"tokenizer: {folder} has its own; it is for a single .safetensors file, leave it out"
+        )
     source = model_folder("emoji") if folder == "emoji" else folder
     try:
         index = diffusers.DiffusionPipeline.load_config(source)
@@ -158,8 +168,8 @@ def paths_of_folder(folder: str | Path) -> Found:
         for role in family.roles:
             if not (index.get(role.slot) or [None, None])[1]:
                 continue
-            tokenizer = getattr(transformers, "T5Tokenizer" if role.is_t5 else "CLIPTokenizer")
-            parts[role.tokenizer] = tokenizer.from_pretrained(source, subfolder=role.tokenizer)
+            kind = getattr(transformers, "T5Tokenizer" if role.is_t5 else "CLIPTokenizer")
+            parts[role.tokenizer] = kind.from_pretrained(source, subfolder=role.tokenizer)
             parts[role.slot] = (
                 getattr(transformers, index[role.slot][1])
                 .from_pretrained(
@@ -189,6 +199,12 @@ def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
     if role.is_t5:
         adapted = PromptTokenizer(tokenizer, tokenizer.model_max_length, windowed=False)
         return TextPath(role, adapted, T5TextEncoder(module, role.padding))
+    if len(tokenizer) < _BYTES:
+        raise CheckpointError(
+            f"{role.tokenizer} knows {len(tokenizer)} tokens, fewer than there are bytes, so prompts would say nothing: "
+            "transformers makes up such a one where tokenizer.json is missing, and of CLIPTokenizer(vocab_file=..., "
+            "merges_file=...); load a folder that has it, or pass vocab= and merges="
+        )
     encoder = ClipTextEncoder(module, role.layer, masked=role.padding == "masked")
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, encoder.length)

@@ -16,6 +16,7 @@ from clipcond.errors import ScoreError
 pictures = hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 
 
+@pytest.mark.pitfall(26)
 @given(pixels=pictures)
 @settings(max_examples=30, deadline=None)
 def test_every_kind_of_the_same_picture_is_the_same_picture(pixels, tmp_path_factory):
@@ -34,6 +35,7 @@ def test_every_kind_of_the_same_picture_is_the_same_picture(pixels, tmp_path_fac
         assert np.array_equal(np.asarray(load_picture(kind)), pixels)
 
 
+@pytest.mark.pitfall(26)
 @given(unit=hnp.arrays(np.float32, (3, 4, 5), elements=st.floats(0, 1, width=32)))
 @settings(max_examples=30, deadline=None)
 def test_floats_round_as_diffusers_does_before_saving(unit):

@@ -55,6 +55,7 @@ def refused(file, *quotes, **options):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.pitfall(4)
 def test_openais_vocabulary_becomes_a_clip_tokenizer(bare, vocabulary_file):
     tokenizer = load_clip(bare, tokenizer=vocabulary_file).tokenizer
     assert len(tokenizer) == 49408

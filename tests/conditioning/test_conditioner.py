@@ -191,6 +191,7 @@ def test_report_lists_tokens_weights_windows_and_notes():
     assert "red(1.3)" in str(report)
 
 
+@pytest.mark.pitfall(31)
 def test_the_padding_character_is_noted():
     conditioner = Conditioner.from_pipeline(tiny_pipeline(pad="!"))
     (note,) = conditioner("cat!").report.prompts[0].notes
@@ -226,6 +227,7 @@ def test_prompt_lists():
     assert torch.equal(spread[0], spread[1])
 
 
+@pytest.mark.pitfall(29)
 def test_no_gradients_and_no_change_to_the_pipeline():
     before = {name: value.clone() for name, value in PIPE.text_encoder.state_dict().items()}
     ours = CONDITIONER("a (red:1.3) cat")

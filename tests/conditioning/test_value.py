@@ -37,6 +37,7 @@ def test_same_picture_as_the_pipeline_draws_from_the_text():
     assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.pitfall(9)
 @pytest.mark.parametrize("prompts", [["a cat"], ["a cat", "a (red:1.3) dog"]])
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_number_of_pictures(prompts, count):
@@ -60,6 +61,7 @@ def test_asking_twice_for_several_pictures_is_an_error_not_more_pictures():
         CONDITIONER("a").kwargs_for(PIPE, num_images_per_prompt=0)
 
 
+@pytest.mark.pitfall(24)
 def test_exactly_the_arguments_the_pipeline_wants():
     assert set(CONDITIONER("a").kwargs_for(PIPE)) == {"prompt_embeds", "negative_prompt_embeds"}
     assert set(CONDITIONER("a").kwargs_for(PIPE, 2)) == {
@@ -69,6 +71,7 @@ def test_exactly_the_arguments_the_pipeline_wants():
     }
 
 
+@pytest.mark.pitfall(10)
 def test_denoisers_dtype():
     pipe = tiny_pipeline()
     pipe.unet.to(torch.bfloat16)
@@ -76,6 +79,7 @@ def test_denoisers_dtype():
     assert {tensor.dtype for tensor in kwargs.values()} == {torch.bfloat16}
 
 
+@pytest.mark.pitfall(8)
 def test_long_prompts_draw():
     long = CONDITIONER("a red cat, " * 40, negative_prompt="bad")
     assert pictures(long).shape == (1, 32, 32, 3)

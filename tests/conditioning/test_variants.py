@@ -63,6 +63,7 @@ def draw(pipe, family, conditioning, count=1, **options):
     return images
 
 
+@pytest.mark.pitfall(8, 9)
 @pytest.mark.parametrize("family", [f for f in tiny_families.BUILDERS if f != "lcm"])
 def test_a_long_weighted_prompt_with_a_shorter_negative_one(family):
     pipe = tiny_families.BUILDERS[family]()

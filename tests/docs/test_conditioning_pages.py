@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import clipcond
-from tests.tiny import tiny_pipeline
+from tests.conditioning import layouts
+from tests.tiny import clip_tokenizer, tiny_pipeline
 
 ROOT = Path(clipcond.__file__).parents[1]
 
@@ -25,6 +26,8 @@ def test_every_block_runs(page, least, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
     assert len(blocks) >= least
+    layouts.write(tmp_path, "sd1", layouts.pipeline("sd1")).rename("model.safetensors")
+    clip_tokenizer().save_pretrained("tokenizer")
     names = {"clipcond": clipcond, "pipe": tiny_pipeline()}
     for block in blocks:
         exec(compile(block, page, "exec"), names)

@@ -35,6 +35,7 @@ def pictures(n, seed=0):
     ]
 
 
+@pytest.mark.pitfall(25)
 @pytest.mark.parity
 def test_similarity_is_transformers_logits_over_their_scale(scorer):
     model, tokenizer, processor = tiny_clip()
@@ -94,6 +95,7 @@ def test_exactly_as_long_as_the_tower_is_not_truncated(scorer):
     assert scorer.score(pictures(2), ["cat " * 75, "cat " * 76]).truncated.tolist() == [False, True]
 
 
+@pytest.mark.pitfall(31)
 def test_typed_special_tokens_stay_text(scorer):
     # in capitals it is no special token, and the tokenizer lowers case afterwards
     typed, text = scorer.similarity(

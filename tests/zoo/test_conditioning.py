@@ -1,0 +1,82 @@
+"""Every pipeline of the zoo, conditioned: what `kwargs_for` gives draws what plain strings draw, or the class is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from clipcond import Conditioner
+from clipcond.errors import UnsupportedPipelineError
+from tests.zoo import ZOO
+from tests.zoo.support import SUPPORTED
+
+PROMPT, NEGATIVE = "a photo of a cat", "a dog"
+TOLERANCE = 1e-4  # of Bria alone, which encodes without padding; the others are equal
+FIRST = {family: name for name, family in reversed(SUPPORTED.items())}  # one of each in `make test`
+SUPPORTED_HERE = [
+    name if FIRST[family] == name else pytest.param(name, marks=pytest.mark.slow)
+    for name, family in SUPPORTED.items()
+]
+
+
+def arrays(value):
+    if isinstance(value, torch.Tensor):
+        return [value.float().numpy()]
+    if isinstance(value, list | tuple):
+        return [array for part in value for array in arrays(part)]
+    return [np.asarray(value, np.float32)]
+
+
+def draw(pipe, call, **prompts):
+    torch.manual_seed(0)
+    with torch.no_grad():
+        return arrays(pipe(**{**call, **prompts})[0])
+
+
+def conditioned(conditioner, call, prompt, **options):
+    length = call.get("max_sequence_length")
+    if length and conditioner.family.t5_length:
+        options["max_sequence_length"] = length
+    return conditioner(prompt, **options)
+
+
+@pytest.mark.parametrize("name", SUPPORTED_HERE)
+@pytest.mark.pitfall(13, 21, 22)
+@pytest.mark.filterwarnings("ignore")
+def test_it_draws_what_strings_draw(name):
+    entry = ZOO[name]
+    pipe = entry.build()
+    conditioner = Conditioner.from_pipeline(pipe)
+    assert conditioner.family.name == SUPPORTED[name]
+    call, negative = entry.call(), {"negative_prompt": NEGATIVE}
+    try:
+        kwargs = conditioned(conditioner, call, PROMPT, **negative).kwargs_for(pipe)
+    except UnsupportedPipelineError:  # one that takes no negative prompt says so
+        kwargs, negative = conditioned(conditioner, call, PROMPT).kwargs_for(pipe), {}
+    ours = draw(pipe, call, **kwargs)
+    if entry.needs:
+        pytest.importorskip(entry.needs)
+    own = draw(entry.build(), entry.call(), **{entry.prompt: PROMPT}, **negative)
+    assert all(np.abs(a - b).max() <= TOLERANCE for a, b in zip(ours, own, strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(set(FIRST.values())))
+@pytest.mark.filterwarnings("ignore")
+def test_weights_and_long_prompts_reach_the_picture(name):
+    pipe, call = ZOO[name].build(), ZOO[name].call()
+    conditioner = Conditioner.from_pipeline(pipe)
+    plain = draw(pipe, call, **conditioned(conditioner, call, "a red cat").kwargs_for(pipe))
+    for text in ("a (red:1.5) cat", "a red cat, " * 40):
+        if conditioner.family.fixed and len(text) > 100:
+            continue
+        kwargs = conditioned(conditioner, call, text).kwargs_for(pipe)
+        other = draw(ZOO[name].build(), ZOO[name].call(), **kwargs)
+        assert all(np.isfinite(array).all() for array in other)
+        assert any(not np.array_equal(a, b) for a, b in zip(plain, other, strict=True))
+
+
+@pytest.mark.parametrize("name", sorted(set(ZOO) - set(SUPPORTED)))
+@pytest.mark.filterwarnings("ignore")
+def test_the_others_are_refused_in_one_line(name):
+    with pytest.raises(UnsupportedPipelineError, match=name) as raised:
+        Conditioner.from_pipeline(ZOO[name].build())
+    assert "\n" not in str(raised.value)
