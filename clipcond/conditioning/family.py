@@ -85,6 +85,7 @@ class Family:
         assemble: the encoders' results -> the denoiser's inputs.
         no_negative: what the pipeline takes for a negative prompt of None: "empty" (the empty prompt, or its call's
             default), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in its configuration) or "nothing".
+        drops_negative: whether the pipeline puts zeros in the place of negative embeddings that it is given.
         default_negative: the call's default for the negative prompt.
         t5_length: positions of a T5 row by default; the pipeline's max_sequence_length.
         fixed: whether the denoiser takes no other number of positions.
@@ -100,6 +101,7 @@ class Family:
     width: str
     assemble: Assemble
     no_negative: str = "empty"
+    drops_negative: bool = False
     default_negative: str = ""
     t5_length: int = 0
     fixed: bool = False

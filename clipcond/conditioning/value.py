@@ -124,6 +124,10 @@ class Conditioning:
         family = family_named(self.family)
         self._check(pipe, family)
         takes = call_arguments(pipe)
+        if family.drops_negative and self.negative_given:
+            raise UnsupportedPipelineError(
+                f"{type(pipe).__name__} puts zeros in the place of negative embeddings; condition without a negative prompt"
+            )
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         kwargs: dict[str, Any] = {}
         for name in TENSORS:

@@ -1,0 +1,46 @@
+"""Write docs/pipelines.md: every class of diffusers that reads CLIP or T5, and whether it can be conditioned.
+
+    python -m tests.zoo.page
+
+What it says is what tests/zoo/test_conditioning.py shows.
+"""
+
+from pathlib import Path
+
+from tests.zoo.support import SUPPORTED, UNSUPPORTED
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "pipelines.md"
+HEAD = """\
+# Pipelines
+
+diffusers 0.42 has {all} pipeline classes outside its deprecated ones whose text encoder is a CLIP, a T5 or has one
+beside it. {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then
+`pipe(**conditioning.kwargs_for(pipe))`. For each of those a test builds a tiny one with random weights and compares the
+picture with that of plain strings; the others are refused with a reason. None is supported by hooks only, which are not
+built.
+
+This page is written by `python -m tests.zoo.page`.
+
+## Supported
+
+| family | classes |
+| --- | --- |
+"""
+
+
+def page() -> str:
+    """The page's text."""
+    families: dict[str, list[str]] = {}
+    for name, family in SUPPORTED.items():
+        families.setdefault(family, []).append(name.removesuffix("Pipeline"))
+    rows = [
+        f"| {family} ({len(names)}) | {', '.join(names)} |" for family, names in families.items()
+    ]
+    refused = [f"| {name.removesuffix('Pipeline')} | {why} |" for name, why in UNSUPPORTED.items()]
+    head = HEAD.format(all=len(SUPPORTED) + len(UNSUPPORTED), supported=len(SUPPORTED))
+    tail = ["", "## Not supported", "", "| class | why |", "| --- | --- |", *refused, ""]
+    return head + "\n".join([*rows, *tail])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
