@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_parse(commands)
     _add_tokens(commands)
     _add_convert(commands)
+    _add_app(commands)
     return parser
 
 
@@ -161,12 +162,7 @@ def _add_tokens(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "tokens", "show what each text encoder sees of a prompt")
     command.add_argument("text", metavar="TEXT", help="the prompt, in the dialect's syntax")
     command.add_argument("--negative", metavar="TEXT", help="the negative prompt")
-    command.add_argument(
-        "--model",
-        default="emoji",
-        metavar="M",
-        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
-    )
+    _add_model(command)
     _add_dialect(command)
     _add_long_prompt(command)
     command.add_argument(
@@ -194,6 +190,28 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--to", required=True, metavar="D", help="the dialect to write")
 
 
+def _add_app(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "app", "open the demo: a page that shows all this in a browser")
+    _add_model(command)
+    command.add_argument(
+        "--scorer",
+        action="append",
+        metavar="C",
+        help="a CLIP that ranks; a second one is shown beside it (default: the model's own clip/)",
+    )
+    command.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="address to listen on (default 127.0.0.1)"
+    )
+    command.add_argument(
+        "--port", type=_count, metavar="P", help="port (default: the first free one from 7860)"
+    )
+    command.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors for this")
+    command.add_argument(
+        "--batch-size", type=_count, default=8, metavar="N", help="pictures at once (default 8)"
+    )
+    _add_device(command)
+
+
 def _add_dialect(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--dialect",
@@ -204,12 +222,7 @@ def _add_dialect(command: argparse.ArgumentParser) -> None:
 
 
 def _add_models(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--model",
-        default="emoji",
-        metavar="M",
-        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
-    )
+    _add_model(command)
     command.add_argument(
         "--scorer",
         metavar="C",
@@ -223,13 +236,26 @@ def _add_models(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--out", default="pictures", metavar="DIR", help="where to write (default pictures)"
     )
-    command.add_argument(
-        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
-    )
+    _add_device(command)
     command.add_argument(
         "--dtype",
         choices=["float32", "float16", "bfloat16"],
         help="(default float32 on the CPU, else float16)",
+    )
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        default="emoji",
+        metavar="M",
+        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
+    )
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
     )
 
 

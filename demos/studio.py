@@ -1,0 +1,190 @@
+"""The loaded models, and what the tabs do with them. Knows no page."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from PIL import Image
+
+from clipcond import emoji
+from clipcond.conditioning import Conditioner
+from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.generation import CircularScoreWarning, Generation, generate
+from clipcond.resources import model_folder
+from clipcond.score import ClipScorer
+
+from .null import CAPTIONS
+from .settings import Settings
+from .stream import Emit
+
+_PREVIEW_SHARE = 0.15  # of the time, at most, goes into pictures of unfinished latents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Where a drawing is.
+
+    Attributes:
+        done: share of all steps, 0..1.
+        previews: the unfinished pictures of the batch under way; () where there is nothing new to see.
+    """
+
+    done: float
+    previews: tuple[Image.Image, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A finished drawing.
+
+    Attributes:
+        settings: what was asked.
+        generation: the pictures, best first.
+        verdicts: the oracle's, one a picture; () where it cannot tell.
+        silence: why the oracle is silent; "" where it is not.
+    """
+
+    settings: Settings
+    generation: Generation
+    verdicts: tuple[emoji.Verdict, ...]
+    silence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """One pipeline and the CLIPs beside it.
+
+    Attributes:
+        pipe: a diffusers pipeline.
+        scorers: name -> CLIP; the first one ranks, the second, if any, is shown beside it.
+        conditioner: of the pipeline, with its default dialect and weighting.
+        model: its name.
+        shipped: whether the model is the emoji world's, of which the oracle knows the truth.
+        batch_size: pictures at once.
+    """
+
+    pipe: Any
+    scorers: dict[str, ClipScorer]
+    conditioner: Conditioner
+    model: str
+    shipped: bool
+    batch_size: int = 8
+
+    @property
+    def scorer(self) -> ClipScorer:
+        """The CLIP that ranks."""
+        return next(iter(self.scorers.values()))
+
+    @property
+    def null(self) -> tuple[str, ...]:
+        """Texts of other pictures, for calibration."""
+        return world_prompts() if self.shipped else CAPTIONS
+
+    @property
+    def defaults(self) -> Settings:
+        """What the page shows first."""
+        if self.shipped:
+            return Settings(prompt="a red heart to the left of a (fox:1.3)")
+        return Settings(prompt="a (red:1.3) ball on grass", candidates=2, guidance=7.5, steps=25)
+
+    def read_as(self, dialect: str, weighting: str = "comfy") -> Conditioner:
+        """The conditioner, reading another dialect or weighing otherwise."""
+        return replace(self.conditioner, dialect=dialect, weighting=weighting)
+
+
+def world_prompts() -> tuple[str, ...]:
+    """Prompts of the emoji world's held-out tasks, eight of each."""
+    return tuple(prompt for prompts in emoji.tasks().values() for prompt in prompts[:8])
+
+
+def second_opinion() -> str | None:
+    """The folder of the CLIP that ships as a judge; None in an installation without it."""
+    try:
+        return str(model_folder("judge"))
+    except CheckpointError:
+        return None
+
+
+def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
+    """Draw, rank and judge; emits a `Step` after each denoising step.
+
+    Raises:
+        ClipcondError: whatever is wrong with the prompt or the settings.
+        Stopped: from `emit`.
+    """
+    conditioner = studio.read_as(settings.dialect, settings.weighting)
+    batch = min(studio.batch_size, settings.candidates)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CircularScoreWarning)  # the page says it in words
+        generation = generate(
+            studio.pipe,
+            settings.prompt,
+            negative_prompt=settings.negative or None,
+            conditioner=conditioner,
+            scorer=studio.scorer,
+            candidates=settings.candidates,
+            keep=settings.candidates,
+            seed=settings.seed,
+            batch_size=batch,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+            callback_on_step_end=Watcher(emit, batches=-(-settings.candidates // batch)),
+        )
+    verdicts, silence = judged(studio, generation.images, generation.provenance["scored_text"])
+    return Drawn(settings=settings, generation=generation, verdicts=verdicts, silence=silence)
+
+
+def judged(
+    studio: Studio, images: Sequence[Image.Image], text: str
+) -> tuple[tuple[emoji.Verdict, ...], str]:
+    """(the oracle's verdicts, why there are none)."""
+    if not studio.shipped:
+        return (), "no oracle: it knows the emoji world only"
+    try:
+        requirements = emoji.expected(text)
+    except ClipcondError as error:
+        return (), str(error).splitlines()[0]
+    return tuple(emoji.check(image, requirements) for image in images), ""
+
+
+class Watcher:
+    """A diffusers step callback that emits a `Step`, with a preview as often as that costs little.
+
+    Args:
+        emit: where steps go.
+        batches: calls of the pipeline.
+    """
+
+    def __init__(self, emit: Emit, *, batches: int) -> None:
+        self._emit, self._batches = emit, batches
+        self._steps, self._spent, self._start = 0, 0.0, time.perf_counter()
+
+    def __call__(
+        self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]
+    ) -> dict[str, Any]:
+        """As `callback_on_step_end` is called."""
+        self._steps += 1
+        total = self._batches * pipe.num_timesteps
+        self._emit(Step(done=self._steps / total, previews=self._preview(pipe, tensors)))
+        return tensors
+
+    def _preview(self, pipe: Any, tensors: dict[str, Any]) -> tuple[Image.Image, ...]:
+        now = time.perf_counter()
+        latents = tensors["latents"]
+        if self._spent > _PREVIEW_SHARE * (now - self._start) or latents.ndim != 4:
+            return ()
+        pictures = tuple(decoded(pipe, latents))
+        self._spent += time.perf_counter() - now
+        return pictures
+
+
+@torch.no_grad()
+def decoded(pipe: Any, latents: torch.Tensor) -> list[Image.Image]:
+    """Latents as pictures, as the pipeline itself decodes them at its end."""
+    config = pipe.vae.config
+    values = latents.to(pipe.vae.dtype) / config.scaling_factor
+    values = values + (getattr(config, "shift_factor", None) or 0)
+    return pipe.image_processor.postprocess(pipe.vae.decode(values, return_dict=False)[0])

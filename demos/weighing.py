@@ -1,0 +1,121 @@
+"""The Weights tab: one word at several weights, in several modes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from clipcond.weighting import MODES
+
+from . import view
+from .drawing import MODEL
+from .polite import polite
+from .settings import Settings, checked
+from .stream import Emit, Stopped, Switches, watch
+from .studio import Step, Studio
+from .sweep import WEIGHTS, Row, grid, sweep, unfinished
+
+_MODES = ("comfy", "a1111", "attention_bias")
+
+
+def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
+    """Lay the tab out and wire it."""
+    first = studio.defaults
+    with gr.Column():
+        gr.HTML(
+            '<p class="lead">What does a weight do? One seed, one word, seven weights across and a weighting mode a row. '
+            "The curves are CLIP's score of the word alone.</p>"
+        )
+        with gr.Row():
+            start = "a fox and a banana" if studio.shipped else "a red ball on grass"
+            prompt = gr.Textbox(start, label="Prompt", lines=1, scale=4, elem_id="sweep-prompt")
+            word = gr.Textbox(
+                "fox" if studio.shipped else "ball",
+                label="Word",
+                lines=1,
+                scale=1,
+                elem_id="sweep-word",
+            )
+        with gr.Row():
+            modes = gr.Dropdown(
+                list(MODES),
+                value=list(_MODES),
+                multiselect=True,
+                max_choices=4,
+                label="Modes",
+                scale=4,
+            )
+            seed = gr.Number(3, precision=0, label="Seed", scale=1)
+        with gr.Row(elem_classes="actions"):
+            go = gr.Button("Compare", variant="primary", elem_id="compare")
+            stop = gr.Button("Stop", interactive=False, elem_id="sweep-stop")
+        status = gr.HTML(view.status("Ready."), elem_id="sweep-status")
+        shown = gr.HTML(elem_id="sweep")
+        gr.Examples(
+            [["a fox and a banana", "fox"], ["a red heart to the left of a cat", "red"], ["two cats", "two"]]
+            if studio.shipped else [["a red ball on grass", "red"]],
+            [prompt, word], label="Try", api_visibility="private",
+        )  # fmt: skip
+
+    @polite
+    def begin(request: gr.Request) -> tuple[Any, ...]:
+        switches.arm(request.session_hash)
+        return (
+            gr.update(interactive=False),
+            gr.update(interactive=True),
+            view.progress(0, "waiting for the model"),
+        )
+
+    @polite
+    def run(
+        request: gr.Request, prompt: str, word: str, modes: list[str], seed: Any
+    ) -> Iterator[tuple[Any, Any]]:
+        settings = checked(
+            prompt=prompt, negative="", dialect="a1111", weighting="none", candidates=1,
+            guidance=first.guidance, steps=first.steps, seed=seed,
+        )  # fmt: skip
+        yield from frames(studio, switches, settings, (word, modes, request.session_hash))
+
+    def end() -> tuple[Any, Any]:
+        return gr.update(interactive=True), gr.update(interactive=False)
+
+    def halt(request: gr.Request) -> None:
+        switches.stop(request.session_hash)
+
+    private: dict[str, Any] = dict(api_visibility="private", show_progress="hidden")
+    for trigger in (go.click, prompt.submit, word.submit):
+        trigger(begin, None, [go, stop, status], queue=False, **private).success(
+            run,
+            [prompt, word, modes, seed],
+            [status, shown],
+            concurrency_id=MODEL,
+            concurrency_limit=1,
+            **private,
+        ).then(end, None, [go, stop], queue=False, **private)
+    stop.click(halt, queue=False, **private)
+
+
+def frames(
+    studio: Studio, switches: Switches, settings: Settings, asked: tuple[str, list[str], str]
+) -> Iterator[tuple[Any, Any]]:
+    """(status, grid) as the rows are drawn; `asked` is (word, modes, session)."""
+    word, modes, session = asked
+    rows: list[Row] = []
+    done = 0.0
+
+    def work(emit: Emit) -> None:
+        for row in sweep(studio, settings, word, modes=modes, emit=emit):
+            rows.append(row)
+
+    try:
+        for step in watch(work, switches.of(session)):
+            if isinstance(step, Step):
+                done = step.done
+                mode = modes[min(len(rows), len(modes) - 1)]
+                table = unfinished(rows, step, mode) if step.previews else gr.skip()
+                yield view.progress(done, f"{mode}, {100 * done:.0f} % of all"), table
+    except Stopped:
+        yield view.status(f"Stopped at {100 * done:.0f} %."), grid(rows, word) if rows else ""
+        return
+    words = f"{len(rows)} modes x {len(WEIGHTS)} weights, seed {settings.seed}."
+    yield view.status(words), grid(rows, word)
