@@ -52,9 +52,7 @@ EXAMPLES = {
 def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     fields, buttons = _controls(studio.defaults)
-    prompt, negative, dialect, weighting = (
-        fields[name] for name in ("prompt", "negative", "dialect", "weighting")
-    )
+    prompt, negative, dialect = (fields[name] for name in ("prompt", "negative", "dialect"))
     inputs = list(fields.values())
     with gr.Column(scale=7, min_width=320):
         status = gr.HTML(view.status("Ready."), elem_id="status")

@@ -163,7 +163,7 @@ class Watcher:
         self._steps, self._spent, self._start = 0, 0.0, time.perf_counter()
 
     def __call__(
-        self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]
+        self, pipe: Any, _step: int, _timestep: Any, tensors: dict[str, Any]
     ) -> dict[str, Any]:
         """As `callback_on_step_end` is called."""
         self._steps += 1

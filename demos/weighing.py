@@ -104,8 +104,7 @@ def frames(
     done = 0.0
 
     def work(emit: Emit) -> None:
-        for row in sweep(studio, settings, word, modes=modes, emit=emit):
-            rows.append(row)
+        rows.extend(sweep(studio, settings, word, modes=modes, emit=emit))
 
     try:
         for step in watch(work, switches.of(session)):

@@ -86,7 +86,7 @@ def question(quiz: Quiz) -> str:
         known, pressed = "", quiz.answered == rank
         if quiz.answered is not None:
             share = 0.12 + 0.88 * (scores[rank] - low) / max(high - low, 1e-6)
-            crown = '<span class="crown">CLIP's choice</span>' if rank == 0 else ""
+            crown = '<span class="crown">best to CLIP</span>' if rank == 0 else ""
             known = (
                 f'<span class="line">{bar(share, f"{scores[rank]:.3f}")}</span>'
                 f"{verdict_line(mark(quiz.drawn.verdicts[rank]))}{crown}"
