@@ -4,12 +4,21 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
 from clipcond import emoji
+from clipcond.cli.models import (
+    is_emoji,
+    load_pipeline,
+    load_scorer,
+    locate,
+    own_scorer,
+    pick_device,
+)
 from clipcond.conditioning import Conditioner
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.generation import CircularScoreWarning, Generation, generate
@@ -93,6 +102,49 @@ class Studio:
     def read_as(self, dialect: str, weighting: str = "comfy") -> Conditioner:
         """The conditioner, reading another dialect or weighing otherwise."""
         return replace(self.conditioner, dialect=dialect, weighting=weighting)
+
+
+def open_studio(
+    model: str = "emoji",
+    scorers: Sequence[str] = (),
+    *,
+    device: str | None = None,
+    batch_size: int = 8,
+) -> Studio:
+    """Load a pipeline and the CLIPs beside it.
+
+    Args:
+        model: "emoji", a diffusers folder or a hub id.
+        scorers: CLIPs; none takes the model's own, and for the emoji model the judge as a second one.
+        device: None takes cuda where there is one.
+        batch_size: pictures at once.
+
+    Raises:
+        CheckpointError: something does not load.
+        ClipcondError: the model carries no CLIP of its own and none is named.
+    """
+    location = locate(model)
+    shipped, place = is_emoji(location), pick_device(device)
+    names = list(scorers) or [own_scorer(location)]
+    if shipped and not scorers and (judge := second_opinion()):
+        names.append(judge)
+    dtype = torch.float32 if place.type == "cpu" else torch.float16
+    pipe = load_pipeline(location, device=place, dtype=dtype)
+    pipe.set_progress_bar_config(disable=True)
+    return Studio(
+        pipe=pipe,
+        scorers={_title(name): load_scorer(name, place) for name in names},
+        conditioner=Conditioner.from_pipeline(pipe),
+        model=model,
+        shipped=shipped,
+        batch_size=batch_size,
+    )
+
+
+def _title(name: str) -> str:
+    """A CLIP's name for the page: its folder, or that of the model whose clip/ it is."""
+    path = Path(name)
+    return path.parent.name if path.name == "clip" else path.name
 
 
 def world_prompts() -> tuple[str, ...]:

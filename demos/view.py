@@ -177,9 +177,10 @@ def details(drawn: Drawn, rank: int, clauses: ClauseTable | None, file: str) -> 
     verdict = requirements(drawn.verdicts[rank]) if drawn.verdicts else silence(drawn.silence)
     return (
         f'<div class="details">{picture(generation.images[rank], "the chosen picture")}'
-        f'<div><h4>Picture</h4><dl>{rows}</dl><p><a href="{file}" download="seed{generation.seeds[rank]}.png">Save PNG</a>'
+        f'<div><h4>Picture</h4><dl>{rows}</dl><p class="links">'
+        f'<a href="{file}" download="seed{generation.seeds[rank]}.png">Save PNG</a>'
         f'<a href="?{escape(drawn.settings.query())}" target="_blank">Link</a></p></div>'
-        f"<div><h4>Oracle</h4>{verdict}</div><div><h4>CLIP, clause by clause</h4>{clause_rows(clauses)}</div></div>"
+        f'<div><h4>Oracle</h4>{verdict}</div><div class="wide"><h4>CLIP, clause by clause</h4>{clause_rows(clauses)}</div></div>'
     )
 
 

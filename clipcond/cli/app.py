@@ -3,65 +3,28 @@
 import argparse
 import importlib
 import importlib.util
-import logging
-import sys
-from pathlib import Path
 from types import ModuleType
 
-import torch
-
-from clipcond.cli.models import (
-    is_emoji,
-    load_pipeline,
-    load_scorer,
-    locate,
-    own_scorer,
-    pick_device,
-)
 from clipcond.cli.terminal import note
-from clipcond.conditioning import Conditioner
 from clipcond.errors import ClipcondError
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, then serve until interrupted."""
     auth = _credentials(arguments.auth)
-    app, studio = (_demo(name) for name in ("app", "studio"))
+    app, studio = _demo("app"), _demo("studio")
     note(f"loading {arguments.model}")
-    loaded = _load(arguments, studio)
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    loaded = studio.open_studio(
+        arguments.model,
+        arguments.scorer or (),
+        device=arguments.device,
+        batch_size=arguments.batch_size,
+    )
     try:
         app.serve(loaded, host=arguments.host, port=arguments.port, auth=auth)
     except OSError as error:
-        raise ClipcondError(f"--port: {error}") from error
+        raise ClipcondError(f"--host, --port: cannot listen there ({error})") from error
     return 0
-
-
-def _load(arguments: argparse.Namespace, studio: ModuleType) -> object:
-    """A `demos.studio.Studio`."""
-    location = locate(arguments.model)
-    shipped = is_emoji(location)
-    device = pick_device(arguments.device)
-    dtype = torch.float32 if device.type == "cpu" else torch.float16
-    names = arguments.scorer or [own_scorer(location)]
-    if shipped and not arguments.scorer and (judge := studio.second_opinion()):
-        names.append(judge)
-    pipe = load_pipeline(location, device=device, dtype=dtype)
-    pipe.set_progress_bar_config(disable=True)
-    return studio.Studio(
-        pipe=pipe,
-        scorers={_title(name): load_scorer(name, device) for name in names},
-        conditioner=Conditioner.from_pipeline(pipe),
-        model=str(arguments.model),
-        shipped=shipped,
-        batch_size=arguments.batch_size,
-    )
-
-
-def _title(name: str) -> str:
-    """A CLIP's name for the page: its folder, or the model's whose clip/ it is."""
-    path = Path(name)
-    return path.parent.name if path.name == "clip" else path.name
 
 
 def _demo(name: str) -> ModuleType:
@@ -82,5 +45,5 @@ def _credentials(text: str | None) -> tuple[str, str] | None:
         return None
     user, colon, password = text.partition(":")
     if not (user and colon and password):
-        raise ClipcondError("--auth: needs USER:PASSWORD")
+        raise ClipcondError("--auth: got no USER:PASSWORD; both are needed, with a colon between")
     return user, password
