@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from clipcond import emoji
@@ -110,17 +109,9 @@ def main(folder: str = "docs/img", *names: str) -> None:
             page.wait_for_timeout(400)
             page.screenshot(path=out / f"{name}.png", full_page=True)
             page.close()
-            shrink(out / f"{name}.png")
             print(out / f"{name}.png", flush=True)
         browser.close()
     blocks.close()
-
-
-def shrink(path: Path) -> None:
-    """256 colours are plenty for ink on paper and a few emoji."""
-    with Image.open(path) as image:
-        small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    small.save(path, optimize=True)
 
 
 if __name__ == "__main__":
