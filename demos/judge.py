@@ -21,9 +21,11 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     several = " Two CLIPs side by side." if len(studio.scorers) > 1 else ""
     with gr.Column(scale=4, min_width=320):
-        gr.HTML(f'<p class="lead">Your pictures, judged by CLIP.{several}</p>')
+        gr.HTML(
+            f'<p class="lead">Your pictures, judged by CLIP.{several} At most {MAX_PICTURES}; a zip may bring its prompts in {PROMPTS_FILE}.</p>'
+        )
         files = gr.File(
-            label=f"Pictures, up to {MAX_PICTURES}, or a zip with them and a {PROMPTS_FILE}",
+            label="Pictures, or a zip of them",
             file_count="multiple", file_types=_TYPES, height=150, elem_id="files",
         )  # fmt: skip
         prompts = gr.Textbox(label="Prompts, one a line", lines=3, max_lines=10, elem_id="judge-prompts",

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 from clipcond import emoji
-from clipcond.emoji.requirements import Background, Count, Relation, Requirement
+from clipcond.emoji.requirements import Background, Count, Relation
 from clipcond.emoji.scenes import relation
 from clipcond.emoji.world import BACKGROUNDS, GRID, SIZES, UNITS
 from clipcond.errors import ClipcondError
@@ -43,16 +43,13 @@ def compose(text: str, seed: int = 0) -> emoji.Scene:
     raise ClipcondError(f"{text!r} found no room: ask for fewer or smaller things")
 
 
-def read_back(
-    picture: Image.Image, text: str
-) -> tuple[emoji.Reading, emoji.Verdict, tuple[Requirement, ...]]:
+def read_back(picture: Image.Image, text: str) -> tuple[emoji.Reading, emoji.Verdict]:
     """What the oracle sees in a picture, and whether that is what the caption says.
 
     Raises:
         ClipcondError: a caption of another world.
     """
-    wanted = emoji.expected(text)
-    return emoji.read(picture), emoji.check(picture, wanted), wanted
+    return emoji.read(picture), emoji.check(picture, emoji.expected(text))
 
 
 def _place(

@@ -16,21 +16,30 @@ from .studio import Step, Studio
 from .sweep import WEIGHTS, Row, grid, sweep, unfinished
 
 _MODES = ("comfy", "a1111", "attention_bias")
+# (prompt, word)
+_IN_THE_WORLD = (
+    ("a fox and a banana", "fox"),
+    ("a red heart to the left of a cat", "red"),
+    ("three penguins", "three"),
+)
+_ANYWHERE = (("a red ball on grass", "ball"), ("an old man with a beard", "beard"))
 
 
 def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     first = studio.defaults
+    examples = _IN_THE_WORLD if studio.shipped else _ANYWHERE
     with gr.Column():
         gr.HTML(
             '<p class="lead">What does a weight do? One seed, one word, seven weights across and a weighting mode a row. '
             "The curves are CLIP's score of the word alone.</p>"
         )
         with gr.Row():
-            start = "a fox and a banana" if studio.shipped else "a red ball on grass"
-            prompt = gr.Textbox(start, label="Prompt", lines=1, scale=4, elem_id="sweep-prompt")
+            prompt = gr.Textbox(
+                examples[0][0], label="Prompt", lines=1, scale=4, elem_id="sweep-prompt"
+            )
             word = gr.Textbox(
-                "fox" if studio.shipped else "ball",
+                examples[0][1],
                 label="Word",
                 lines=1,
                 scale=1,
@@ -52,10 +61,12 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
         status = gr.HTML(view.status("Ready."), elem_id="sweep-status")
         shown = gr.HTML(elem_id="sweep")
         gr.Examples(
-            [["a fox and a banana", "fox"], ["a red heart to the left of a cat", "red"], ["two cats", "two"]]
-            if studio.shipped else [["a red ball on grass", "red"]],
-            [prompt, word], label="Try", api_visibility="private",
-        )  # fmt: skip
+            [list(row) for row in examples],
+            [prompt, word],
+            example_labels=[f"{word} in “{prompt}”" for prompt, word in examples],
+            label="Try",
+            api_visibility="private",
+        )
 
     @polite
     def begin(request: gr.Request) -> tuple[Any, ...]:

@@ -14,19 +14,13 @@ from demos.scene import compose, read_back
         "three small penguins on a cyan background",
         "a cat above a blue square",
         "two red hearts and a frog",
-        "four large stars",
         *[prompts[0] for prompts in emoji.tasks().values()],
     ],
 )
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_is_composed_is_read_back(text, seed):
-    try:
-        picture = emoji.render(compose(text, seed), 64)
-    except ClipcondError as error:
-        assert "no room" in str(error) or "world" in str(error)
-        assert text == "four large stars"
-        return
-    reading, verdict, _ = read_back(picture, text)
+    picture = emoji.render(compose(text, seed), 64)
+    reading, verdict = read_back(picture, text)
     assert verdict, verdict.missed
     assert reading.clean
 
