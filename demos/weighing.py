@@ -16,7 +16,7 @@ from .studio import Step, Studio
 from .sweep import WEIGHTS, Row, grid, sweep, unfinished
 
 _MODES = ("comfy", "a1111", "attention_bias")
-# (prompt, word)
+# prompts, each with one of its words
 _IN_THE_WORLD = (
     ("a fox and a banana", "fox"),
     ("a red heart to the left of a cat", "red"),
