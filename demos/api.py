@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-from typing import Any
 
 import gradio as gr
 from PIL import Image
@@ -10,11 +9,12 @@ from PIL import Image
 from clipcond.errors import ClipcondError
 from clipcond.score.calibration import calibrate
 
-from .drawing import MODEL, download
+from .drawing import download
 from .polite import polite
 from .settings import checked, text
 from .studio import Studio, draw
 from .uploads import MAX_FILE, MAX_PIXELS, lines, opened
+from .wiring import MODEL
 
 
 def build(studio: Studio) -> None:
@@ -59,9 +59,8 @@ def build(studio: Studio) -> None:
         rows = zip(found, told.cosine.tolist(), told.percentile.tolist(), strict=True)
         return [{"prompt": p, "cosine": c, "percentile": q} for p, c, q in rows]
 
-    busy: dict[str, Any] = dict(concurrency_id=MODEL, concurrency_limit=1)
-    gr.api(generate, api_name="generate", **busy)
-    gr.api(score, api_name="score", **busy)
+    gr.api(generate, api_name="generate", **MODEL)
+    gr.api(score, api_name="score", **MODEL)
     gr.api(tokens, api_name="tokens", concurrency_id="tokens", concurrency_limit=4)
 
 

@@ -28,12 +28,8 @@ from .settings import (
 )
 from .stream import Stopped, Switches, watch
 from .studio import Drawn, Step, Studio, draw
+from .wiring import CLICKS, MODEL, PRIVATE, Controls, controls, stoppable
 
-MODEL = "model"  # the queue of everything that runs the model: one at a time
-CLICKS = """element.addEventListener('click', event => {
-  const card = event.target.closest('[data-rank]');
-  if (card) trigger('click', {rank: Number(card.dataset.rank)});
-});"""
 # the address bar always holds what draws the same again
 _TO_ADDRESS = "query => { if (query) history.replaceState(null, '', '?' + query); return query; }"
 _DRAW_IF_ASKED = """() => { if (new URLSearchParams(location.search).has('prompt'))
@@ -51,75 +47,64 @@ EXAMPLES = {
 
 def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
-    fields, buttons = _controls(studio.defaults)
-    prompt, negative, dialect = (fields[name] for name in ("prompt", "negative", "dialect"))
+    fields, (go, stop, again), views = _fields(studio.defaults)
     inputs = list(fields.values())
     with gr.Column(scale=7, min_width=320):
         status = gr.HTML(view.status("Ready."), elem_id="status")
         cards = gr.HTML(view.empty(_HOLDER), elem_id="cards", js_on_load=CLICKS)
         details = gr.HTML(elem_id="details")
     drawn, query = gr.State(None), gr.Textbox(visible=False)
-    draw_button, stop_button, seed_button, *views = buttons
-
-    @polite
-    def begin(request: gr.Request) -> tuple[Any, ...]:
-        switches.arm(request.session_hash)
-        return (
-            gr.update(interactive=False),
-            gr.update(interactive=True),
-            view.progress(0, "waiting for the model"),
-        )
 
     @polite
     def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         settings = checked(**dict(zip(fields, values, strict=True)))
         yield from frames(studio, switches, settings, request.session_hash)
 
-    def end() -> tuple[Any, Any]:
-        return gr.update(interactive=True), gr.update(interactive=False)
-
-    private: dict[str, Any] = dict(api_visibility="private", show_progress="hidden")
-    for trigger in (draw_button.click, prompt.submit, negative.submit):
-        trigger(begin, None, [draw_button, stop_button, status], queue=False, **private).success(
-            run,
-            inputs,
-            [status, cards, details, drawn, query],
-            concurrency_id=MODEL,
-            concurrency_limit=1,
-            **private,
-        ).then(end, None, [draw_button, stop_button], queue=False, **private).then(
-            None, query, query, js=_TO_ADDRESS, **private
-        )
-    stop_button.click(_stopper(switches), None, None, queue=False, **private)
-    seed_button.click(lambda: random.randrange(10**6), None, fields["seed"], queue=False, **private)
-    cards.click(
-        _chooser(studio),
-        drawn,
-        [cards, details],
-        concurrency_id=MODEL,
-        concurrency_limit=1,
-        **private,
-    )
-    for box, shown, what in ((prompt, views[0], "prompt"), (negative, views[1], "negative prompt")):
-        gr.on(
-            [box.change, dialect.change],
-            _token_view(studio, what),
-            [box, dialect],
-            shown,
-            trigger_mode="always_last",
-            concurrency_id="tokens",
-            concurrency_limit=4,
-            queue=False,
-            **private,
-        )
+    @polite
+    def choose(drawn: Drawn | None, event: gr.EventData) -> tuple[Any, Any]:
+        if drawn is None:
+            return gr.skip(), gr.skip()
+        return view.cards(drawn, event.rank), details_of(studio, drawn, event.rank)
 
     @polite
     def restore(request: gr.Request) -> list[Any]:
         found = from_query(request.query_params, studio.defaults) or studio.defaults
         return [*asdict(found).values(), _tokens(studio, found.prompt, found.dialect, "prompt")]
 
-    page.load(restore, None, [*inputs, views[0]], queue=False, **private).then(
-        None, js=_DRAW_IF_ASKED, **private
+    ended = stoppable(
+        run,
+        inputs,
+        [status, cards, details, drawn, query],
+        controls=Controls(go=go, stop=stop, status=status),
+        fields=[fields["prompt"], fields["negative"]],
+        switches=switches,
+    )
+    for event in ended:
+        event.then(None, query, query, js=_TO_ADDRESS, **PRIVATE)
+    again.click(lambda: random.randrange(10**6), None, fields["seed"], queue=False, **PRIVATE)
+    cards.click(choose, drawn, [cards, details], **MODEL, **PRIVATE)
+    for name, shown in views.items():
+        _follow(studio, fields[name], fields["dialect"], shown)
+    loaded = page.load(restore, None, [*inputs, views["prompt"]], queue=False, **PRIVATE)
+    loaded.then(None, js=_DRAW_IF_ASKED, **PRIVATE)
+
+
+def _follow(studio: Studio, box: gr.Textbox, dialect: gr.Dropdown, shown: gr.HTML) -> None:
+    """Redraw a token view as its box or the dialect changes; only the latest text counts."""
+
+    def look(prompt: str, dialect: str) -> str:
+        return _tokens(studio, prompt, dialect, str(box.label).lower())
+
+    gr.on(
+        [box.change, dialect.change],
+        look,
+        [box, dialect],
+        shown,
+        trigger_mode="always_last",
+        concurrency_id="tokens",
+        concurrency_limit=4,
+        queue=False,
+        **PRIVATE,
     )
 
 
@@ -166,13 +151,13 @@ def finished(studio: Studio, drawn: Drawn) -> tuple[Any, ...]:
     return (
         view.status(f"Sorted by CLIP score.{oracle}{flattered}"),
         view.cards(drawn),
-        details(studio, drawn, 0),
+        details_of(studio, drawn, 0),
         drawn,
         drawn.settings.query(),
     )
 
 
-def details(studio: Studio, drawn: Drawn, rank: int) -> str:
+def details_of(studio: Studio, drawn: Drawn, rank: int) -> str:
     """All about one picture."""
     return view.details(drawn, rank, clauses(studio, drawn, rank), download(drawn, rank))
 
@@ -203,8 +188,8 @@ def download(drawn: Drawn, rank: int) -> str:
     return "data:image/png;base64," + base64.b64encode(png(drawn, rank)).decode()
 
 
-def _controls(defaults: Settings) -> tuple[dict[str, Any], list[Any]]:
-    """(setting name -> its field, [draw, stop, new seed, token view, token view of the negative])."""
+def _fields(defaults: Settings) -> tuple[dict[str, Any], tuple[gr.Button, ...], dict[str, gr.HTML]]:
+    """(setting -> its field, the buttons draw, stop and new seed, field -> its token view)."""
     with gr.Column(scale=5, min_width=320):
         prompt = gr.Textbox(
             defaults.prompt, label="Prompt", lines=1, max_lines=8, elem_id="prompt", autofocus=True,
@@ -213,9 +198,7 @@ def _controls(defaults: Settings) -> tuple[dict[str, Any], list[Any]]:
         shown = gr.HTML(elem_id="tokens")
         negative = gr.Textbox(label="Negative prompt", lines=1, max_lines=4, elem_id="negative")
         shown_negative = gr.HTML(elem_id="negative-tokens")
-        with gr.Row(elem_classes="actions"):
-            draw_button = gr.Button("Draw", variant="primary", elem_id="draw")
-            stop_button = gr.Button("Stop", interactive=False, elem_id="stop")
+        go, stop = controls("Draw", "draw")
         with gr.Accordion("Settings", open=False):
             with gr.Row():
                 dialect = gr.Dropdown(list(DIALECTS), value=defaults.dialect, label="Prompt syntax")
@@ -237,31 +220,8 @@ def _controls(defaults: Settings) -> tuple[dict[str, Any], list[Any]]:
         prompt=prompt, negative=negative, dialect=dialect, weighting=weighting,
         candidates=candidates, guidance=guidance, steps=steps, seed=seed,
     )  # fmt: skip
-    return fields, [draw_button, stop_button, again, shown, shown_negative]
-
-
-def _stopper(switches: Switches) -> Any:
-    def stop(request: gr.Request) -> None:
-        switches.stop(request.session_hash)
-
-    return stop
-
-
-def _chooser(studio: Studio) -> Any:
-    @polite
-    def choose(drawn: Drawn | None, event: gr.EventData) -> tuple[Any, Any]:
-        if drawn is None:
-            return gr.skip(), gr.skip()
-        return view.cards(drawn, event.rank), details(studio, drawn, event.rank)
-
-    return choose
-
-
-def _token_view(studio: Studio, what: str) -> Any:
-    def look(prompt: str, dialect: str) -> str:
-        return _tokens(studio, prompt, dialect, what)
-
-    return look
+    views = dict(prompt=shown, negative=shown_negative)
+    return fields, (go, stop, again), views
 
 
 def _tokens(studio: Studio, prompt: str, dialect: str, what: str) -> str:

@@ -7,12 +7,12 @@ import gradio as gr
 from clipcond.errors import ClipcondError
 
 from . import judging, view
-from .drawing import MODEL
 from .polite import polite
 from .settings import text
 from .stream import Switches
 from .studio import Studio
 from .uploads import MAX_PICTURES, PROMPTS_FILE, lines, read_uploads
+from .wiring import MODEL
 
 _TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".zip"]
 
@@ -53,9 +53,7 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
         upload = read_uploads(files or [])
         return judging.classes(studio.scorers, upload, found, text(template, "template"))
 
-    common: dict[str, Any] = dict(
-        concurrency_id=MODEL, concurrency_limit=1, api_visibility="private", show_progress="minimal"
-    )
+    common: dict[str, Any] = dict(**MODEL, api_visibility="private", show_progress="minimal")
     rank.click(run_rank, [files, prompts], shown, **common)
     classify.click(run_classify, [files, names, template], shown, **common)
 

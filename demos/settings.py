@@ -57,10 +57,10 @@ def checked(**values: Any) -> Settings:
         negative=text(values["negative"], "negative prompt"),
         dialect=values["dialect"],
         weighting=values["weighting"],
-        candidates=_whole(values["candidates"], "candidates", 1, MAX_CANDIDATES),
+        candidates=whole(values["candidates"], "candidates", 1, MAX_CANDIDATES),
         guidance=_number(values["guidance"], "guidance", 0.0, MAX_GUIDANCE),
-        steps=_whole(values["steps"], "steps", 1, MAX_STEPS),
-        seed=_whole(values["seed"], "seed", 0, MAX_SEED),
+        steps=whole(values["steps"], "steps", 1, MAX_STEPS),
+        seed=whole(values["seed"], "seed", 0, MAX_SEED),
     )
     if not settings.prompt.strip():
         raise ClipcondError("prompt: nothing typed yet; say what to draw")
@@ -106,7 +106,12 @@ def _number(value: Any, name: str, least: float, most: float) -> float:
     return number
 
 
-def _whole(value: Any, name: str, least: int, most: int) -> int:
+def whole(value: Any, name: str, least: int, most: int) -> int:
+    """A whole number within limits.
+
+    Raises:
+        ClipcondError: it is none.
+    """
     try:
         number = int(value)
         same = number == float(value)

@@ -23,7 +23,8 @@ class Switches:
         self._of: dict[str, threading.Event] = {}
 
     def arm(self, session: str) -> threading.Event:
-        """A new switch for a session."""
+        """A new switch for a session; its earlier work, if any, stops."""
+        self.stop(session)
         self._of[session] = threading.Event()
         return self._of[session]
 

@@ -8,12 +8,12 @@ import gradio as gr
 from clipcond.weighting import MODES
 
 from . import view
-from .drawing import MODEL
 from .polite import polite
 from .settings import Settings, checked
 from .stream import Emit, Stopped, Switches, watch
 from .studio import Step, Studio
 from .sweep import WEIGHTS, Row, grid, sweep, unfinished
+from .wiring import Controls, controls, stoppable
 
 _MODES = ("comfy", "a1111", "attention_bias")
 # prompts, each with one of its words
@@ -34,30 +34,8 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
             '<p class="lead">What does a weight do? One seed, one word, seven weights across and a weighting mode a row. '
             "The curves are CLIP's score of the word alone.</p>"
         )
-        with gr.Row():
-            prompt = gr.Textbox(
-                examples[0][0], label="Prompt", lines=1, scale=4, elem_id="sweep-prompt"
-            )
-            word = gr.Textbox(
-                examples[0][1],
-                label="Word",
-                lines=1,
-                scale=1,
-                elem_id="sweep-word",
-            )
-        with gr.Row():
-            modes = gr.Dropdown(
-                list(MODES),
-                value=list(_MODES),
-                multiselect=True,
-                max_choices=4,
-                label="Modes",
-                scale=4,
-            )
-            seed = gr.Number(3, precision=0, label="Seed", scale=1)
-        with gr.Row(elem_classes="actions"):
-            go = gr.Button("Compare", variant="primary", elem_id="compare")
-            stop = gr.Button("Stop", interactive=False, elem_id="sweep-stop")
+        prompt, word, modes, seed = _fields(*examples[0])
+        go, stop = controls("Compare", "compare")
         status = gr.HTML(view.status("Ready."), elem_id="sweep-status")
         shown = gr.HTML(elem_id="sweep")
         gr.Examples(
@@ -66,15 +44,6 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
             example_labels=[f"{word} in “{prompt}”" for prompt, word in examples],
             label="Try",
             api_visibility="private",
-        )
-
-    @polite
-    def begin(request: gr.Request) -> tuple[Any, ...]:
-        switches.arm(request.session_hash)
-        return (
-            gr.update(interactive=False),
-            gr.update(interactive=True),
-            view.progress(0, "waiting for the model"),
         )
 
     @polite
@@ -87,23 +56,38 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
         )  # fmt: skip
         yield from frames(studio, switches, settings, (word, modes, request.session_hash))
 
-    def end() -> tuple[Any, Any]:
-        return gr.update(interactive=True), gr.update(interactive=False)
+    stoppable(
+        run,
+        [prompt, word, modes, seed],
+        [status, shown],
+        controls=Controls(go=go, stop=stop, status=status),
+        fields=[prompt, word],
+        switches=switches,
+    )
 
-    def halt(request: gr.Request) -> None:
-        switches.stop(request.session_hash)
 
-    private: dict[str, Any] = dict(api_visibility="private", show_progress="hidden")
-    for trigger in (go.click, prompt.submit, word.submit):
-        trigger(begin, None, [go, stop, status], queue=False, **private).success(
-            run,
-            [prompt, word, modes, seed],
-            [status, shown],
-            concurrency_id=MODEL,
-            concurrency_limit=1,
-            **private,
-        ).then(end, None, [go, stop], queue=False, **private)
-    stop.click(halt, queue=False, **private)
+def _fields(prompt: str, word: str) -> tuple[Any, ...]:
+    """Prompt, word, modes and seed."""
+    with gr.Row():
+        prompt_box = gr.Textbox(prompt, label="Prompt", lines=1, scale=4, elem_id="sweep-prompt")
+        word_box = gr.Textbox(
+            word,
+            label="Word",
+            lines=1,
+            scale=1,
+            elem_id="sweep-word",
+        )
+    with gr.Row():
+        modes = gr.Dropdown(
+            list(MODES),
+            value=list(_MODES),
+            multiselect=True,
+            max_choices=4,
+            label="Modes",
+            scale=4,
+        )
+        seed = gr.Number(3, precision=0, label="Seed", scale=1)
+    return prompt_box, word_box, modes, seed
 
 
 def frames(

@@ -10,15 +10,20 @@ from clipcond import emoji
 from clipcond.errors import ClipcondError
 
 from . import worldview
-from .drawing import CLICKS, MODEL
 from .polite import polite
 from .scene import compose, read_back
-from .settings import Settings, text
+from .settings import MAX_SEED, Settings, text, whole
 from .stream import Switches
 from .studio import Drawn, Studio, draw
+from .wiring import CLICKS, MODEL, PRIVATE
 from .worldview import Quiz
 
 QUIZ_PICTURES = 8
+_CAPTIONS = (
+    "three small penguins on a cyan background",
+    "a cat above a blue square",
+    "two red hearts and a frog",
+)
 
 
 def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
@@ -41,7 +46,7 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
             go = gr.Button("Compose", variant="primary", elem_id="compose")
         shown = gr.HTML(elem_id="scenes")
         gr.Examples(
-            [["three small penguins on a cyan background"], ["a cat above a blue square"], ["two red hearts and a frog"]],
+            [[caption] for caption in _CAPTIONS],
             prompt, label="Try", api_visibility="private",
         )  # fmt: skip
         gr.HTML(
@@ -54,7 +59,7 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
 
     @polite
     def run(prompt: str, seed: Any) -> str:
-        return both(studio, prompt, int(seed or 0))
+        return both(studio, prompt, whole(seed, "seed", 0, MAX_SEED))
 
     @polite
     def new(quiz: Quiz) -> tuple[str, Quiz]:
@@ -66,15 +71,11 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
         quiz = quiz.answer(event.rank)
         return worldview.question(quiz), quiz
 
-    common: dict[str, Any] = dict(
-        concurrency_id=MODEL, concurrency_limit=1, api_visibility="private"
-    )
+    busy: dict[str, Any] = dict(**MODEL, api_visibility="private", show_progress="minimal")
     for trigger in (go.click, prompt.submit):
-        trigger(run, [prompt, seed], shown, show_progress="minimal", **common)
-    ask.click(new, game, [asked, game], show_progress="minimal", **common)
-    asked.click(
-        answer, game, [asked, game], queue=False, show_progress="hidden", api_visibility="private"
-    )
+        trigger(run, [prompt, seed], shown, **busy)
+    ask.click(new, game, [asked, game], **busy)
+    asked.click(answer, game, [asked, game], queue=False, **PRIVATE)
 
 
 def both(studio: Studio, prompt: str, seed: int) -> str:

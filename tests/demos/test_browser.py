@@ -72,7 +72,7 @@ def test_keys_draw_and_stop_stops(visit, studio):
     page.fill("#prompt textarea", "two cats")
     page.press("#prompt textarea", "Enter")
     page.wait_for_selector("#cards .soon")
-    page.click("#stop:not([disabled])")
+    page.click("#draw-stop:not([disabled])")
     page.wait_for_selector("#status :text('Stopped at')")
     assert page.locator("#cards button.card").count() == 0
     page.wait_for_selector("#draw:not([disabled])")
