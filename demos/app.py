@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def page(studio: Studio) -> gr.Blocks:
     ) as blocks:
         gr.HTML(
             '<header class="head"><h1>clipcond</h1><p>Prompts with weights, and what CLIP makes of the pictures</p>'
-            f'<p class="model">{Path(studio.model).name}</p></header>'
+            f'<p class="model">{escape(Path(studio.model).name)}</p></header>'
         )
         for name, build in TABS.items():
             if studio.shipped or name not in _OF_THE_WORLD:

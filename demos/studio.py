@@ -133,7 +133,7 @@ def open_studio(
     pipe.set_progress_bar_config(disable=True)
     return Studio(
         pipe=pipe,
-        scorers={_title(name): load_scorer(name, place) for name in names},
+        scorers={_title(name, names): load_scorer(name, place) for name in names},
         conditioner=Conditioner.from_pipeline(pipe),
         model=model,
         shipped=shipped,
@@ -141,10 +141,14 @@ def open_studio(
     )
 
 
-def _title(name: str) -> str:
-    """A CLIP's name for the page: its folder, or that of the model whose clip/ it is."""
-    path = Path(name)
-    return path.parent.name if path.name == "clip" else path.name
+def _title(name: str, names: Sequence[str]) -> str:
+    """A CLIP's name for the page: its folder, or that of the model whose clip/ it is; all of it where that is not one's own."""
+
+    def short(name: str) -> str:
+        path = Path(name)
+        return path.parent.name if path.name == "clip" else path.name
+
+    return short(name) if [short(other) for other in names].count(short(name)) == 1 else name
 
 
 def world_prompts() -> tuple[str, ...]:
