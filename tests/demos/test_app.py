@@ -2,7 +2,6 @@
 
 import base64
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -72,14 +71,14 @@ def test_tokens_and_scores(client):
     [
         (dict(prompt=""), "nothing typed"),
         (dict(prompt="x" * 2**20), "1,048,576 characters"),
-        (dict(guidance=math.nan), "guidance"),
+        (dict(guidance="nan"), "guidance: got 'nan'"),
         (dict(steps=10**9), "1 to 100"),
         (dict(weighting="heavy"), "heavy"),
-        (dict(prompt="a (fox:1e30)"), "weight"),
+        (dict(prompt="a (fox:1e39)"), "weight"),
     ],
 )
 def test_a_bad_request_is_told_why_and_the_next_one_works(client, changed, says):
-    with pytest.raises((AppError, ValueError), match=says):
+    with pytest.raises(AppError, match=says):
         client.predict(**{**QUICK, "prompt": "a fox", **changed})
     assert client.predict("a cat", **QUICK)["pictures"]
 
