@@ -55,6 +55,9 @@ def stoppable(
     def end() -> tuple[Any, Any]:
         return gr.update(interactive=True), gr.update(interactive=False)
 
+    def fail() -> tuple[Any, ...]:
+        return *end(), view.status("Nothing came of it.")
+
     def halt(request: gr.Request) -> None:
         switches.stop(request.session_hash)
 
@@ -63,13 +66,7 @@ def stoppable(
     for trigger in (controls.go.click, *(field.submit for field in fields)):
         began = trigger(begin, None, [*buttons, controls.status], queue=False, **PRIVATE)
         ran = began.then(run, inputs, outputs, **MODEL, **PRIVATE)
-        ran.failure(
-            lambda: view.status("Nothing came of it."),
-            None,
-            controls.status,
-            queue=False,
-            **PRIVATE,
-        )
-        last.append(ran.then(end, None, buttons, queue=False, **PRIVATE))
+        ran.failure(fail, None, [*buttons, controls.status], queue=False, **PRIVATE)
+        last.append(ran.success(end, None, buttons, queue=False, **PRIVATE))
     controls.stop.click(halt, queue=False, **PRIVATE)
     return last
