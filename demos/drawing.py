@@ -49,7 +49,7 @@ def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     fields, (go, stop, again), views = _fields(studio.defaults)
     inputs = list(fields.values())
-    with gr.Column(scale=7, min_width=320):
+    with gr.Column(scale=7, min_width=280):
         status = gr.HTML(view.status("Ready."), elem_id="status")
         cards = gr.HTML(view.empty(_HOLDER), elem_id="cards", js_on_load=CLICKS)
         details = gr.HTML(elem_id="details")
@@ -190,7 +190,7 @@ def download(drawn: Drawn, rank: int) -> str:
 
 def _fields(defaults: Settings) -> tuple[dict[str, Any], tuple[gr.Button, ...], dict[str, gr.HTML]]:
     """(setting -> its field, the buttons draw, stop and new seed, field -> its token view)."""
-    with gr.Column(scale=5, min_width=320):
+    with gr.Column(scale=5, min_width=280):
         prompt = gr.Textbox(
             defaults.prompt, label="Prompt", lines=1, max_lines=8, elem_id="prompt", autofocus=True,
             placeholder="a red heart to the left of a (fox:1.3)",

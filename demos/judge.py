@@ -20,7 +20,7 @@ _TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".z
 def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     several = " Two CLIPs side by side." if len(studio.scorers) > 1 else ""
-    with gr.Column(scale=4, min_width=320):
+    with gr.Column(scale=4, min_width=280):
         gr.HTML(
             f'<p class="lead">Your pictures, judged by CLIP.{several} At most {MAX_PICTURES}; a zip may bring its prompts in {PROMPTS_FILE}.</p>'
         )
@@ -35,7 +35,7 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
                            placeholder="cat, dog, fox")  # fmt: skip
         template = gr.Textbox("a photo of a {}", label="Template", lines=1)
         classify = gr.Button("Classify", elem_id="classify")
-    with gr.Column(scale=8, min_width=320):
+    with gr.Column(scale=8, min_width=280):
         shown = gr.HTML(view.empty("Upload pictures; the ranking comes here."), elem_id="judged")
 
     @polite

@@ -19,7 +19,7 @@ from .studio import open_studio
 
 CHROMIUM = "/usr/bin/chromium"
 _PATIENCE = 240_000  # milliseconds, on a machine that is busy
-_DESK, _PHONE = (1280, 860), (390, 844)
+_DESK, _PHONE = (1280, 860), (390, 1100)
 
 
 def generate(page: Page) -> None:
@@ -69,9 +69,9 @@ def world(page: Page) -> None:
 SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
     "app-generate": (generate, _DESK, "light"),
     "app-generate-dark": (slip, _DESK, "dark"),
-    "app-weights": (weights, _DESK, "light"),
-    "app-judge": (judge, _DESK, "light"),
-    "app-world": (world, _DESK, "light"),
+    "app-weights": (weights, (1280, 1500), "light"),
+    "app-judge": (judge, (1280, 1160), "light"),
+    "app-world": (world, (1280, 920), "light"),
     "app-phone": (generate, _PHONE, "light"),
 }
 
@@ -107,7 +107,7 @@ def main(folder: str = "docs/img", *names: str) -> None:
             act(page)
             page.mouse.move(0, 0)
             page.wait_for_timeout(400)
-            page.screenshot(path=out / f"{name}.png", full_page=True)
+            page.screenshot(path=out / f"{name}.png")
             page.close()
             print(out / f"{name}.png", flush=True)
         browser.close()
