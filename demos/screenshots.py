@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from clipcond import emoji
@@ -19,6 +20,7 @@ from .studio import open_studio
 
 CHROMIUM = "/usr/bin/chromium"
 _PATIENCE = 240_000  # milliseconds, on a machine that is busy
+_LARGE = 300_000  # bytes
 _DESK, _PHONE = (1280, 860), (390, 1100)
 
 
@@ -109,9 +111,18 @@ def main(folder: str = "docs/img", *names: str) -> None:
             page.wait_for_timeout(400)
             page.screenshot(path=out / f"{name}.png")
             page.close()
+            shrink(out / f"{name}.png")
             print(out / f"{name}.png", flush=True)
         browser.close()
     blocks.close()
+
+
+def shrink(path: Path) -> None:
+    """A page of many colours to 256 of them, to stay small."""
+    if path.stat().st_size > _LARGE:
+        with Image.open(path) as image:
+            small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
 
 
 if __name__ == "__main__":
