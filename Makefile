@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 RUN := HF_HUB_OFFLINE=1 $(BIN)/python -m
 
-.PHONY: install demo test test-all test-gpu check clean
+.PHONY: install demo app test test-all test-gpu check clean
 
 install: $(STAMP)
 
@@ -25,6 +25,9 @@ $(STAMP)-quantization: $(STAMP)
 
 demo: install
 	$(BIN)/clipcond generate "a red heart to the left of a (fox:1.3)" --candidates 8 --keep 4 --out out/demo
+
+app: install
+	$(BIN)/clipcond app
 
 test: install
 	$(RUN) pytest -n 2 -m "not slow and not gpu and not browser"

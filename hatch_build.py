@@ -1,4 +1,4 @@
-"""Build hook: the shipped model travels in the wheel, at clipcond/weights/emoji.
+"""Build hook: the shipped models and the app travel in the wheel, at clipcond/weights/ and clipcond/demos/.
 
 An editable installation takes none: it reads the checkout's, and a copy would go stale.
 """
@@ -9,9 +9,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class ModelHook(BuildHookInterface):
-    """Adds weights/emoji to wheels."""
+    """Adds weights/emoji, weights/judge and demos to wheels."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a wheel is built; `version` tells a real one from an editable one."""
         if version == "standard":
-            build_data["force_include"]["weights/emoji"] = "clipcond/weights/emoji"
+            for folder in ("weights/emoji", "weights/judge", "demos"):
+                build_data["force_include"][folder] = f"clipcond/{folder}"

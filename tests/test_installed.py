@@ -84,3 +84,14 @@ def test_the_main_job_from_another_folder(installed, tmp_path):
     options = ["--candidates", "2", "--keep", "1", "--steps", "4", "--out", "pictures"]
     run(installed / "python", *command, *options, cwd=tmp_path)
     assert list((tmp_path / "pictures").glob("*.png"))
+
+
+def test_the_app_comes_with_it(installed, tmp_path):
+    code = (
+        "from clipcond.cli.app import _demo; "
+        "print(_demo('app').__file__, len(_demo('theme').CSS) > 1000, _demo('studio').second_opinion())"
+    )
+    path, has_style, judge = run(installed / "python", "-c", code, cwd=tmp_path).split()[-3:]
+    assert Path(path).is_relative_to(installed.parent)
+    assert has_style == "True"
+    assert Path(judge).is_relative_to(installed.parent)

@@ -1,10 +1,10 @@
 """What can be typed, and which values are refused before anything is loaded."""
 
 import argparse
-import math
 from typing import NoReturn
 
 import clipcond
+from clipcond.cli.values import count, finite, seed, share
 
 _EXITS = "exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done"
 
@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_tokens(commands)
     _add_convert(commands)
     _add_encode(commands)
+    _add_app(commands)
     return parser
 
 
@@ -44,26 +45,26 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     command.add_argument("text", metavar="TEXT", help="the prompt, in the dialect's syntax")
     command.add_argument("--negative", metavar="TEXT", help="what to steer away from")
     command.add_argument(
-        "--candidates", type=_count, default=8, metavar="N", help="pictures to draw (default 8)"
+        "--candidates", type=count, default=8, metavar="N", help="pictures to draw (default 8)"
     )
     command.add_argument(
-        "--keep", type=_count, metavar="K", help="best pictures to write (default: all drawn)"
+        "--keep", type=count, metavar="K", help="best pictures to write (default: all drawn)"
     )
     command.add_argument(
-        "--steps", type=_count, metavar="N", help="denoising steps (default: the model's)"
+        "--steps", type=count, metavar="N", help="denoising steps (default: the model's)"
     )
     command.add_argument(
         "--guidance-scale",
-        type=_finite,
+        type=finite,
         metavar="G",
         help="classifier-free guidance (default: the model's)",
     )
     command.add_argument(
-        "--seed", type=_seed, default=0, metavar="S", help="of the first candidate (default 0)"
+        "--seed", type=seed, default=0, metavar="S", help="of the first candidate (default 0)"
     )
     command.add_argument(
         "--batch-size",
-        type=_count,
+        type=count,
         metavar="N",
         help="candidates at once (default: all); pictures do not depend on it",
     )
@@ -97,13 +98,13 @@ def _add_rerank(commands: argparse._SubParsersAction) -> None:
     command.add_argument("folder", metavar="DIR", help="holds the pictures")
     command.add_argument("--prompt", required=True, metavar="TEXT", help="plain text to match")
     _add_scorer(command)
-    command.add_argument("--top", type=_count, metavar="K", help="how many to show (default all)")
+    command.add_argument("--top", type=count, metavar="K", help="how many to show (default all)")
     command.add_argument(
-        "--minimum", type=_finite, metavar="S", help="leave out pictures that score less"
+        "--minimum", type=finite, metavar="S", help="leave out pictures that score less"
     )
     command.add_argument(
         "--diversity",
-        type=_share,
+        type=share,
         default=0.0,
         metavar="D",
         help="0 to 1: the more, the less alike the pictures shown (default 0)",
@@ -138,7 +139,7 @@ def _add_classify(commands: argparse._SubParsersAction) -> None:
     )
     _add_scorer(command)
     command.add_argument(
-        "--top", type=_count, default=1, metavar="K", help="classes a picture (default 1)"
+        "--top", type=count, default=1, metavar="K", help="classes a picture (default 1)"
     )
     command.add_argument("--save", metavar="FILE", help="write the classifier (.safetensors)")
     command.add_argument(
@@ -154,7 +155,7 @@ def _add_parse(commands: argparse._SubParsersAction) -> None:
     command.add_argument("text", metavar="TEXT", help="the prompt")
     _add_dialect(command)
     command.add_argument(
-        "--steps", type=_count, default=20, metavar="N", help="denoising steps (default 20)"
+        "--steps", type=count, default=20, metavar="N", help="denoising steps (default 20)"
     )
 
 
@@ -202,13 +203,13 @@ def _add_encode(commands: argparse._SubParsersAction) -> None:
     _add_weighting(command)
     _add_long_prompt(command)
     command.add_argument(
-        "--clip-skip", type=_finite, metavar="K", help="CLIP layers to leave out (default: none)"
+        "--clip-skip", type=finite, metavar="K", help="CLIP layers to leave out (default: none)"
     )
     command.add_argument(
-        "--batch-size", type=_count, default=32, metavar="N", help="prompts at once (default 32)"
+        "--batch-size", type=count, default=32, metavar="N", help="prompts at once (default 32)"
     )
     command.add_argument(
-        "--shard-size", type=_count, default=256, metavar="N", help="prompts a file (default 256)"
+        "--shard-size", type=count, default=256, metavar="N", help="prompts a file (default 256)"
     )
     _add_device(command)
     command.add_argument(
@@ -217,6 +218,28 @@ def _add_encode(commands: argparse._SubParsersAction) -> None:
         default="float16",
         help="of what is written (default float16)",
     )
+
+
+def _add_app(commands: argparse._SubParsersAction) -> None:
+    command = _add(commands, "app", "open the demo: a page that shows all this in a browser")
+    _add_model(command)
+    command.add_argument(
+        "--scorer",
+        action="append",
+        metavar="C",
+        help="a CLIP that ranks; a second one is shown beside it (default: the model's own clip/)",
+    )
+    command.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="address to listen on (default 127.0.0.1)"
+    )
+    command.add_argument(
+        "--port", type=count, metavar="P", help="port (default: the first free one from 7860)"
+    )
+    command.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors for this")
+    command.add_argument(
+        "--batch-size", type=count, default=8, metavar="N", help="pictures at once (default 8)"
+    )
+    _add_device(command)
 
 
 def _add_dialect(command: argparse.ArgumentParser) -> None:
@@ -228,24 +251,9 @@ def _add_dialect(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_model(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--model",
-        default="emoji",
-        metavar="M",
-        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
-    )
-
-
 def _add_weighting(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
-    )
-
-
-def _add_device(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
     )
 
 
@@ -270,6 +278,21 @@ def _add_models(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model",
+        default="emoji",
+        metavar="M",
+        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
+    )
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
+    )
+
+
 def _add_scorer(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--scorer",
@@ -290,41 +313,3 @@ def _add(
         "--debug", action="store_true", help="tracebacks and the libraries' own messages"
     )
     return command
-
-
-def _count(text: str) -> int:
-    value = _integer(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"got {value}; needs at least 1")
-    return value
-
-
-def _seed(text: str) -> int:
-    value = _integer(text)
-    if not 0 <= value < 2**62:
-        raise argparse.ArgumentTypeError(f"got {value}; needs 0 to 2**62")
-    return value
-
-
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}; needs a whole number") from None
-
-
-def _finite(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"got {text!r}; needs a number") from None
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"got {value}; needs a finite number")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _finite(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"got {value}; needs 0 to 1")
-    return value

@@ -13,6 +13,7 @@ from clipcond.errors import ClipcondError
 
 # verb -> module with run(arguments) -> exit code, imported when chosen
 _COMMANDS = {
+    "app": "clipcond.cli.app",
     "classify": "clipcond.cli.classify",
     "convert": "clipcond.cli.language",
     "encode": "clipcond.cli.encode",

@@ -1,0 +1,234 @@
+"""The Generate tab: layout and wiring."""
+
+import base64
+import io
+import random
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import gradio as gr
+
+from clipcond.errors import ClipcondError
+from clipcond.gallery.metadata import png_info
+from clipcond.prompt import DIALECTS
+from clipcond.score.clauses import ClauseTable, clause_table, split_clauses
+from clipcond.weighting import MODES
+
+from . import view
+from .polite import polite
+from .settings import (
+    MAX_CANDIDATES,
+    MAX_GUIDANCE,
+    MAX_STEPS,
+    Settings,
+    checked,
+    from_query,
+    text,
+)
+from .stream import Stopped, Switches, watch
+from .studio import Drawn, Step, Studio, draw
+from .wiring import CLICKS, MODEL, PRIVATE, Controls, controls, stoppable
+
+# the address bar always holds what draws the same again
+_TO_ADDRESS = "query => { if (query) history.replaceState(null, '', '?' + query); return query; }"
+_DRAW_IF_ASKED = """() => { if (new URLSearchParams(location.search).has('prompt'))
+  setTimeout(() => document.querySelector('#draw').click(), 60); }"""
+_HOLDER = "Pictures come here, best first, as CLIP sees it."
+EXAMPLES = {
+    "two things": ("a red heart to the left of a fox", "", "a1111", "comfy"),
+    "a weight": ("a (rocket:1.5) and a (cat:0.6)", "", "a1111", "comfy"),
+    "masked out": ("a banana and a (pumpkin:0)", "", "a1111", "attention_bias"),
+    "steered away": ("two cats", "dog, frog", "a1111", "comfy"),
+    "compel's syntax": ("a yellow star++ and a blue circle", "", "compel", "compel"),
+    "a slip": ("a (fox on a pink background", "", "a1111", "comfy"),
+}
+
+
+def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
+    """Lay the tab out and wire it."""
+    fields, (go, stop, again), views = _fields(studio.defaults)
+    inputs = list(fields.values())
+    with gr.Column(scale=7, min_width=280):
+        status = gr.HTML(view.status("Ready."), elem_id="status")
+        cards = gr.HTML(view.empty(_HOLDER), elem_id="cards", js_on_load=CLICKS)
+        details = gr.HTML(elem_id="details")
+    drawn, query = gr.State(None), gr.Textbox(visible=False)
+
+    @polite
+    def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+        settings = checked(**dict(zip(fields, values, strict=True)))
+        yield from frames(studio, switches, settings, request.session_hash)
+
+    @polite
+    def choose(drawn: Drawn | None, event: gr.EventData) -> tuple[Any, Any]:
+        if drawn is None:
+            return gr.skip(), gr.skip()
+        return view.cards(drawn, event.rank), details_of(studio, drawn, event.rank)
+
+    @polite
+    def restore(request: gr.Request) -> list[Any]:
+        found = from_query(request.query_params, studio.defaults) or studio.defaults
+        return [*asdict(found).values(), _tokens(studio, found.prompt, found.dialect, "prompt")]
+
+    ended = stoppable(
+        run,
+        inputs,
+        [status, cards, details, drawn, query],
+        controls=Controls(go=go, stop=stop, status=status),
+        fields=[fields["prompt"], fields["negative"]],
+        switches=switches,
+    )
+    for event in ended:
+        event.then(None, query, query, js=_TO_ADDRESS, **PRIVATE)
+    again.click(lambda: random.randrange(10**6), None, fields["seed"], queue=False, **PRIVATE)
+    cards.click(choose, drawn, [cards, details], **MODEL, **PRIVATE)
+    for name, shown in views.items():
+        _follow(studio, fields[name], fields["dialect"], shown)
+    loaded = page.load(restore, None, [*inputs, views["prompt"]], queue=False, **PRIVATE)
+    loaded.then(None, js=_DRAW_IF_ASKED, **PRIVATE)
+
+
+def _follow(studio: Studio, box: gr.Textbox, dialect: gr.Dropdown, shown: gr.HTML) -> None:
+    """Redraw a token view as its box or the dialect changes; only the latest text counts."""
+
+    def look(prompt: str, dialect: str) -> str:
+        return _tokens(studio, prompt, dialect, str(box.label).lower())
+
+    gr.on(
+        [box.change, dialect.change],
+        look,
+        [box, dialect],
+        shown,
+        trigger_mode="always_last",
+        concurrency_id="tokens",
+        concurrency_limit=4,
+        queue=False,
+        **PRIVATE,
+    )
+
+
+def frames(
+    studio: Studio, switches: Switches, settings: Settings, session: str
+) -> Iterator[tuple[Any, ...]]:
+    """(status, cards, details, drawn, query) as a drawing goes on."""
+    seen = view.previews((), settings.candidates)
+    done = 0.0
+    yield view.progress(0, "encoding the prompt"), seen, "", None, ""
+    try:
+        for event in watch(lambda emit: emit(draw(studio, settings, emit)), switches.of(session)):
+            if isinstance(event, Step):
+                done = event.done
+                seen = (
+                    view.previews(event.previews, settings.candidates)
+                    if event.previews
+                    else gr.skip()
+                )
+                yield (
+                    view.progress(done, f"denoising, {100 * done:.0f} %"),
+                    seen,
+                    gr.skip(),
+                    gr.skip(),
+                    gr.skip(),
+                )
+            else:
+                yield finished(studio, event)
+    except Stopped:
+        yield view.status(f"Stopped at {100 * done:.0f} %."), gr.skip(), "", None, ""
+
+
+def finished(studio: Studio, drawn: Drawn) -> tuple[Any, ...]:
+    """The last frame."""
+    right = sum(map(bool, drawn.verdicts))
+    oracle = (
+        f" The oracle finds {right} of {len(drawn.verdicts)} as asked." if drawn.verdicts else ""
+    )
+    flattered = (
+        " CLIP flatters these scores: it also conditioned the pictures."
+        if drawn.generation.provenance["circular"]
+        else ""
+    )
+    return (
+        view.status(f"Sorted by CLIP score.{oracle}{flattered}"),
+        view.cards(drawn),
+        details_of(studio, drawn, 0),
+        drawn,
+        drawn.settings.query(),
+    )
+
+
+def details_of(studio: Studio, drawn: Drawn, rank: int) -> str:
+    """All about one picture."""
+    return view.details(drawn, rank, clauses(studio, drawn, rank), download(drawn, rank))
+
+
+def clauses(studio: Studio, drawn: Drawn, rank: int) -> ClauseTable | None:
+    """The clause table of a picture; None for a prompt without words."""
+    scored = drawn.generation.provenance["scored_text"]
+    if not split_clauses(scored):
+        return None
+    return clause_table(studio.scorer, drawn.generation.images[rank], scored, studio.null)
+
+
+def png(drawn: Drawn, rank: int) -> bytes:
+    """A picture as a PNG file with all its settings in it."""
+    generation, buffer = drawn.generation, io.BytesIO()
+    image, seed = generation.images[rank], generation.seeds[rank]
+    score = generation.scores[rank].item()
+    image.save(
+        buffer,
+        "PNG",
+        pnginfo=png_info(generation.provenance, seed=seed, score=score, size=image.size),
+    )
+    return buffer.getvalue()
+
+
+def download(drawn: Drawn, rank: int) -> str:
+    """The same as an address that holds the file itself."""
+    return "data:image/png;base64," + base64.b64encode(png(drawn, rank)).decode()
+
+
+def _fields(defaults: Settings) -> tuple[dict[str, Any], tuple[gr.Button, ...], dict[str, gr.HTML]]:
+    """(setting -> its field, the buttons draw, stop and new seed, field -> its token view)."""
+    with gr.Column(scale=5, min_width=280):
+        prompt = gr.Textbox(
+            defaults.prompt, label="Prompt", lines=1, max_lines=8, elem_id="prompt", autofocus=True,
+            placeholder="a red heart to the left of a (fox:1.3)",
+        )  # fmt: skip
+        shown = gr.HTML(elem_id="tokens")
+        negative = gr.Textbox(label="Negative prompt", lines=1, max_lines=4, elem_id="negative")
+        shown_negative = gr.HTML(elem_id="negative-tokens")
+        go, stop = controls("Draw", "draw")
+        with gr.Accordion("Settings", open=False):
+            with gr.Row():
+                dialect = gr.Dropdown(list(DIALECTS), value=defaults.dialect, label="Prompt syntax")
+                weighting = gr.Dropdown(list(MODES), value=defaults.weighting, label="Weighting")
+            with gr.Row():
+                candidates = gr.Slider(
+                    1, MAX_CANDIDATES, defaults.candidates, step=1, label="Candidates"
+                )
+                steps = gr.Slider(1, MAX_STEPS, defaults.steps, step=1, label="Steps")
+            with gr.Row():
+                guidance = gr.Slider(0, MAX_GUIDANCE, defaults.guidance, step=0.1, label="Guidance")
+                seed = gr.Number(defaults.seed, precision=0, label="Seed")
+            again = gr.Button("New seed", size="sm")
+        gr.Examples(
+            [list(row) for row in EXAMPLES.values()], [prompt, negative, dialect, weighting],
+            example_labels=list(EXAMPLES), label="Try", api_visibility="private",
+        )  # fmt: skip
+    fields = dict(
+        prompt=prompt, negative=negative, dialect=dialect, weighting=weighting,
+        candidates=candidates, guidance=guidance, steps=steps, seed=seed,
+    )  # fmt: skip
+    views = dict(prompt=shown, negative=shown_negative)
+    return fields, (go, stop, again), views
+
+
+def _tokens(studio: Studio, prompt: str, dialect: str, what: str) -> str:
+    """What the encoder will see, or why it cannot; "" for nothing typed."""
+    try:
+        if not text(prompt, what).strip():
+            return ""
+        return view.tokens(studio.read_as(dialect).report(prompt).prompts[0], what=what)
+    except ClipcondError as error:
+        return view.trouble(str(error))

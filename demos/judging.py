@@ -1,0 +1,179 @@
+"""Uploaded pictures ranked and named by one or two CLIPs: the numbers, and the tables that show them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from PIL import Image
+
+from clipcond.errors import ClipcondError
+from clipcond.score import ClipScorer, zero_shot
+from clipcond.score.calibration import calibrate
+from clipcond.score.clauses import ClauseTable, clause_table
+
+from .uploads import Upload
+from .view import bar, picture
+
+MAX_TEXTS = 32
+_TOP = 3  # classes shown of each picture
+_CLAUSE_FULL = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """What one CLIP says of every picture and one prompt.
+
+    Attributes:
+        name: of the CLIP.
+        cosine: of each picture.
+        percentile: share of other texts that fit the picture less, in percent.
+    """
+
+    name: str
+    cosine: tuple[float, ...]
+    percentile: tuple[float, ...]
+
+    @property
+    def order(self) -> list[int]:
+        """Pictures, best first; equal ones as they came."""
+        return sorted(range(len(self.cosine)), key=lambda i: -self.cosine[i])
+
+
+def columns(
+    scorers: Mapping[str, ClipScorer], upload: Upload, prompt: str, null: Sequence[str]
+) -> list[Column]:
+    """Score one prompt with every CLIP."""
+    pictures = list(upload.pictures)
+    found = []
+    for name, scorer in scorers.items():
+        told = calibrate(scorer, pictures, [prompt] * len(pictures), null)
+        found.append(
+            Column(
+                name=name,
+                cosine=tuple(told.cosine.tolist()),
+                percentile=tuple(told.percentile.tolist()),
+            )
+        )
+    return found
+
+
+def ranking(upload: Upload, prompt: str, found: Sequence[Column]) -> str:
+    """Pictures by the first CLIP's cosine; beside it the second's, with the rank that it gives."""
+    first, ranks = found[0], [column.order for column in found]
+    low, high = min(first.cosine), max(first.cosine)
+    heads = "".join(f'<th colspan="2">{escape(column.name)}</th>' for column in found)
+    rows = []
+    for rank, i in enumerate(first.order):
+        share = (first.cosine[i] - low) / (high - low) if high > low else 1.0
+        cells = f"<td>{bar(0.06 + 0.94 * share, f'{first.cosine[i]:.3f}')}</td>"
+        cells += f'<td class="num">{first.percentile[i]:.0f} %</td>'
+        for column, order in zip(found[1:], ranks[1:], strict=True):
+            moved = order.index(i) + 1
+            kind = "faint" if moved == rank + 1 else "moved"
+            cells += (
+                f'<td class="num">{column.cosine[i]:.3f} <span class="{kind}">#{moved}</span></td>'
+            )
+            cells += f'<td class="num">{column.percentile[i]:.0f} %</td>'
+        rows.append(f'<tr><th class="num">{rank + 1}</th>{_named(upload, i)}{cells}</tr>')
+    return _titled(
+        f"Ranking for “{prompt}”",
+        f'<tr><th></th><th colspan="2">picture</th>{heads}</tr>',
+        rows,
+        "cosine, and the percentile: the share of other texts that fit the picture less",
+    )
+
+
+def clauses(
+    scorer: ClipScorer, upload: Upload, prompt: str, order: Sequence[int], null: Sequence[str]
+) -> str:
+    """Which part of the prompt is in which picture."""
+    tables = [clause_table(scorer, upload.pictures[i], prompt, null) for i in order]
+    names = "".join(f"<th>{escape(row.clause.text)}</th>" for row in tables[0].rows)
+    rows = [
+        f"<tr>{_named(upload, i)}{_clause_cells(table)}</tr>"
+        for i, table in zip(order, tables, strict=True)
+    ]
+    return _titled(
+        "Clause by clause",
+        f'<tr><th colspan="2">picture</th>{names}</tr>',
+        rows,
+        "standard deviations above the clauses of other prompts; red hardly stands out",
+    )
+
+
+def _clause_cells(table: ClauseTable) -> str:
+    return "".join(
+        f'<td class="{"bad" if row.missing else ""}">{bar(row.z / _CLAUSE_FULL, f"{row.z:+.1f} σ")}</td>'
+        for row in table.rows
+    )
+
+
+def matrix(scorer: ClipScorer, upload: Upload, prompts: Sequence[str]) -> str:
+    """Every picture with every prompt; each prompt's best picture in bold."""
+    if len(prompts) > MAX_TEXTS:
+        raise ClipcondError(f"prompts: got {len(prompts)}; at most {MAX_TEXTS}")
+    cosine = scorer.similarity(list(upload.pictures), list(prompts))
+    best = cosine.argmax(0).tolist()
+    low, high = cosine.min().item(), cosine.max().item()
+    spread = max(high - low, 1e-6)
+    rows = []
+    for i, values in enumerate(cosine.tolist()):
+        cells = "".join(
+            f'<td class="heat{" best" if best[j] == i else ""}" style="--s:{(value - low) / spread:.2f}">{value:.3f}</td>'
+            for j, value in enumerate(values)
+        )
+        rows.append(f"<tr>{_named(upload, i)}{cells}</tr>")
+    names = "".join(f"<th>{escape(prompt)}</th>" for prompt in prompts)
+    return _titled(
+        "Every picture, every prompt",
+        f'<tr><th colspan="2">picture</th>{names}</tr>',
+        rows,
+        "cosine; framed: the best picture of a prompt",
+    )
+
+
+def classes(
+    scorers: Mapping[str, ClipScorer], upload: Upload, names: Sequence[str], template: str
+) -> str:
+    """The likeliest classes of every picture, one column a CLIP.
+
+    Raises:
+        ClipcondError: too many names, or what `zero_shot` says of them.
+    """
+    if not 2 <= len(names) <= MAX_TEXTS:
+        raise ClipcondError(f"classes: got {len(names)}; needs 2 to {MAX_TEXTS} names")
+    found = {
+        name: zero_shot(list(upload.pictures), list(names), scorer, (template,))
+        for name, scorer in scorers.items()
+    }
+    rows = []
+    for i in range(len(upload.pictures)):
+        cells = ""
+        for probabilities in found.values():
+            top = probabilities[i].topk(min(_TOP, len(names)))
+            lines = "".join(
+                f"<tr><th>{escape(names[k])}</th><td>{bar(p, f'{100 * p:.0f} %')}</td></tr>"
+                for p, k in zip(top.values.tolist(), top.indices.tolist(), strict=True)
+            )
+            cells += f'<td><table class="clauses">{lines}</table></td>'
+        rows.append(f"<tr>{_named(upload, i)}{cells}</tr>")
+    heads = "".join(f"<th>{escape(name)}</th>" for name in found)
+    return _titled(
+        "Zero-shot",
+        f'<tr><th colspan="2">picture</th>{heads}</tr>',
+        rows,
+        f"probabilities among your {len(names)} classes; a class that is not named cannot win",
+    )
+
+
+def _named(upload: Upload, i: int) -> str:
+    image: Image.Image = upload.pictures[i]
+    name = escape(upload.names[i])
+    return f'<td class="thumb">{picture(image, upload.names[i])}</td><td class="name" title="{name}">{name}</td>'
+
+
+def _titled(title: str, head: str, rows: Sequence[str], caption: str) -> str:
+    return (
+        f'<section class="told"><h4>{escape(title)}</h4><div class="scroll"><table class="told"><thead>{head}</thead>'
+        f'<tbody>{"".join(rows)}</tbody></table></div><p class="faint">{escape(caption)}</p></section>'
+    )

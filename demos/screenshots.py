@@ -1,0 +1,129 @@
+"""`python -m demos.screenshots [FOLDER]`: the page's pictures in docs/img, taken from the running app.
+
+Needs Debian's chromium and playwright (extra dev).
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from clipcond import emoji
+
+from .app import serve
+from .studio import open_studio
+
+CHROMIUM = "/usr/bin/chromium"
+_PATIENCE = 240_000  # milliseconds, on a machine that is busy
+_LARGE = 300_000  # bytes
+_DESK, _PHONE = (1280, 860), (390, 1100)
+
+
+def generate(page: Page) -> None:
+    """Draw the page's own first prompt."""
+    page.click("#draw")
+    page.wait_for_selector("#cards button.card", timeout=_PATIENCE)
+    page.wait_for_selector("#details .details", timeout=_PATIENCE)
+
+
+def slip(page: Page) -> None:
+    """A prompt with a mistake, and a long one."""
+    page.fill("#prompt textarea", "a (fox:1.4) and a [[frog]] (on a pink background")
+    page.wait_for_selector("#tokens .note", timeout=_PATIENCE)
+    generate(page)
+
+
+def weights(page: Page) -> None:
+    """The grid and its curves."""
+    page.get_by_role("tab", name="Weights").click()
+    page.click("#compare")
+    page.wait_for_selector("#sweep svg", timeout=_PATIENCE)
+
+
+def judge(page: Page) -> None:
+    """Six pictures of the world, ranked."""
+    page.get_by_role("tab", name="Judge").click()
+    with TemporaryDirectory() as folder:
+        page.set_input_files("#files input[type=file]", pictures(Path(folder)))
+        page.wait_for_selector("#files .file-preview", timeout=_PATIENCE)
+        page.fill("#judge-prompts textarea", "a fox and a banana on a pink background")
+        page.click("#rank")
+        page.wait_for_selector("#judged table.told", timeout=_PATIENCE)
+
+
+def world(page: Page) -> None:
+    """A scene read back, and a quiz answered."""
+    page.get_by_role("tab", name="World").click()
+    page.click("#compose")
+    page.wait_for_selector("#scenes .boxed", timeout=_PATIENCE)
+    page.click("#ask")
+    page.wait_for_selector("#quiz button.card", timeout=_PATIENCE)
+    page.locator("#quiz button.card").nth(2).click()
+    page.wait_for_selector("#quiz .crown", timeout=_PATIENCE)
+
+
+# name -> (what to do, size of the window, colour scheme)
+SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
+    "app-generate": (generate, _DESK, "light"),
+    "app-generate-dark": (slip, _DESK, "dark"),
+    "app-weights": (weights, (1280, 1500), "light"),
+    "app-judge": (judge, (1280, 1160), "light"),
+    "app-world": (world, (1280, 920), "light"),
+    "app-phone": (generate, _PHONE, "light"),
+}
+
+
+def pictures(folder: Path) -> list[str]:
+    """Six scenes as files."""
+    captions = ("a fox and a banana on a pink background", "a banana on pink", "a fox", "two cats on mint",
+                "a pumpkin left of a fox on a pink background", "a blue circle above a rocket")  # fmt: skip
+    from .scene import compose
+
+    paths = []
+    for i, caption in enumerate(captions):
+        path = folder / f"{caption.replace(' ', '-')}.png"
+        emoji.render(compose(caption, i), 64).save(path)
+        paths.append(str(path))
+    return paths
+
+
+def main(folder: str = "docs/img", *names: str) -> None:
+    """Take them all, or those named."""
+    out = Path(folder)
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(2)
+    blocks, address = serve(open_studio(), port=None, block=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for name in names or SHOTS:
+            act, (width, height), scheme = SHOTS[name]
+            options: dict[str, Any] = {"color_scheme": scheme}
+            page = browser.new_page(viewport={"width": width, "height": height}, **options)
+            page.goto(address)
+            page.wait_for_selector("#tokens .window", timeout=_PATIENCE)
+            act(page)
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(400)
+            page.screenshot(path=out / f"{name}.png")
+            page.close()
+            shrink(out / f"{name}.png")
+            print(out / f"{name}.png", flush=True)
+        browser.close()
+    blocks.close()
+
+
+def shrink(path: Path) -> None:
+    """A page of many colours to 256 of them, to stay small."""
+    if path.stat().st_size > _LARGE:
+        with Image.open(path) as image:
+            small = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

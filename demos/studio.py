@@ -1,0 +1,246 @@
+"""The loaded models, and what the tabs do with them. Knows no page."""
+
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from clipcond import emoji
+from clipcond.cli.models import (
+    is_emoji,
+    load_pipeline,
+    load_scorer,
+    locate,
+    own_scorer,
+    pick_device,
+)
+from clipcond.conditioning import Conditioner
+from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.generation import CircularScoreWarning, Generation, generate
+from clipcond.resources import model_folder
+from clipcond.score import ClipScorer
+
+from .null import CAPTIONS
+from .settings import Settings
+from .stream import Emit
+
+_PREVIEW_SHARE = 0.15  # of the time, at most, goes into pictures of unfinished latents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Where a drawing is.
+
+    Attributes:
+        done: share of all steps, 0..1.
+        previews: the unfinished pictures of the batch under way; () where there is nothing new to see.
+    """
+
+    done: float
+    previews: tuple[Image.Image, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """A finished drawing.
+
+    Attributes:
+        settings: what was asked.
+        generation: the pictures, best first.
+        verdicts: the oracle's, one a picture; () where it cannot tell.
+        silence: why the oracle is silent; "" where it is not.
+    """
+
+    settings: Settings
+    generation: Generation
+    verdicts: tuple[emoji.Verdict, ...]
+    silence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Studio:
+    """One pipeline and the CLIPs beside it.
+
+    Attributes:
+        pipe: a diffusers pipeline.
+        scorers: name -> CLIP; the first one ranks, the second, if any, is shown beside it.
+        conditioner: of the pipeline, with its default dialect and weighting.
+        model: its name.
+        shipped: whether the model is the emoji world's, of which the oracle knows the truth.
+        batch_size: pictures at once.
+    """
+
+    pipe: Any
+    scorers: dict[str, ClipScorer]
+    conditioner: Conditioner
+    model: str
+    shipped: bool
+    batch_size: int = 8
+
+    @property
+    def scorer(self) -> ClipScorer:
+        """The CLIP that ranks."""
+        return next(iter(self.scorers.values()))
+
+    @property
+    def null(self) -> tuple[str, ...]:
+        """Texts of other pictures, for calibration."""
+        return world_prompts() if self.shipped else CAPTIONS
+
+    @property
+    def defaults(self) -> Settings:
+        """What the page shows first."""
+        if self.shipped:
+            return Settings(prompt="a red heart to the left of a (fox:1.3)")
+        return Settings(prompt="a (red:1.3) ball on grass", candidates=2, guidance=7.5, steps=25)
+
+    def read_as(self, dialect: str, weighting: str = "comfy") -> Conditioner:
+        """The conditioner, reading another dialect or weighing otherwise."""
+        return replace(self.conditioner, dialect=dialect, weighting=weighting)
+
+
+def open_studio(
+    model: str = "emoji",
+    scorers: Sequence[str] = (),
+    *,
+    device: str | None = None,
+    batch_size: int = 8,
+) -> Studio:
+    """Load a pipeline and the CLIPs beside it.
+
+    Args:
+        model: "emoji", a diffusers folder or a hub id.
+        scorers: CLIPs; none takes the model's own, and for the emoji model the judge as a second one.
+        device: None takes cuda where there is one.
+        batch_size: pictures at once.
+
+    Raises:
+        CheckpointError: something does not load.
+        ClipcondError: the model carries no CLIP of its own and none is named.
+    """
+    location = locate(model)
+    shipped, place = is_emoji(location), pick_device(device)
+    names = list(scorers) or [own_scorer(location)]
+    if shipped and not scorers and (judge := second_opinion()):
+        names.append(judge)
+    dtype = torch.float32 if place.type == "cpu" else torch.float16
+    pipe = load_pipeline(location, device=place, dtype=dtype)
+    pipe.set_progress_bar_config(disable=True)
+    return Studio(
+        pipe=pipe,
+        scorers={_title(name, names): load_scorer(name, place) for name in names},
+        conditioner=Conditioner.from_pipeline(pipe),
+        model=model,
+        shipped=shipped,
+        batch_size=batch_size,
+    )
+
+
+def _title(name: str, names: Sequence[str]) -> str:
+    """A CLIP's name for the page: its folder, or that of the model whose clip/ it is; all of it where that is not one's own."""
+
+    def short(name: str) -> str:
+        path = Path(name)
+        return path.parent.name if path.name == "clip" else path.name
+
+    return short(name) if [short(other) for other in names].count(short(name)) == 1 else name
+
+
+def world_prompts() -> tuple[str, ...]:
+    """Prompts of the emoji world's held-out tasks, eight of each."""
+    return tuple(prompt for prompts in emoji.tasks().values() for prompt in prompts[:8])
+
+
+def second_opinion() -> str | None:
+    """The folder of the CLIP that ships as a judge; None in an installation without it."""
+    try:
+        return str(model_folder("judge"))
+    except CheckpointError:
+        return None
+
+
+def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
+    """Draw, rank and judge; emits a `Step` after each denoising step.
+
+    Raises:
+        ClipcondError: whatever is wrong with the prompt or the settings.
+        Stopped: from `emit`.
+    """
+    conditioner = studio.read_as(settings.dialect, settings.weighting)
+    batch = min(studio.batch_size, settings.candidates)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CircularScoreWarning)  # the page says it in words
+        generation = generate(
+            studio.pipe,
+            settings.prompt,
+            negative_prompt=settings.negative or None,
+            conditioner=conditioner,
+            scorer=studio.scorer,
+            candidates=settings.candidates,
+            keep=settings.candidates,
+            seed=settings.seed,
+            batch_size=batch,
+            num_inference_steps=settings.steps,
+            guidance_scale=settings.guidance,
+            callback_on_step_end=Watcher(emit, batches=-(-settings.candidates // batch)),
+        )
+    verdicts, silence = judged(studio, generation.images, generation.provenance["scored_text"])
+    return Drawn(settings=settings, generation=generation, verdicts=verdicts, silence=silence)
+
+
+def judged(
+    studio: Studio, images: Sequence[Image.Image], text: str
+) -> tuple[tuple[emoji.Verdict, ...], str]:
+    """(the oracle's verdicts, why there are none)."""
+    if not studio.shipped:
+        return (), "no oracle: it knows the emoji world only"
+    try:
+        requirements = emoji.expected(text)
+    except ClipcondError as error:
+        return (), str(error).splitlines()[0]
+    return tuple(emoji.check(image, requirements) for image in images), ""
+
+
+class Watcher:
+    """A diffusers step callback that emits a `Step`, with a preview as often as that costs little.
+
+    Args:
+        emit: where steps go.
+        batches: calls of the pipeline.
+    """
+
+    def __init__(self, emit: Emit, *, batches: int) -> None:
+        self._emit, self._batches = emit, batches
+        self._steps, self._spent, self._start = 0, 0.0, time.perf_counter()
+
+    def __call__(
+        self, pipe: Any, _step: int, _timestep: Any, tensors: dict[str, Any]
+    ) -> dict[str, Any]:
+        """As `callback_on_step_end` is called."""
+        self._steps += 1
+        total = self._batches * pipe.num_timesteps
+        self._emit(Step(done=self._steps / total, previews=self._preview(pipe, tensors)))
+        return tensors
+
+    def _preview(self, pipe: Any, tensors: dict[str, Any]) -> tuple[Image.Image, ...]:
+        now = time.perf_counter()
+        latents = tensors["latents"]
+        if self._spent > _PREVIEW_SHARE * (now - self._start) or latents.ndim != 4:
+            return ()
+        pictures = tuple(decoded(pipe, latents))
+        self._spent += time.perf_counter() - now
+        return pictures
+
+
+@torch.no_grad()
+def decoded(pipe: Any, latents: torch.Tensor) -> list[Image.Image]:
+    """Latents as pictures, as the pipeline itself decodes them at its end."""
+    config = pipe.vae.config
+    values = latents.to(pipe.vae.dtype) / config.scaling_factor
+    values = values + (getattr(config, "shift_factor", None) or 0)
+    return pipe.image_processor.postprocess(pipe.vae.decode(values, return_dict=False)[0])

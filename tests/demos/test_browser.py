@@ -1,0 +1,118 @@
+"""The page in a browser: every tab's main action, Stop, a toast, the address that draws again, dark, narrow."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from demos.screenshots import CHROMIUM, judge, weights, world
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
+]
+PATIENCE = 180_000
+QUICK = "candidates=2&steps=4"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """visit(query, **options) opens the page; after the test, no error was logged and no other host was asked."""
+    pages, complaints, hosts = [], [], set()
+
+    def visit(query="", **options):
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 860}, **options})
+        page.set_default_timeout(PATIENCE)
+        pages.append(page)
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.goto(f"{address}{query}")
+        page.wait_for_selector("#tokens .window")
+        return page
+
+    yield visit
+    for page in pages:
+        page.close()
+    assert complaints == []
+    assert hosts - {""} == {urlsplit(address).netloc}
+
+
+def test_an_address_draws_and_a_picture_tells(visit):
+    page = visit(f"?prompt=a+(fox:1.3)&seed=5&{QUICK}")
+    page.wait_for_selector("#cards button.card")
+    assert page.input_value("#prompt textarea") == "a (fox:1.3)"
+    assert page.locator("#cards button.card").count() == 2
+    second = page.locator('#cards [data-rank="1"]')
+    seed = re.search(r"seed (\d+)", second.get_attribute("aria-label"))[1]
+    second.click()
+    page.wait_for_selector('#cards [data-rank="1"][aria-pressed="true"]')
+    assert page.locator("#details dd").first.inner_text() == seed
+    assert seed in {"5", "6"}
+    page.wait_for_function("location.search.includes('seed=5')")
+
+
+def test_keys_draw_and_stop_stops(visit, studio):
+    page = visit("")
+    page.get_by_text("Settings").click()
+    page.locator("input[type=number][aria-label*=Steps]").fill("100")
+    page.locator("input[type=number][aria-label*=Candidates]").fill("16")
+    page.fill("#prompt textarea", "two cats")
+    page.press("#prompt textarea", "Enter")
+    page.wait_for_selector("#cards .soon")
+    page.click("#draw-stop:not([disabled])")
+    page.wait_for_selector("#status :text('Stopped at')")
+    assert page.locator("#cards button.card").count() == 0
+    page.wait_for_selector("#draw:not([disabled])")
+
+
+def test_tokens_follow_the_typing(visit):
+    page = visit()
+    page.fill("#prompt textarea", "a (cat:0.5) (oops")
+    page.wait_for_selector("#tokens .note pre")
+    assert page.locator("#tokens span.down").inner_text().startswith("cat")
+
+
+def test_an_error_is_a_toast(visit):
+    page = visit()
+    page.fill("#prompt textarea", "")
+    page.click("#draw")
+    page.wait_for_selector(".toast-body :text('nothing typed')")
+    page.wait_for_selector("#draw:not([disabled])")
+
+
+def test_the_other_tabs(visit):
+    page = visit()
+    weights(page)
+    assert page.locator("#sweep img").count() == 21
+    judge(page)
+    assert page.locator("#judged section").count() == 2
+    page.fill("#classes textarea", "cat, fox, rocket")
+    page.click("#classify")
+    page.wait_for_selector("#judged table.clauses")
+    world(page)
+    assert page.locator("#scenes .scene").count() == 2
+
+
+def test_dark(visit):
+    page = visit(color_scheme="dark")
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert color == "rgb(22, 21, 19)"
+
+
+def test_a_telephone(visit):
+    page = visit(f"?prompt=a+fox&{QUICK}", viewport={"width": 390, "height": 844})
+    page.wait_for_selector("#cards button.card")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,153 @@
+"""What the page shows, without a page."""
+
+import re
+
+import numpy as np
+import pytest
+
+from clipcond import emoji
+from demos import judging, sweep, view, worldview
+from demos.drawing import _tokens, clauses, finished, png
+from demos.scene import compose
+from demos.settings import Settings
+from demos.stream import Stopped
+from demos.studio import Step, draw
+from demos.uploads import Upload
+from demos.worldview import Quiz
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def drawn(studio):
+    settings = Settings(prompt="a red heart and a (fox:1.3)", candidates=2, steps=4)
+    steps = []
+    result = draw(studio, settings, steps.append)
+    assert [round(step.done, 2) for step in steps] == [0.25, 0.5, 0.75, 1.0]
+    assert any(len(step.previews) == 2 for step in steps)
+    return result
+
+
+def test_tokens_show_weights_windows_and_notes(studio):
+    shown = _tokens(studio, "a (fox:1.3) and a (cat:0.6) (oops", "a1111", "prompt")
+    assert '<span class="up"' in shown
+    assert '<span class="down"' in shown
+    assert "<sub>1.3</sub>" in shown
+    assert "^" in shown  # the caret under the open bracket
+    assert "window 2 of 2" in _tokens(studio, "fox " * 90, "a1111", "prompt")
+    assert _tokens(studio, "  ", "a1111", "prompt") == ""
+
+
+def test_what_cannot_be_read_is_said_in_its_place(studio):
+    assert "1,000,000 characters" in _tokens(studio, "x" * 10**6, "a1111", "prompt")
+    assert "note bad" in _tokens(studio, "x" * 10**6, "a1111", "prompt")
+
+
+def test_no_markup_comes_through(studio, drawn):
+    upload = Upload(names=(HOSTILE,), pictures=(drawn.generation.images[0],), prompts=())
+    shown = [
+        _tokens(studio, HOSTILE, "plain", "prompt"),
+        view.trouble(HOSTILE),
+        view.status(HOSTILE),
+        judging.matrix(studio.scorer, upload, [HOSTILE, "b"]),
+        judging.ranking(
+            upload, HOSTILE, judging.columns(studio.scorers, upload, HOSTILE, studio.null)
+        ),
+        judging.classes(studio.scorers, upload, [HOSTILE, "b"], "a {}"),
+        sweep.curves([sweep.Row(mode=HOSTILE, pictures=(), scores=(0.1,) * 7, right=())]),
+    ]
+    for html in shown:
+        assert "<img src=x" not in html
+
+
+def test_right_to_left_text_keeps_its_direction(studio):
+    assert 'dir="auto"' in _tokens(studio, "שועל אדום", "a1111", "prompt")
+
+
+def test_cards_fall_and_one_is_chosen(studio, drawn):
+    html = view.cards(drawn, chosen=1)
+    numbers = [float(n) for n in re.findall(r'class="num">([\d.]+)<', html)]
+    assert numbers == sorted(numbers, reverse=True)
+    assert html.count('aria-pressed="true"') == 1
+    assert html.count("<button") == 2
+    status, _, details, _, query = finished(studio, drawn)
+    assert "oracle" in status
+    assert "Save PNG" in details
+    assert query == drawn.settings.query()
+
+
+def test_a_saved_picture_says_how_it_was_made(drawn):
+    import json
+    from io import BytesIO
+
+    from PIL import Image
+
+    record = json.loads(Image.open(BytesIO(png(drawn, 1))).text["clipcond"])
+    assert record["prompt"] == drawn.settings.prompt
+    assert record["seed"] == drawn.generation.seeds[1]
+
+
+def test_clauses_are_the_prompts_own(studio, drawn):
+    assert [row.clause.text for row in clauses(studio, drawn, 0).rows] == ["a red heart", "a fox"]
+
+
+def test_stopping_leaves_the_pipeline_as_it_was(studio):
+    def stop(_step: Step) -> None:
+        raise Stopped
+
+    before = dict(studio.pipe._progress_bar_config)
+    with pytest.raises(Stopped):
+        draw(studio, Settings(prompt="a fox", candidates=1, steps=4), stop)
+    assert studio.pipe._progress_bar_config == before
+    assert draw(studio, Settings(prompt="a fox", candidates=1, steps=2), lambda _: None).generation
+
+
+def test_weight_one_is_the_same_picture_in_every_mode(studio):
+    settings = Settings(prompt="a fox and a banana", steps=2)
+    rows = list(
+        sweep.sweep(studio, settings, "fox", modes=["comfy", "down_weight"], emit=lambda _: None)
+    )
+    one = sweep.WEIGHTS.index(1.0)
+    first, second = (np.asarray(row.pictures[one], int) for row in rows)
+    assert abs(first - second).max() <= 1
+    html = sweep.grid(rows, "fox")
+    assert html.count("<polyline") == 2
+    assert html.count("<img") == 14
+
+
+@pytest.mark.parametrize("word", ["", "ox", "cat"])
+def test_a_word_that_is_not_there(word):
+    with pytest.raises(Exception, match="is not in"):
+        sweep.weighted("a fox", word, 1.2)
+
+
+def test_a_word_at_a_weight():
+    assert (
+        sweep.weighted("a fox, two foxes and a fox", "fox", 0.5)
+        == "a (fox:0.5), two foxes and a fox"
+    )
+
+
+def test_the_ranking_finds_the_right_picture(studio):
+    texts = ["a cat on pink", "a fox and a banana on pink", "two rockets"]
+    pictures = tuple(emoji.render(compose(text, 1)) for text in texts)
+    upload = Upload(names=("a", "b", "c"), pictures=pictures, prompts=())
+    found = judging.columns(studio.scorers, upload, texts[1], studio.null)
+    assert len(found) == 2  # the model's own CLIP and the judge
+    assert [column.order[0] for column in found] == [1, 1]
+    assert found[0].percentile[1] > 95
+    html = judging.clauses(studio.scorer, upload, texts[1], found[0].order, studio.null)
+    assert "a banana on pink" in html
+    assert 'class="bad"' in html
+
+
+def test_the_quiz_counts(studio):
+    settings = Settings(prompt="a fox", dialect="plain", candidates=3, steps=2)
+    game = Quiz(drawn=draw(studio, settings, lambda _: None), shuffled=(2, 0, 1))
+    wrong, right = game.answer(0), game.answer(1)
+    assert (wrong.played, wrong.agreed) == (1, 0)
+    assert (right.played, right.agreed) == (1, 1)
+    assert right.answer(0) == right
+    assert "Click it" in worldview.question(game)
+    assert "crown" in worldview.question(right)
+    assert "crown" not in worldview.question(game)
