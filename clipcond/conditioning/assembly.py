@@ -104,6 +104,12 @@ def cascade(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inp
     return Inputs(embeds=clip.states, pooled=clip.pooled[:, None])
 
 
+def clip_then_t5(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """CLIP's states, then T5's, on the token axis; the encoders bring both to one width."""
+    clip, t5_states = results["text_encoder"].states, results["text_encoder_2"].states
+    return Inputs(embeds=torch.cat([clip, t5_states.to(clip)], dim=1))
+
+
 def t5(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
     """T5's states."""
     return Inputs(embeds=results["text_encoder"].states)

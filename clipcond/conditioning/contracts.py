@@ -9,6 +9,7 @@ from typing import Any
 from clipcond.conditioning.assembly import (
     cascade,
     chroma,
+    clip_then_t5,
     flux,
     kandinsky3,
     latent_upscaler,
@@ -59,6 +60,16 @@ FAMILIES: tuple[Family, ...] = (
         roles=(Role(encoder=CLIP, **_TE),),
         assemble=sd1,
         lacks="pooled_prompt_embeds",
+        **_UNET,
+    ),
+    Family(
+        name="CLIP + T5 UNet",  # pipelines/clip_t5_unet.py
+        roles=(
+            Role(encoder=CLIP, **_TE),
+            Role(encoder=T5, prompt=2, padding="zero", **_TE2),
+        ),
+        assemble=clip_then_t5,
+        t5_length=128,
         **_UNET,
     ),
     Family(

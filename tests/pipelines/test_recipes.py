@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
-from pipelines import flux, sd3, sd15, sdxl, tiny
+from clipcond import Conditioner
+from pipelines import clip_t5_unet, flux, sd3, sd15, sdxl, tiny
 
 FOLDER = Path(sd15.__file__).parent
 SMALL = {"num_inference_steps": 2, "height": 32, "width": 32}
@@ -43,6 +45,32 @@ def test_flux():
         flux.generate(tiny.flux(), "a cat", "bad", **size)
 
 
+def clip_and_t5():
+    return clip_t5_unet.build(tiny.sd1(), tiny.t5_encoder(24), tiny.t5_tokenizer())
+
+
+def test_clip_and_t5_one_after_the_other():
+    pipe = clip_and_t5()
+    ours = Conditioner.from_pipeline(pipe)("a (red:1.3) cat", prompt_2="a dog")
+    clip = Conditioner.from_pipeline(tiny.sd1())("a (red:1.3) cat")
+    assert ours.prompt_embeds.shape == (1, 77 + 128, 32)
+    assert torch.equal(ours.prompt_embeds[:, :77], clip.prompt_embeds)
+    assert not ours.prompt_embeds[:, 77:].any()  # untrained, T5 says nothing
+    for weight in clip_t5_unet.projections(pipe):
+        torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(0))
+    conditioner = Conditioner.from_pipeline(pipe)
+    plain, heavy = (
+        conditioner("a cat", prompt_2="a dog"),
+        conditioner("a cat", prompt_2="a (dog:2)"),
+    )
+    changed = (plain.prompt_embeds != heavy.prompt_embeds).any(-1)[0].nonzero().flatten()
+    assert changed.tolist() == [78]  # the second of T5's tokens, and CLIP's stay
+    images = clip_t5_unet.generate(
+        pipe, "a (red:1.3) cat", "bad", num_images=2, num_inference_steps=2
+    )
+    assert images[0].tobytes() != images[1].tobytes()
+
+
 @pytest.mark.parametrize("module", [sdxl, sd3, flux])
 def test_load_reads_a_folder(module, tmp_path):
     name = module.__name__.rpartition(".")[2]
@@ -52,7 +80,7 @@ def test_load_reads_a_folder(module, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux"])
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux", "clip_t5_unet"])
 def test_as_a_program(name, tmp_path):
     out = tmp_path / "picture.png"
     command = [sys.executable, FOLDER / f"{name}.py", "a (red:1.3) cat", "--tiny", "--steps", "4"]
