@@ -60,4 +60,5 @@ def as_html(message: str) -> str:
     """A message for a toast: its first line in words, an excerpt with its caret in monospace."""
     head, _, rest = message.partition("\n")
     head = head if len(head) <= _MAX_MESSAGE else head[:_MAX_MESSAGE] + " ..."
-    return escape(head) + (f"<pre>{escape(rest[:_MAX_MESSAGE])}</pre>" if rest else "")
+    head, rest = (escape(part, quote=False) for part in (head, rest[:_MAX_MESSAGE]))
+    return head + (f"<pre>{rest}</pre>" if rest else "")

@@ -74,7 +74,7 @@ def test_tokens_and_scores(client):
         (dict(guidance="nan"), "guidance: got 'nan'"),
         (dict(steps=10**9), "1 to 100"),
         (dict(weighting="heavy"), "heavy"),
-        (dict(prompt="a (fox:1e39)"), "weight"),
+        (dict(prompt=f"a (fox:{10**39})"), "weight"),
     ],
 )
 def test_a_bad_request_is_told_why_and_the_next_one_works(client, changed, says):
