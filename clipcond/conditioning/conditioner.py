@@ -296,9 +296,10 @@ class Conditioner:
 
     def _read(self, texts: Texts, t5_length: int) -> dict[str, list[Reading]]:
         """Encoder slot -> the positive prompts it reads, then the negative ones."""
+        too_long = self.family.fixed and self.long_prompt != "truncate"
         rules = Rules(
             dialect=self.dialect,
-            long_prompt=self.long_prompt,
+            long_prompt="error" if too_long else self.long_prompt,
             weighting=self.weighting,
             normalization=self.normalization,
         )

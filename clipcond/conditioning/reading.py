@@ -137,7 +137,7 @@ def _read_one(
         windows += len(cut.chunks)
         branches.append((weight, tuple(tokenizer.frame.fill(chunk) for chunk in cut.chunks)))
     text = " ".join(filter(None, dropped))
-    _complain(text, tokenizer.frame.room, rules.long_prompt)
+    _complain(text, tokenizer, rules.long_prompt)
     notes = (*prompt.diagnostics, *_notes(prompt, reported, tokenizer, rules))
     report = PromptReport(
         text=prompt.text, tokens=tuple(reported), chunks=windows, cut=text, notes=notes
@@ -174,14 +174,16 @@ def _dropped_text(lines: Sequence[Line], tokenised: Sequence[tuple[Token, ...]],
     return " ".join(parts)
 
 
-def _complain(dropped: str, room: int, long_prompt: str) -> None:
+def _complain(dropped: str, tokenizer: PromptTokenizer, long_prompt: str) -> None:
     if not dropped:
         return
+    room = tokenizer.frame.room
     quoted = dropped if len(dropped) <= _QUOTED else f"{dropped[:_QUOTED]}..."
     if long_prompt == "error":
+        windows = '"a1111" (several windows) or ' if tokenizer.windowed else ""
         raise PromptTooLongError(
             f"the prompt is longer than the {room} tokens that fit; this is too much: {quoted!r}. Shorten it, or "
-            'take long_prompt="a1111" (several windows) or "truncate"'
+            f'take long_prompt={windows}"truncate"'
         )
     warnings.warn(
         f"the prompt is longer than the {room} tokens that fit; dropped: {quoted!r}",

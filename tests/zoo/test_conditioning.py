@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clipcond import Conditioner
-from clipcond.errors import UnsupportedPipelineError
+from clipcond.errors import PromptTooLongError, UnsupportedPipelineError
 from tests.zoo import ZOO
 from tests.zoo.page import PAGE, page
 from tests.zoo.support import SUPPORTED, UNSUPPORTED
@@ -80,6 +80,8 @@ def test_weights_and_long_prompts_reach_the_picture(name):
     plain = draw(pipe, call, **conditioned(conditioner, call, "a red cat").kwargs_for(pipe))
     for text in ("a (red:1.5) cat", "a red cat, " * 40):
         if conditioner.family.fixed and len(text) > 100:
+            with pytest.raises(PromptTooLongError, match="Shorten it"):
+                conditioned(conditioner, call, text)
             continue
         kwargs = conditioned(conditioner, call, text).kwargs_for(pipe)
         other = draw(ZOO[name].build(), ZOO[name].call(), **kwargs)
