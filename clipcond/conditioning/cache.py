@@ -16,7 +16,8 @@ import torch
 from torch.nn import functional as F
 
 from clipcond.conditioning.store import Entry, ShardFolder
-from clipcond.encoders import EncoderOutput, TextEncoder, digest, execution_device
+from clipcond.conditioning.value import EncoderStats
+from clipcond.encoders import EncoderOutput, TextEncoder, digest, execution_device, joined
 from clipcond.errors import ClipcondError
 from clipcond.weighting import Row
 
@@ -48,28 +49,31 @@ class EmbeddingCache:
         self,
         encoder: TextEncoder,
         rows: Sequence[Row],
-        run: Callable[[Sequence[Row]], EncoderOutput],
-    ) -> tuple[EncoderOutput, int]:
-        """The encoder's output for every row, running only those that are not there; and how many it ran.
+        run: Callable[[Sequence[Row]], list[EncoderOutput]],
+    ) -> tuple[EncoderOutput, EncoderStats]:
+        """The encoder's output for every row, running only those that are not there; and what that took.
 
         Args:
             encoder: whose rows these are.
             rows: distinct.
-            run: runs the encoder on some of them.
+            run: some of them in one forward or several.
         """
         now = digest(encoder.module) + encoder.settings
         keys = [_key(now, row) for row in rows]
         found = self._find(keys)
         fresh = [i for i, key in enumerate(keys) if key not in found]
+        outputs = run([rows[i] for i in fresh]) if fresh else []
+        stats = EncoderStats(
+            calls=len(outputs), rows=len(fresh), rows_cached=len(rows) - len(fresh)
+        )
         if fresh:
-            output = run([rows[i] for i in fresh])
-            if len(fresh) == len(rows):
-                self._keep({keys[i]: _entry(output, n, rows[i]) for n, i in enumerate(fresh)})
-                return output, len(fresh)
+            output = joined(outputs)
             new = {keys[i]: _entry(output, n, rows[i]) for n, i in enumerate(fresh)}
             self._keep(new)
+            if len(fresh) == len(rows):
+                return output, stats
             found |= new
-        return _joined([found[key] for key in keys], execution_device(encoder.module)), len(fresh)
+        return _joined([found[key] for key in keys], execution_device(encoder.module)), stats
 
     def _find(self, keys: Sequence[str]) -> dict[str, Entry]:
         with self._lock:

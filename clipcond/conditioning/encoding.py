@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 
@@ -11,8 +12,9 @@ from clipcond.conditioning.paths import TextPath
 from clipcond.conditioning.plan import assemble, content, make_plan, pool
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.value import EncoderStats
-from clipcond.encoders import EncoderOutput, batches, joined
+from clipcond.encoders import EncoderOutput, TextEncoder, batches, joined
 from clipcond.errors import PromptSyntaxError
+from clipcond.tokens import Frame
 from clipcond.weighting import Mode, Row
 
 _LARGE = 1000.0
@@ -49,21 +51,13 @@ def encode(
         read_here = path.kept(readings[slot], pooled)
         length = longest if slot in shared else max(r.length for r in read_here)
         plan = make_plan(read_here, mode, tokenizer, length)
-        calls = 0
-
-        def run(rows: Sequence[Row], path=path, frame=tokenizer.frame) -> EncoderOutput:
-            nonlocal calls
-            outputs = [
-                path.encoder.encode(part, eos=frame.eos, pad=frame.pad)
-                for part in batches(rows, path.encoder.module.config, memory_limit)
-            ]
-            calls += len(outputs)
-            return joined(outputs)
-
+        run = partial(_forwards, path.encoder, tokenizer.frame, memory_limit)
         if cache is None:
-            output, fresh = run(plan.rows), len(plan.rows)
+            outputs = run(plan.rows)
+            output = joined(outputs)
+            stats[slot] = EncoderStats(calls=len(outputs), rows=len(plan.rows))
         else:
-            output, fresh = cache.encode(path.encoder, plan.rows, run)
+            output, stats[slot] = cache.encode(path.encoder, plan.rows, run)
         vectors = None
         if output.ends is not None:
             # each side for itself, as the pipelines do: a product's last bits depend on how many rows it has
@@ -73,8 +67,16 @@ def encode(
         results[slot] = Encoded(
             states=states, pooled=vectors, content=content(plan).to(states.device)
         )
-        stats[slot] = EncoderStats(calls=calls, rows=fresh, rows_cached=len(plan.rows) - fresh)
     return results, stats
+
+
+def _forwards(
+    encoder: TextEncoder, frame: Frame, memory_limit: int, rows: Sequence[Row]
+) -> list[EncoderOutput]:
+    return [
+        encoder.encode(part, eos=frame.eos, pad=frame.pad)
+        for part in batches(rows, encoder.module.config, memory_limit)
+    ]
 
 
 def check_finite(embeds: torch.Tensor, readings: Sequence[Reading]) -> None:

@@ -124,10 +124,6 @@ class Conditioning:
         family = family_named(self.family)
         self._check(pipe, family)
         takes = call_arguments(pipe)
-        if family.drops_negative and self.negative_given:
-            raise UnsupportedPipelineError(
-                f"{type(pipe).__name__} puts zeros in the place of negative embeddings; condition without a negative prompt"
-            )
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         kwargs: dict[str, Any] = {}
         for name in TENSORS:
@@ -145,9 +141,7 @@ class Conditioning:
                     f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
                 )
         if self.negative_prompt_embeds is not None and takes.get("negative_prompt") is not None:
-            kwargs["negative_prompt"] = (
-                None  # its default is a text, which does not go with tensors
-            )
+            kwargs["negative_prompt"] = None  # not its default, a text
         if required(pipe, "prompt"):
             kwargs["prompt"] = None
         if num_images_per_prompt != 1 and "num_images_per_prompt" in takes:
@@ -156,6 +150,10 @@ class Conditioning:
 
     def _check(self, pipe: Any, family: Family) -> None:
         """Whether the pipeline reads states of this kind, and has no other text encoder than the one that made them."""
+        if family.drops_negative and self.negative_given:
+            raise UnsupportedPipelineError(
+                f"{type(pipe).__name__} puts zeros in the place of negative embeddings; condition without a negative prompt"
+            )
         own = {slot: getattr(pipe, slot, None) for slot in self.fingerprints}
         if any(module is not None for module in own.values()):
             found = family_of_pipeline(pipe).name
