@@ -12,7 +12,18 @@ from clipcond.errors import ClipcondError
 
 _PARALLEL = 1e-4  # radians: below it the sphere is flat
 Pair = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-_EMBEDS = ("prompt_embeds", "negative_prompt_embeds")
+_EMBEDS = (
+    "prompt_embeds",
+    "negative_prompt_embeds",
+    "prompt_embeds_2",
+    "negative_prompt_embeds_2",
+)
+_MASKS = (
+    "prompt_attention_mask",
+    "negative_prompt_attention_mask",
+    "prompt_attention_mask_2",
+    "negative_prompt_attention_mask_2",
+)
 _POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 
 
@@ -94,7 +105,7 @@ def _combine(
         )
         for slot, seen in a.report.encoders.items()
     }
-    for name in ("prompt_attention_mask", "negative_prompt_attention_mask"):
+    for name in _MASKS:
         x, y = getattr(a, name), getattr(b, name)
         if (
             x is not None and y is not None
@@ -108,7 +119,7 @@ def _combine(
 
 def _check_shapes(name: str, x: torch.Tensor, y: torch.Tensor, *, any_length: bool) -> None:
     ours, theirs = list(x.shape), list(y.shape)
-    if any_length and x.ndim == 3:
+    if any_length and x.ndim > 2:
         ours[1] = theirs[1]
     if ours != theirs:
         raise ClipcondError(

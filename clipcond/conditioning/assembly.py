@@ -4,7 +4,7 @@ As diffusers 0.42 has it, `encode_prompt` of each family.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -19,11 +19,13 @@ class Encoded:
         states: all of one length.
         pooled: None where the encoder has none (T5).
         content: where there is more than padding.
+        layers: how many layers' states follow each other on the channels.
     """
 
     states: Float[torch.Tensor, "prompts tokens dim"]
     pooled: Float[torch.Tensor, "prompts pooled_dim"] | None
     content: Bool[torch.Tensor, "prompts tokens"]
+    layers: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +36,15 @@ class Inputs:
         embeds: what its cross-attention reads.
         pooled: what its time embedding reads, or None.
         mask: which tokens it is to look at, or None.
+        embeds_2: what it reads beside `embeds`, or None.
+        mask_2: which of those tokens it is to look at, or None.
     """
 
     embeds: Float[torch.Tensor, "prompts tokens dim"]
     pooled: Shaped[torch.Tensor, "prompts ..."] | None = None
     mask: Shaped[torch.Tensor, "prompts tokens"] | None = None
+    embeds_2: Float[torch.Tensor, "prompts tokens_2 *layers dim_2"] | None = None
+    mask_2: Shaped[torch.Tensor, "prompts tokens_2"] | None = None
 
     def part(self, prompts: slice) -> "Inputs":
         """Those of some of the prompts."""
@@ -48,9 +54,14 @@ class Inputs:
         """Zeros of the same shapes."""
         return self._each(torch.zeros_like)
 
+    def trimmed(self) -> "Inputs":
+        """Those without the positions that the mask leaves out for all."""
+        longest = int(self.mask.sum(1).max())
+        return replace(self, embeds=self.embeds[:, :longest], mask=self.mask[:, :longest])
+
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
-        pooled, mask = (None if t is None else change(t) for t in (self.pooled, self.mask))
-        return Inputs(embeds=change(self.embeds), pooled=pooled, mask=mask)
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Inputs(**{n: None if t is None else change(t) for n, t in tensors.items()})
 
 
 Assemble = Callable[[Mapping[str, Encoded], int, int], Inputs]

@@ -193,7 +193,7 @@ class Conditioner:
             negative_prompt_3: for the third.
             lora_scale: how much the LoRAs on the text encoders act, times their own weights; None leaves them as they
                 are. The denoiser's are scaled by the pipeline's own `cross_attention_kwargs={"scale": ...}`.
-            max_sequence_length: positions of T5's rows (Stable Diffusion 3: 256, Flux: 512); a longer prompt gets
+            max_sequence_length: positions of the rows of T5 or of a language model (Stable Diffusion 3: 256, Flux: 512); a longer prompt gets
                 what it needs, unless the policy is "truncate" or "error".
 
         Raises:
@@ -224,8 +224,12 @@ class Conditioner:
                 count=len(texts.positive[0]),
             )
         inputs = self.family.assemble(results, self.width, t5_length)
-        check_finite(inputs.embeds, next(iter(readings.values())))
+        for embeds in (inputs.embeds, inputs.embeds_2):
+            if embeds is not None:
+                check_finite(embeds, next(iter(readings.values())))
         positive, negative = _sides(inputs, texts)
+        if self.family.trimmed:
+            positive, negative = positive.trimmed(), negative and negative.trimmed()
         return Conditioning(
             prompt_embeds=positive.embeds,
             negative_prompt_embeds=negative.embeds if negative else None,
@@ -233,6 +237,10 @@ class Conditioner:
             negative_pooled_prompt_embeds=negative.pooled if negative else None,
             prompt_attention_mask=positive.mask,
             negative_prompt_attention_mask=negative.mask if negative else None,
+            prompt_embeds_2=positive.embeds_2,
+            negative_prompt_embeds_2=negative.embeds_2 if negative else None,
+            prompt_attention_mask_2=positive.mask_2,
+            negative_prompt_attention_mask_2=negative.mask_2 if negative else None,
             negative_given=texts.negative_given,
             stats=Stats(stats),
             report=_report(readings, texts),
@@ -288,7 +296,7 @@ class Conditioner:
             return self.family.t5_length
         if not self.family.t5_length:
             raise ClipcondError(
-                f"max_sequence_length: {self.family.name} has no T5 whose rows it could be of; leave it out"
+                f"max_sequence_length: {self.family.name} has no rows whose length a call chooses; leave it out"
             )
         if given < 2:
             raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")

@@ -22,6 +22,7 @@ from clipcond.conditioning.assembly import (
     t5_masked,
 )
 from clipcond.conditioning.family import T5_CLASSES, Family, Role, lower_stripped, unescaped
+from clipcond.conditioning.language import LANGUAGE_FAMILIES, LANGUAGE_REFUSED
 
 CLIP, PROJECTED, T5 = "CLIPTextModel", "CLIPTextModelWithProjection", T5_CLASSES
 _UNET = dict(
@@ -255,6 +256,7 @@ FAMILIES: tuple[Family, ...] = (
     _t5_family(
         "Bria 3.2", "BriaTransformer2DModel", "zero", width="joint_attention_dim", t5_length=128
     ),
+    *LANGUAGE_FAMILIES,
 )
 
 # classes that look like one of a family and are not
@@ -262,4 +264,5 @@ REFUSED: dict[str, str] = {
     "VisualClozePipeline": "it wants its layout, task and content prompts as text",
     "VisualClozeGenerationPipeline": "it wants its task and content prompts as text",
     "StableUnCLIPPipeline": "its prior reads the prompt as text only",
+    **LANGUAGE_REFUSED,
 }

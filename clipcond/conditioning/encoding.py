@@ -38,12 +38,12 @@ def encode(
         readings: encoder slot -> the positive prompts it reads, then the negative ones.
         mode: what weights do.
         pooled: a key of `plan.POOLED`.
-        t5_length: positions of a T5 row.
+        t5_length: positions of a row of a T5 or a language model.
         memory_limit: bytes of activations, about, that one forward may take.
         cache: of rows encoded before.
         count: how many of the readings are positive.
     """
-    shared = [path.role.slot for path in paths if path.role.sequence and not path.role.is_t5]
+    shared = [path.role.slot for path in paths if path.role.sequence and path.role.windowed]
     longest = max((r.length for slot in shared for r in readings[slot]), default=0)
     results, stats = {}, {}
     for path in paths:
@@ -65,7 +65,10 @@ def encode(
             vectors = torch.cat([path.encoder.project(side) for side in sides])
         states = assemble(plan, output.states)
         results[slot] = Encoded(
-            states=states, pooled=vectors, content=content(plan).to(states.device)
+            states=states,
+            pooled=vectors,
+            content=content(plan).to(states.device),
+            layers=getattr(path.encoder, "layers", 1),
         )
     return results, stats
 

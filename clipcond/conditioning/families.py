@@ -89,7 +89,7 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
             and all(classes[slot].intersection(known[slot]) for slot in encoders)
             and classes.get(family.denoiser, set()).intersection(family.denoiser_classes)
         ):
-            if "prompt_embeds" not in takes:
+            if family.arguments.get("prompt_embeds", "prompt_embeds") not in takes:
                 raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
             if family.lacks not in takes:
                 return _with_defaults(family, takes)
@@ -112,7 +112,7 @@ def _with_defaults(family: Family, takes: Mapping[str, Any]) -> Family:
     found = replace(
         family,
         t5_length=length if family.t5_length and isinstance(length, int) else family.t5_length,
-        default_negative=negative if isinstance(negative, str) else "",
+        default_negative=negative if isinstance(negative, str) else family.default_negative,
     )
     return family if found == family else found
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipcond.conditioning.assembly import Assemble
+from clipcond.tokens import Template
 
+CLIP_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
 T5_CLASSES = ("T5EncoderModel", "UMT5EncoderModel")
 
 
@@ -20,10 +22,15 @@ class Role:
         encoder: its class, or one of several that are used alike.
         tokenizer: where the pipeline keeps its tokenizer.
         prompt: which of prompt, prompt_2 and prompt_3 it reads; where that is not given, prompt.
-        layer: as `ClipTextEncoder.layer`.
-        padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`).
+        layer: as `ClipTextEncoder.layer`; of a language model as `LanguageEncoder.layer`.
+        padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`); of a language model
+            "masked" or "none" (rows are as long as their prompts).
         sequence: whether the denoiser reads its states; if not, only its pooled vector.
         optional: whether the pipeline runs without it.
+        template: what stands around a prompt, of a language model.
+        glyphs: finds what is in quotes, of a ByT5 that reads only that.
+        length: positions of its row, where max_sequence_length does not say.
+        longest: positions of its row at most, where max_sequence_length says how many and it is a CLIP.
     """
 
     slot: str
@@ -34,6 +41,10 @@ class Role:
     padding: str = "read"
     sequence: bool = True
     optional: bool = False
+    template: Template | None = None
+    glyphs: Callable[[str], list[tuple[int, str]]] | None = None
+    length: int = 0
+    longest: int = 0
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -41,8 +52,13 @@ class Role:
         return (self.encoder,) if isinstance(self.encoder, str) else self.encoder
 
     @property
+    def windowed(self) -> bool:
+        """Whether it is a CLIP, which reads windows of one length; the others read rows of any."""
+        return self.encoders[0] in CLIP_CLASSES
+
+    @property
     def is_t5(self) -> bool:
-        """Whether it is a T5, which reads rows of any length."""
+        """Whether it is a T5."""
         return self.encoders[0] in T5_CLASSES
 
 
@@ -87,8 +103,11 @@ class Family:
             default), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in its configuration) or "nothing".
         drops_negative: whether the pipeline puts zeros in the place of negative embeddings that it is given.
         default_negative: the call's default for the negative prompt.
-        t5_length: positions of a T5 row by default; the pipeline's max_sequence_length.
+        t5_length: positions of a row of a T5 or a language model by default; the pipeline's max_sequence_length.
         fixed: whether the denoiser takes no other number of positions.
+        trimmed: whether the denoiser reads all positions and is given no padding: each side is as long as its longest
+            prompt, and what is handed over must all be of one length.
+        packed: whether the denoiser only counts the mask, so that what it is to look at must come first.
         clean: what the pipeline does to a text before all else.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
         lacks: an argument that tells pipelines which only look like this family's.
@@ -105,6 +124,8 @@ class Family:
     default_negative: str = ""
     t5_length: int = 0
     fixed: bool = False
+    trimmed: bool = False
+    packed: bool = False
     clean: Callable[[str], str] = as_typed
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
@@ -119,6 +140,11 @@ class Family:
         """The classes that the denoiser may have."""
         one = isinstance(self.denoiser_class, str)
         return (self.denoiser_class,) if one else self.denoiser_class
+
+    def width_in(self, config: Mapping[str, Any]) -> int:
+        """How wide the denoiser's text states are, from its configuration."""
+        found = config[self.width]
+        return found if isinstance(found, int) else found[0]
 
     def denoises(self, denoiser: Any) -> bool:
         """Whether a module is a denoiser of this family."""

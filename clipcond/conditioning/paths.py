@@ -14,13 +14,20 @@ from clipcond.conditioning.single_file import is_single_file, read_single_file
 from clipcond.encoders import (
     FIRST_VECTOR,
     ClipTextEncoder,
+    LanguageEncoder,
     T5TextEncoder,
     TextEncoder,
     TextualInversion,
 )
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
-from clipcond.tokens import PromptTokenizer, Vectors
+from clipcond.tokens import (
+    GlyphTokenizer,
+    PromptTokenizer,
+    TemplateTokenizer,
+    Tokenizer,
+    Vectors,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,22 +41,27 @@ class TextPath:
     """
 
     role: Role
-    tokenizer: PromptTokenizer
+    tokenizer: Tokenizer
     encoder: TextEncoder
 
-    def tokenizer_for(self, t5_length: int) -> PromptTokenizer:
-        """The tokenizer; of a T5, with rows of this length."""
-        return replace(self.tokenizer, length=t5_length) if self.role.is_t5 else self.tokenizer
+    def tokenizer_for(self, t5_length: int) -> Tokenizer:
+        """The tokenizer, with rows of this length where a call can choose it."""
+        if self.role.longest:
+            shortest = min(t5_length, self.role.longest, self.tokenizer.length)
+            return replace(self.tokenizer, length=shortest)
+        if self.role.windowed or self.role.length:
+            return self.tokenizer
+        return replace(self.tokenizer, length=t5_length)
 
     def skipping(self, clip_skip: int | float | None) -> "TextPath":
         """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""
-        if clip_skip is None or self.role.is_t5:
+        if clip_skip is None or not self.role.windowed:
             return self
         return replace(self, encoder=replace(self.encoder, skip=clip_skip))
 
     def with_inversions(self, inversions: Sequence[TextualInversion]) -> "TextPath":
         """The same, knowing these words as well, as far as they have vectors for this encoder."""
-        if self.role.is_t5:
+        if not self.role.windowed:
             return self
         known, tables = list(self.tokenizer.inversions), [self.encoder.vectors]
         following = FIRST_VECTOR + sum(vectors.count for vectors in known)
@@ -94,7 +106,7 @@ def check_clip_skip(
     """
     if clip_skip is None:
         return
-    clips = [path for path in paths if path.role.sequence and not path.role.is_t5]
+    clips = [path for path in paths if path.role.sequence and path.role.windowed]
     if not clips:
         raise ClipcondError(
             f"clip_skip={clip_skip:g}: {family.name} reads no CLIP's layers; leave it out"
@@ -117,7 +129,7 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
     if times > 1:
         raise ClipcondError(f"the textual inversion {inversion.token!r} is there twice")
     if not times:
-        widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if not p.role.is_t5)
+        widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if p.role.windowed)
         raise ClipcondError(
             f"the textual inversion {inversion.token!r} has vectors of {inversion.widths}, which fit no text encoder here "
             f"({widths}): it was made for another model"
@@ -135,7 +147,7 @@ def paths_of_pipeline(pipe: Any) -> Found:
         UnsupportedPipelineError: another kind of pipeline.
     """
     family = family_of_pipeline(pipe)
-    width = getattr(pipe, family.denoiser).config[family.width]
+    width = family.width_in(getattr(pipe, family.denoiser).config)
     zeros = bool(pipe.config.get("force_zeros_for_empty_prompt", False))
     return family, _paths(family, pipe.components), width, zeros
 
@@ -163,12 +175,12 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
         index = diffusers.DiffusionPipeline.load_config(source)
         family = family_of_index(index)
         denoiser = getattr(diffusers, index[family.denoiser][1])
-        width = denoiser.load_config(source, subfolder=family.denoiser)[family.width]
+        width = family.width_in(denoiser.load_config(source, subfolder=family.denoiser))
         parts = {}
         for role in family.roles:
             if not (index.get(role.slot) or [None, None])[1]:
                 continue
-            kind = getattr(transformers, "T5Tokenizer" if role.is_t5 else "CLIPTokenizer")
+            kind = getattr(transformers, _tokenizer_class(role))
             parts[role.tokenizer] = kind.from_pretrained(source, subfolder=role.tokenizer)
             parts[role.slot] = (
                 getattr(transformers, index[role.slot][1])
@@ -187,6 +199,14 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
     return family, _paths(family, parts), width, bool(index.get("force_zeros_for_empty_prompt"))
 
 
+def _tokenizer_class(role: Role) -> str:
+    if role.template:
+        return "AutoTokenizer"
+    if role.glyphs:
+        return "ByT5Tokenizer"
+    return "T5Tokenizer" if role.is_t5 else "CLIPTokenizer"
+
+
 def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
     return tuple(
         _path(role, parts[role.tokenizer], parts[role.slot])
@@ -196,6 +216,15 @@ def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
 
 
 def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
+    if role.template:
+        own = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor of pictures and texts
+        framed = TemplateTokenizer(
+            own, own.model_max_length, role.template, padded=role.padding != "none"
+        )
+        return TextPath(role, framed, LanguageEncoder(module, role.layer, framed.dropped))
+    if role.glyphs:
+        spelt = GlyphTokenizer(tokenizer, role.length, role.glyphs)
+        return TextPath(role, spelt, T5TextEncoder(module, role.padding))
     if role.is_t5:
         adapted = PromptTokenizer(tokenizer, tokenizer.model_max_length, windowed=False)
         return TextPath(role, adapted, T5TextEncoder(module, role.padding))

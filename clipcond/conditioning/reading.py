@@ -16,8 +16,8 @@ from clipcond.tokens import (
     Chunk,
     Cut,
     Line,
-    PromptTokenizer,
     Token,
+    Tokenizer,
     lines_of,
     policy_named,
     whole,
@@ -71,7 +71,7 @@ class Reading:
         return sum(lengths) if self.joined == "concat" else max(lengths)
 
 
-def read(texts: Sequence[str], tokenizer: PromptTokenizer, rules: Rules) -> list[Reading]:
+def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:
     """Read several prompts, their tokens in one call.
 
     Raises:
@@ -120,7 +120,7 @@ def _read_one(
     parts: Sequence[Sequence[Line]],
     tokens: Iterator[tuple[Token, ...]],
     *,
-    tokenizer: PromptTokenizer,
+    tokenizer: Tokenizer,
     rules: Rules,
 ) -> Reading:
     branches: list[tuple[float, tuple[Chunk, ...]]] = []
@@ -145,7 +145,7 @@ def _read_one(
     return Reading(prompt, tuple(branches), report)
 
 
-def _policy(tokenizer: PromptTokenizer, long_prompt: str):
+def _policy(tokenizer: Tokenizer, long_prompt: str):
     """Encoders that read rows of any length need no windows, only a limit where one was asked for."""
     if tokenizer.windowed or long_prompt in _ONE_WINDOW:
         return policy_named(long_prompt)
@@ -174,7 +174,7 @@ def _dropped_text(lines: Sequence[Line], tokenised: Sequence[tuple[Token, ...]],
     return " ".join(parts)
 
 
-def _complain(dropped: str, tokenizer: PromptTokenizer, long_prompt: str) -> None:
+def _complain(dropped: str, tokenizer: Tokenizer, long_prompt: str) -> None:
     if not dropped:
         return
     room = tokenizer.frame.room
@@ -193,7 +193,7 @@ def _complain(dropped: str, tokenizer: PromptTokenizer, long_prompt: str) -> Non
 
 
 def _notes(
-    prompt: Prompt, tokens: Sequence[ReportedToken], tokenizer: PromptTokenizer, rules: Rules
+    prompt: Prompt, tokens: Sequence[ReportedToken], tokenizer: Tokenizer, rules: Rules
 ) -> list[Diagnostic]:
     notes = []
     pad = tokenizer.frame.pad  # where it is EOS as well, no content has it
@@ -213,7 +213,7 @@ def _notes(
         why = (
             f"under the policy {rules.long_prompt!r}"
             if tokenizer.windowed
-            else "for T5, which reads one row"
+            else "for an encoder that reads one row"
         )
         notes.append(
             Diagnostic(

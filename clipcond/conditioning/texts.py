@@ -60,7 +60,7 @@ def pair_prompts(
         sides: tuple[list[str], ...] = ()
     else:
         base = _spread(negative[0], len(prompts), "negative prompt") or [
-            family.default_negative
+            family.default_negative if negative[0] is None else ""
         ] * len(prompts)
         others = [
             _spread(text, len(prompts), "negative prompt") for text in negative[1 : family.prompts]

@@ -1,12 +1,13 @@
 """`Conditioning`: the tensors of one call, and how they came to be."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
+from torch.nn import functional as F
 
 from clipcond.conditioning.families import (
     call_arguments,
@@ -28,6 +29,10 @@ TENSORS = (
     "negative_pooled_prompt_embeds",
     "prompt_attention_mask",
     "negative_prompt_attention_mask",
+    "prompt_embeds_2",
+    "negative_prompt_embeds_2",
+    "prompt_attention_mask_2",
+    "negative_prompt_attention_mask_2",
 )
 
 
@@ -73,7 +78,8 @@ class Stats:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Conditioning:
-    """What a denoiser reads for some prompts. Positive and negative have one shape; no gradients.
+    """What a denoiser reads for some prompts; no gradients. Positive and negative have one shape, but in families
+    whose denoiser is given no padding (Kandinsky 5): there each side is as long as its longest prompt.
 
     Attributes:
         prompt_embeds: states of the positive prompts, in the encoder's dtype.
@@ -82,6 +88,11 @@ class Conditioning:
         negative_pooled_prompt_embeds: None in families that read none.
         prompt_attention_mask: which tokens the denoiser is to look at; None in families that read none.
         negative_prompt_attention_mask: the same of the negative prompts.
+        prompt_embeds_2: a second sequence of states beside `prompt_embeds`, in HiDream of several layers; None in families
+            that read none, as the three that follow.
+        negative_prompt_embeds_2: the same of the negative prompts.
+        prompt_attention_mask_2: which tokens of the second sequence the denoiser is to look at.
+        negative_prompt_attention_mask_2: the same of the negative prompts.
         negative_given: whether the caller asked for the negative prompts, or the pipeline's default stands.
         stats: forwards and rows.
         report: tokens, weights, windows, what was cut.
@@ -90,11 +101,15 @@ class Conditioning:
     """
 
     prompt_embeds: Float[torch.Tensor, "batch tokens dim"]
-    negative_prompt_embeds: Float[torch.Tensor, "batch tokens dim"] | None = None
+    negative_prompt_embeds: Float[torch.Tensor, "batch negative_tokens dim"] | None = None
     pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
     negative_pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
     prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
-    negative_prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
+    negative_prompt_attention_mask: Shaped[torch.Tensor, "batch negative_tokens"] | None = None
+    prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 *layers dim_2"] | None = None
+    negative_prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 *layers dim_2"] | None = None
+    prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
+    negative_prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
     negative_given: bool = False
     stats: Stats
     report: Report = field(repr=False)
@@ -115,7 +130,7 @@ class Conditioning:
 
         Raises:
             UnsupportedPipelineError: another family, width or text encoder; or no place for the negative prompt.
-            ClipcondError: fewer than one picture.
+            ClipcondError: fewer than one picture, or prompts of several lengths where the denoiser would read padding.
         """
         if num_images_per_prompt < 1:
             raise ClipcondError(
@@ -125,21 +140,10 @@ class Conditioning:
         self._check(pipe, family)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
-        kwargs: dict[str, Any] = {}
-        for name in TENSORS:
-            tensor = getattr(self, name)
-            if tensor is None:
-                continue
-            argument = family.arguments.get(name, name)
-            if argument in takes:
-                repeated = tensor.repeat_interleave(num_images_per_prompt, 0)
-                kwargs[argument] = repeated.to(
-                    device, dtype if tensor.is_floating_point() else None
-                )
-            elif self.negative_given or not name.startswith("negative"):
-                raise UnsupportedPipelineError(
-                    f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
-                )
+        kwargs: dict[str, Any] = {
+            argument: tensor.to(device, dtype if tensor.is_floating_point() else None)
+            for argument, tensor in self._handed_over(pipe, num_images_per_prompt)
+        }
         if self.negative_prompt_embeds is not None and takes.get("negative_prompt") is not None:
             kwargs["negative_prompt"] = None  # not its default, a text
         if required(pipe, "prompt"):
@@ -148,12 +152,39 @@ class Conditioning:
             kwargs["num_images_per_prompt"] = 1
         return kwargs
 
+    def _handed_over(self, pipe: Any, count: int) -> Iterator[tuple[str, torch.Tensor]]:
+        """(argument, tensor) of all that a call takes, each prompt's `count` times."""
+        family, takes = family_named(self.family), call_arguments(pipe)
+        for name in TENSORS:
+            tensor, argument = getattr(self, name), family.arguments.get(name, name)
+            if tensor is None or (family.trimmed and argument not in takes and "mask" in name):
+                continue
+            if argument in takes:
+                if family.packed and name in _PACKED:
+                    tensor = _content_first(tensor, getattr(self, _PACKED[name]))
+                yield argument, _as_wanted(tensor.repeat_interleave(count, 0), argument)
+            elif self.negative_given or not name.startswith("negative"):
+                raise UnsupportedPipelineError(
+                    f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
+                )
+
+    def _check_padding(self) -> None:
+        """Whether there is none, where the denoiser would read it."""
+        for mask in (self.prompt_attention_mask, self.negative_prompt_attention_mask):
+            if mask is not None and not mask.all():
+                raise ClipcondError(
+                    f"{self.family} reads every position, so one call takes prompts of one length, and these have "
+                    f"{', '.join(map(str, mask.sum(1).tolist()))} tokens: condition and draw them one by one"
+                )
+
     def _check(self, pipe: Any, family: Family) -> None:
         """Whether the pipeline reads states of this kind, and has no other text encoder than the one that made them."""
         if family.drops_negative and self.negative_given:
             raise UnsupportedPipelineError(
                 f"{type(pipe).__name__} puts zeros in the place of negative embeddings; condition without a negative prompt"
             )
+        if family.trimmed:
+            self._check_padding()
         own = {slot: getattr(pipe, slot, None) for slot in self.fingerprints}
         if any(module is not None for module in own.values()):
             found = family_of_pipeline(pipe).name
@@ -161,7 +192,8 @@ class Conditioning:
             denoiser = getattr(pipe, family.denoiser, None)
             fits = family.denoises(denoiser)
             found = family.name if fits else type(pipe).__name__
-        width = getattr(pipe, family.denoiser).config[family.width] if found == family.name else 0
+        fits = found == family.name
+        width = family.width_in(getattr(pipe, family.denoiser).config) if fits else 0
         if found != family.name or width != self.prompt_embeds.shape[2]:
             raise UnsupportedPipelineError(
                 f"this conditioning is {self.prompt_embeds.shape[2]} wide for {self.family}; "
@@ -236,3 +268,24 @@ class Conditioning:
 
     def _repr_html_(self) -> str:
         return self.report.to_html()
+
+
+_PACKED = {
+    f"{side}{name}": f"{side}prompt_attention_mask"
+    for side in ("", "negative_")
+    for name in ("prompt_embeds", "prompt_attention_mask")
+}
+
+
+def _content_first(tensor: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The positions that the mask looks at before all others, in the order that they have."""
+    order = (mask == 0).long().argsort(dim=1, stable=True)
+    row = torch.arange(len(tensor), device=tensor.device)[:, None]
+    return tensor[row, order]
+
+
+def _as_wanted(tensor: torch.Tensor, argument: str) -> torch.Tensor:
+    """As an argument wants it: layers before prompts, and masks as lengths, each added to those before."""
+    if argument.endswith("cu_seqlens"):
+        return F.pad(tensor.sum(1).cumsum(0), (1, 0)).to(torch.int32)
+    return tensor.permute(2, 0, 1, 3) if tensor.ndim == 4 else tensor

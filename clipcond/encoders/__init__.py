@@ -5,16 +5,18 @@ from clipcond.encoders.digest import digest
 from clipcond.encoders.fingerprint import Fingerprint, fingerprint
 from clipcond.encoders.forward import EncoderOutput, batches, execution_device, joined
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
+from clipcond.encoders.language import LanguageEncoder
 from clipcond.encoders.lora import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
 
-TextEncoder = ClipTextEncoder | T5TextEncoder
+TextEncoder = ClipTextEncoder | T5TextEncoder | LanguageEncoder
 
 __all__ = [
     "FIRST_VECTOR",
     "ClipTextEncoder",
     "EncoderOutput",
     "Fingerprint",
+    "LanguageEncoder",
     "T5TextEncoder",
     "TextEncoder",
     "TextualInversion",

@@ -56,8 +56,9 @@ def part_called(
 
 def batches(rows: Sequence[Row], config: Any, memory_limit: int) -> Iterator[Sequence[Row]]:
     """Cut rows into forwards that need about `memory_limit` bytes of activations each, in float32."""
+    own = getattr(config, "text_config", config)  # of a model that sees pictures as well
     widest = max(
-        getattr(config, name, 0) for name in ("intermediate_size", "d_ff", "hidden_size", "d_model")
+        getattr(own, name, 0) for name in ("intermediate_size", "d_ff", "hidden_size", "d_model")
     )
     each = max(len(row.ids) for row in rows) * widest * 4 * _TENSORS
     size = max(1, memory_limit // each)

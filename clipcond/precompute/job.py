@@ -238,7 +238,7 @@ def _shape(conditioner: Conditioner, text: str) -> tuple[int, ...]:
     shape: list[int] = []
     for path in conditioner.paths:
         seen = report.encoders[path.role.slot].prompts[0]
-        longer = path.role.is_t5 and seen.length >= usual
+        longer = not path.role.windowed and (seen.length >= usual or path.role.padding == "none")
         shape.append(-seen.length if longer else seen.chunks)
     return tuple(shape)
 

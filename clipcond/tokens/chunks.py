@@ -107,6 +107,11 @@ class Frame:
         """The window of the empty prompt."""
         return self.fill(())
 
+    def inside(self, chunk: Chunk) -> range:
+        """The positions of a filled window that are no padding: BOS, content and EOS."""
+        content = sum(fragment > 0 for fragment in chunk.fragments)
+        return range(len(self._head) + content + 1)
+
 
 Lines = Sequence[tuple[Token, ...]]
 Policy = Callable[[Lines, int, int | None], Cut]

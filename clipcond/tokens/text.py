@@ -130,7 +130,7 @@ class PromptTokenizer:
                 for token_id, (first, end) in next(words):
                     ids = own_units.get(token_id, (token_id,))
                     units.append((ids, (start + first, start + end)))
-            tokens.append(_weigh(line, units))
+            tokens.append(weighted(line, units))
         return tokens
 
     def _parts(self, text: str) -> list[tuple[int, str, Vectors | None]]:
@@ -211,7 +211,7 @@ def _edge(character: str, look: str) -> str:
     return rf"(?{look}\w)" if re.match(r"\w", character) else ""
 
 
-def _weigh(line: Line, units: Sequence[Unit]) -> tuple[Token, ...]:
+def weighted(line: Line, units: Sequence[Unit]) -> tuple[Token, ...]:
     """Give each token the mean weight of its characters; one pass, offsets rise."""
     tokens: list[Token] = []
     piece = 0

@@ -1,0 +1,70 @@
+"""What pipelines put around a prompt for a language model: literal, as diffusers 0.42 has it.
+
+`crop` is the number of tokens that a pipeline drops at the beginning after encoding.
+"""
+
+from clipcond.tokens import Template
+
+BARE = Template(text="{}", crop=0)
+
+HUNYUAN_VIDEO = Template(
+    text=(
+        "<|start_header_id|>system<|end_header_id|>\n\nDescribe the video by detailing the following aspects: "
+        "1. The main content and theme of the video."
+        "2. The color, shape, size, texture, quantity, text, and spatial relationships of the objects."
+        "3. Actions, events, behaviors temporal relationships, physical movement changes of the objects."
+        "4. background environment, light, style and atmosphere."
+        "5. camera angles, movements, and transitions used in the video:<|eot_id|>"
+        "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
+    ),
+    crop=95,
+)
+
+HUNYUAN_VIDEO_15 = Template(
+    text=(
+        "You are a helpful assistant. Describe the video by detailing the following aspects: "
+        "        1. The main content and theme of the video. "
+        "        2. The color, shape, size, texture, quantity, text, and spatial relationships of the objects. "
+        "        3. Actions, events, behaviors temporal relationships, physical movement changes of the objects. "
+        "        4. background environment, light, style and atmosphere. "
+        "        5. camera angles, movements, and transitions used in the video."
+    ),
+    crop=108,
+    chat=True,
+    empty=" ",
+)
+
+HUNYUAN_IMAGE = Template(
+    text=(
+        "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial "
+        "relationships of the objects and background:<|im_end|>\n<|im_start|>user\n{}<|im_end|>"
+    ),
+    crop=34,
+)
+
+KANDINSKY_IMAGE = Template(
+    text=(
+        "<|im_start|>system\nYou are a prompt engineer. Describe the image by detailing the color, shape, size, texture, "
+        "quantity, text, spatial relationships of the objects and background:<|im_end|>\n<|im_start|>user\n{}<|im_end|>"
+    ),
+    crop=40,
+)
+
+# spelt as the models were trained with it
+KANDINSKY_5_VIDEO = Template(
+    text=(
+        "<|im_start|>system\nYou are a prompt engineer. Describe the video in detail.\n"
+        "Describe how the camera moves or shakes, describe the zoom and view angle, whether it follows the objects.\n"
+        "Describe the location of the video, main characters or objects and their action.\n"
+        "Describe the dynamism of the video and presented actions.\n"
+        "Name the visual style of the video: whether it is a professional footage, user generated content, some kind of "
+        "animation, video game or scren content.\n"
+        "Describe the visual effects, postprocessing and transitions if they are presented in the video.\n"
+        "Pay attention to the order of key actions shown in the scene.<|im_end|>\n"
+        "<|im_start|>user\n{}<|im_end|>"
+    ),
+    crop=128,
+)
+KANDINSKY_6_VIDEO = Template(
+    text=KANDINSKY_5_VIDEO.text.replace("a prompt engineer", "a promt engineer"), crop=129
+)

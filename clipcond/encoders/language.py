@@ -1,0 +1,82 @@
+"""A causal language model (Llama, Qwen2.5-VL) as transformers has it, behind the same method as CLIP's.
+
+A row begins with ids of the template that are the same for all; their states are dropped. Attention is causal, so what
+follows a word does not change its state. Padding is not attended to, and each row's states are those that it would have
+alone.
+"""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from clipcond.encoders.forward import EncoderOutput, attention_bias, execution_device, states_dtype
+from clipcond.weighting import Row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LanguageEncoder:
+    """A transformers LlamaModel, LlamaForCausalLM, Qwen2_5_VLTextModel or Qwen2_5_VLForConditionalGeneration.
+
+    Attributes:
+        module: the model.
+        layer: which of its hidden states it gives: -1 for the last, -3 for the last but two; None for those of all
+            layers, one after the other on the channels.
+        prefix: the ids in front of every row.
+    """
+
+    module: Any
+    layer: int | None
+    prefix: tuple[int, ...] = ()
+
+    @property
+    def settings(self) -> bytes:
+        """What its results depend on beside the module: the layer, and what is in front."""
+        return f"{self.layer} {self.prefix}".encode()
+
+    @property
+    def layers(self) -> int:
+        """How many layers' states it gives."""
+        config = getattr(self.module.config, "text_config", self.module.config)
+        return 1 if self.layer is not None else int(config.num_hidden_layers)
+
+    def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:  # noqa: ARG002 none ends all rows
+        """Encode every row in one forward, without gradients.
+
+        Args:
+            rows: of any lengths; states beyond a row's own end mean nothing.
+            eos: of no use here.
+            pad: the id that fills up rows; those at a row's end are padding.
+        """
+        whole = [self._with_prefix(row) for row in rows]
+        length = max(len(row.ids) for row in whole)
+        filled = [(*row.ids, *[pad] * (length - len(row.ids))) for row in whole]
+        ids = torch.tensor(filled, device=execution_device(self.module))
+        content = (ids != pad).flip(1).cumsum(1).flip(1) > 0  # up to the last that is no padding
+        options = {}
+        if "logits_to_keep" in inspect.signature(self.module.forward).parameters:
+            options["logits_to_keep"] = 1  # nobody reads them
+        with torch.no_grad():
+            states = self.module(
+                input_ids=ids,
+                attention_mask=self._mask(whole, content),
+                output_hidden_states=True,
+                use_cache=False,
+                return_dict=True,
+                **options,
+            ).hidden_states
+        chosen = torch.cat(states[1:], -1) if self.layer is None else states[self.layer]
+        return EncoderOutput(states=chosen[:, len(self.prefix) :], ends=None)
+
+    def _with_prefix(self, row: Row) -> Row:
+        attention = (*[1.0] * len(self.prefix), *row.attention) if row.attention else ()
+        return Row((*self.prefix, *row.ids), attention)
+
+    def _mask(self, rows: Sequence[Row], content: torch.Tensor) -> torch.Tensor:
+        if not any(row.attention for row in rows):
+            return content.long()
+        place = {"dtype": states_dtype(self.module), "device": content.device}
+        bias = attention_bias(rows, content.shape[1], causal=True, place=place)
+        return bias.masked_fill(~content[:, None, None, :], torch.finfo(bias.dtype).min)

@@ -1,0 +1,288 @@
+"""Prompts as a language model reads them: framed by a template, of which the pipeline drops the beginning again.
+
+A prompt is tokenised inside its template, as the pipelines do, and only then taken apart. What is dropped is the same
+in every row, so it is no part of a row: the encoder puts it in front.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from clipcond.errors import ClipcondError
+from clipcond.tokens.chunks import Chunk, Token
+from clipcond.tokens.text import Line, weighted
+
+_PLACE = "{}"
+_QUOTED = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """What stands around a prompt.
+
+    Attributes:
+        text: with "{}" where the prompt goes; in a chat, the system's message.
+        crop: how many tokens the pipeline drops at the beginning, after encoding.
+        chat: whether the tokenizer's own chat template makes the rest of it.
+        empty: what the pipeline puts in for an empty prompt.
+    """
+
+    text: str
+    crop: int
+    chat: bool = False
+    empty: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateFrame:
+    """How a row is filled up around its content.
+
+    Attributes:
+        head: ids before the content, without those that are dropped.
+        tail: ids after it.
+        pad: id after that, up to the length.
+        length: positions of a row.
+        padded: whether rows are filled up; else they are as long as their content.
+    """
+
+    head: tuple[int, ...]
+    tail: tuple[int, ...]
+    pad: int
+    length: int
+    padded: bool
+
+    @property
+    def room(self) -> int:
+        """Content tokens of a row."""
+        return self.length - len(self.head) - len(self.tail)
+
+    @property
+    def eos(self) -> int:
+        """The id that ends a row, where one does."""
+        return self.tail[-1] if self.tail else self.pad
+
+    def fill(self, tokens: Sequence[Token]) -> Chunk:
+        """The row of some content; longer than `length` if the content is."""
+        padding = max(0, self.room - len(tokens)) if self.padded else 0
+
+        def framed(content: Iterable[Any], outside: Any) -> tuple[Any, ...]:
+            after = [outside] * (len(self.tail) + padding)
+            return (*[outside] * len(self.head), *content, *after)
+
+        ids = (*self.head, *(t.id for t in tokens), *self.tail, *[self.pad] * padding)
+        return Chunk(
+            ids, framed((t.weight for t in tokens), 1.0), framed((t.fragment for t in tokens), 0)
+        )
+
+    @property
+    def empty(self) -> Chunk:
+        """The row of the empty prompt."""
+        return self.fill(())
+
+    def inside(self, chunk: Chunk) -> range:
+        """The positions of a filled row that are no padding."""
+        content = sum(fragment > 0 for fragment in chunk.fragments)
+        return range(len(self.head) + content + len(self.tail))
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateTokenizer:
+    """A language model's tokenizer, adapted once: texts in, weighted tokens out, those of the template apart.
+
+    Attributes:
+        tokenizer: transformers' (fast) tokenizer.
+        length: positions of a row, those that are dropped not counted.
+        template: what stands around a prompt.
+        padded: whether rows are filled up to the length.
+
+    Raises:
+        ClipcondError: padding goes before the text, or the template has fewer tokens than are dropped.
+    """
+
+    tokenizer: Any
+    length: int
+    template: Template
+    padded: bool
+    windowed: bool = False
+    inversions: tuple[()] = ()
+
+    def __post_init__(self) -> None:
+        if self.tokenizer.padding_side != "right":
+            raise ClipcondError(
+                f"{type(self.tokenizer).__name__} pads on the {self.tokenizer.padding_side}, where the pipeline drops "
+                'the template; set tokenizer.padding_side = "right"'
+            )
+        if len(self._framing[0]) < self.template.crop:
+            raise ClipcondError(
+                f"{type(self.tokenizer).__name__} makes {len(self._framing[0])} tokens of the template, of which "
+                f"{self.template.crop} are to be dropped: it is of another model; load the pipeline's own"
+            )
+
+    @cached_property
+    def _around(self) -> tuple[str, str]:
+        """The texts before and after a prompt."""
+        text = self.template.text
+        if self.template.chat:
+            messages = [
+                {"role": "system", "content": text},
+                {"role": "user", "content": _PLACE},
+            ]
+            text = self.tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=False
+            )
+        before, _, after = text.partition(_PLACE)
+        return before, after
+
+    @cached_property
+    def _framing(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The ids before and after a prompt."""
+        before, after = self._around
+        (ids, places) = self._encode([before + after])[0]
+        count = next((i for i, (_, end) in enumerate(places) if end > len(before)), len(ids))
+        return ids[:count], ids[count:]
+
+    @property
+    def dropped(self) -> tuple[int, ...]:
+        """The ids that begin every row and whose states are dropped."""
+        return self._framing[0][: self.template.crop]
+
+    @property
+    def frame(self) -> TemplateFrame:
+        """How a row is filled up around its content."""
+        head, tail = self._framing
+        return TemplateFrame(
+            head=head[self.template.crop :],
+            tail=tail,
+            pad=self.tokenizer.pad_token_id,
+            length=self.length,
+            padded=self.padded,
+        )
+
+    @property
+    def comma(self) -> None:
+        """Of no use, as rows are not windows."""
+        return None
+
+    @property
+    def mask(self) -> int:
+        """The id that stands in for a masked word: "+", as for CLIP, else the padding."""
+        found = self.tokenizer.get_vocab().get("+")
+        return self.tokenizer.pad_token_id if found is None else found
+
+    @property
+    def pad_text(self) -> str:
+        """What the padding token looks like in text."""
+        return str(self.tokenizer.pad_token)
+
+    def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
+        """Tokenise every line, in one call.
+
+        Special tokens in a text are special, as in the pipelines.
+
+        Raises:
+            ClipcondError: a text whose ends the tokenizer joins with the template.
+        """
+        if not lines:
+            return []
+        before, after = self._around
+        head, tail = self._framing
+        empty = self.template.empty
+        lines = [line if line.text else Line(empty, ((len(empty), 1.0),)) for line in lines]
+        tokens = []
+        encoded = self._encode([before + line.text + after for line in lines])
+        for line, (ids, places) in zip(lines, encoded, strict=True):
+            last = len(ids) - len(tail)
+            if ids[: len(head)] != head or ids[last:] != tail or last < len(head):
+                raise ClipcondError(
+                    f"the prompt {line.text[:_QUOTED]!r} begins or ends with characters that "
+                    f"{type(self.tokenizer).__name__} joins with the template around it; take away blank lines there"
+                )
+            units = [
+                ((token,), _trimmed(line.text, start - len(before), end - len(before)))
+                for token, (start, end) in zip(
+                    ids[len(head) : last], places[len(head) : last], strict=True
+                )
+            ]
+            tokens.append(weighted(line, units))
+        return tokens
+
+    def _encode(
+        self, texts: list[str]
+    ) -> list[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]]:
+        """(ids, places) of each text, with the special tokens that the tokenizer adds outside of chats."""
+        found = self.tokenizer(
+            texts,
+            add_special_tokens=not self.template.chat,
+            return_offsets_mapping=True,
+            return_attention_mask=False,
+            verbose=False,
+        )
+        return [
+            (tuple(ids), tuple(places))
+            for ids, places in zip(found["input_ids"], found["offset_mapping"], strict=True)
+        ]
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without the blanks before a word, which are part of its token and are not to dilute its weight."""
+    blanks = len(text[start:end]) - len(text[start:end].lstrip())
+    return (start, end) if blanks == end - start else (start + blanks, end)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GlyphTokenizer:
+    """A ByT5Tokenizer that reads only what a prompt has in quotes, as the pipelines that draw lettering do.
+
+    A text without quotes has no tokens. Weights do not act on what is to be spelt.
+
+    Attributes:
+        tokenizer: transformers' ByT5Tokenizer.
+        length: positions of a row.
+        quoted: the texts in quotes, with their places, in the order in which they are read.
+    """
+
+    tokenizer: Any
+    length: int
+    quoted: Callable[[str], list[tuple[int, str]]]
+    windowed: bool = False
+    inversions: tuple[()] = ()
+
+    @property
+    def frame(self) -> TemplateFrame:
+        """How a row is filled up around its content."""
+        t = self.tokenizer
+        return TemplateFrame(
+            head=(), tail=(t.eos_token_id,), pad=t.pad_token_id, length=self.length, padded=True
+        )
+
+    @property
+    def comma(self) -> None:
+        """Of no use, as rows are not windows."""
+        return None
+
+    @property
+    def mask(self) -> int:
+        """Of no use, as nothing is weighted."""
+        return self.tokenizer.pad_token_id
+
+    @property
+    def pad_text(self) -> str:
+        """What the padding token looks like in text."""
+        return str(self.tokenizer.pad_token)
+
+    def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
+        """The bytes of what each line has in quotes, each as if typed where its quote begins."""
+        tokens = []
+        for line in lines:
+            found = [(start, f'Text "{text}". ') for start, text in self.quoted(line.text)]
+            row = []
+            for start, text in found:
+                ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+                pieces = self.tokenizer.convert_ids_to_tokens(ids)
+                row += [
+                    Token(token, 1.0, piece, start, line.first)
+                    for token, piece in zip(ids, pieces, strict=True)
+                ]
+            tokens.append(tuple(row))
+        return tokens
