@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import diffusers
@@ -41,6 +41,19 @@ def animal(
 ) -> tuple[str, Animal]:
     """(name, entry) of a class whose constructor takes `parts` by name and `options` as they are."""
     return name, Animal(name, lambda: assemble(name, parts, options), call, prompt, needs)
+
+
+def resized(entry: tuple[str, Animal], **sizes: Any) -> tuple[str, Animal]:
+    """The same, with attributes of the pipeline set that no argument reaches: the sizes that it draws at."""
+    name, found = entry
+
+    def build() -> Any:
+        pipe = found.build()
+        for attribute, value in sizes.items():
+            setattr(pipe, attribute, value)
+        return pipe
+
+    return name, replace(found, build=build)
 
 
 def assemble(name: str, parts: Parts, options: dict[str, Any]) -> Any:

@@ -16,10 +16,7 @@ from transformers import (
     BertConfig,
     BertModel,
     BertTokenizer,
-    LlamaConfig,
     LlamaForCausalLM,
-    LlamaModel,
-    PreTrainedTokenizerFast,
     SiglipImageProcessorPil,
 )
 
@@ -31,9 +28,10 @@ from pipelines.tiny import (
     t5_tokenizer,
     tiny_text_encoder,
 )
-from tests.zoo.animal import Animal, Parts, animal
+from tests.zoo.animal import Animal, Parts, animal, resized
 from tests.zoo.components import flow_vae, siglip, vae
 from tests.zoo.inputs import picture, steps
+from tests.zoo.language_models import llama, llama_tokenizer
 
 
 def bert_tokenizer() -> BertTokenizer:
@@ -51,30 +49,6 @@ def _bert() -> BertModel:
             num_attention_heads=4,
             intermediate_size=37,
         )
-    )
-
-
-def llm_tokenizer() -> PreTrainedTokenizerFast:
-    """A fast tokenizer as language models have it, over T5's little vocabulary."""
-    return PreTrainedTokenizerFast(
-        tokenizer_object=t5_tokenizer().backend_tokenizer,
-        pad_token="<pad>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        model_max_length=512,
-    )
-
-
-def _llama_config(width: int) -> LlamaConfig:
-    return LlamaConfig(
-        vocab_size=len(t5_tokenizer()),
-        hidden_size=width,
-        intermediate_size=37,
-        num_attention_heads=4,
-        num_hidden_layers=2,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=1,
     )
 
 
@@ -116,7 +90,7 @@ HIDREAM: Parts = dict(
         num_activated_experts=2,
         axes_dims_rope=(4, 2, 2),
         max_resolution=(32, 32),
-        llama_layers=(0, 1),
+        llama_layers=(0, 2),
     ),
     vae=flow_vae,
     scheduler=FlowMatchEulerDiscreteScheduler,
@@ -126,8 +100,8 @@ HIDREAM: Parts = dict(
     tokenizer_2=lambda: clip_tokenizer("!"),
     text_encoder_3=lambda: t5_encoder(32),
     tokenizer_3=t5_tokenizer,
-    text_encoder_4=lambda: LlamaForCausalLM(_llama_config(16)),
-    tokenizer_4=llm_tokenizer,
+    text_encoder_4=lambda: llama(16, LlamaForCausalLM),
+    tokenizer_4=llama_tokenizer,
 )
 VIDEO: dict[str, Any] = dict(
     in_channels=4,
@@ -151,8 +125,8 @@ def _video(kind: type = HunyuanVideoTransformer3DModel, **changes: Any) -> Parts
         transformer=lambda: kind(**(VIDEO | changes)),
         vae=hunyuan_video_vae,
         scheduler=lambda: FlowMatchEulerDiscreteScheduler(shift=7.0),
-        text_encoder=lambda: LlamaModel(_llama_config(16)),
-        tokenizer=llm_tokenizer,
+        text_encoder=lambda: llama(16),
+        tokenizer=llama_tokenizer,
         text_encoder_2=tiny_text_encoder,
         tokenizer_2=clip_tokenizer,
         image_encoder=siglip,
@@ -183,8 +157,6 @@ def _film(**more: Any) -> dict[str, Any]:
         height=16,
         width=16,
         num_frames=5,
-        max_sequence_length=16,
-        prompt_template={"template": "{}", "crop_start": 0},
         **more,
     )
 
@@ -202,10 +174,13 @@ ANIMALS: dict[str, Animal] = dict(
             lambda: _dit(control_image=torch.rand(1, 3, 16, 16)),
             **SAFE,
         ),
-        animal(
-            "HiDreamImagePipeline",
-            HIDREAM,
-            lambda: steps(height=32, width=32, max_sequence_length=24),
+        resized(
+            animal(
+                "HiDreamImagePipeline",
+                HIDREAM,
+                lambda: steps(height=32, width=32, max_sequence_length=24),
+            ),
+            default_sample_size=32,
         ),
         animal("HunyuanVideoPipeline", _video(), _film),
         animal(

@@ -1,0 +1,170 @@
+"""Tiny language models and their tokenizers, as text encoders carry them."""
+
+from typing import Any
+
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from transformers import (
+    ByT5Tokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlamaModel,
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2_5_VLTextConfig,
+    Qwen2_5_VLTextModel,
+    Qwen2VLImageProcessorPil,
+    T5Config,
+    T5EncoderModel,
+)
+
+from clipcond.conditioning import templates
+from clipcond.tokens import Template
+from pipelines.tiny import WORDS
+
+VOCABULARY = 600
+
+LLAMA_SPECIAL = ("<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
+QWEN_SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def _byte_level(special: tuple[str, ...], bos: str = "") -> Tokenizer:
+    """Byte-level BPE, trained on `WORDS` and on what stands around prompts, which so has about as many tokens as for the
+    real ones.
+    """
+    known = [
+        " ".join(WORDS),
+        *(t.text for t in vars(templates).values() if isinstance(t, Template)),
+    ]
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, initial_alphabet=alphabet, show_progress=False
+    )
+    made.train_from_iterator(known, trainer)
+    made.add_special_tokens([AddedToken(token, special=True) for token in special])
+    if bos:
+        made.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A",
+            pair=f"{bos} $A $B",
+            special_tokens=[(bos, made.token_to_id(bos))],
+        )
+    return made
+
+
+def llama_tokenizer() -> PreTrainedTokenizerFast:
+    """Llama 3's: a BOS, no EOS."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level((*LLAMA_SPECIAL, "<pad>"), LLAMA_SPECIAL[0]),
+        bos_token=LLAMA_SPECIAL[0],
+        eos_token=LLAMA_SPECIAL[1],
+        pad_token="<pad>",
+        model_max_length=2048,
+    )
+
+
+def qwen_tokenizer() -> PreTrainedTokenizerFast:
+    """Qwen 2.5's, with a chat template."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(QWEN_SPECIAL),
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        model_max_length=2048,
+        chat_template=CHAT,
+    )
+
+
+class _Processor(Qwen2_5_VLProcessor):
+    """transformers looks up the classes of processors of films, which it can only where torchvision is installed."""
+
+    def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> type:
+        return type(argument)
+
+
+def qwen_processor() -> Qwen2_5_VLProcessor:
+    """Qwen2.5-VL's, which prepares pictures as well."""
+    return _Processor(Qwen2VLImageProcessorPil(), qwen_tokenizer(), None)
+
+
+def _language(width: int) -> dict[str, Any]:
+    return dict(
+        vocab_size=len(llama_tokenizer()) + len(QWEN_SPECIAL),
+        hidden_size=width,
+        intermediate_size=37,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        num_hidden_layers=3,
+        max_position_embeddings=4096,
+    )
+
+
+def llama(width: int, kind: type = LlamaModel) -> LlamaModel | LlamaForCausalLM:
+    """Llama, three layers."""
+    return kind(LlamaConfig(**_language(width), pad_token_id=0))
+
+
+def _rope(width: int) -> dict[str, Any]:
+    half = width // 4 // 2
+    sections = [half - 2 * (half // 3), half // 3, half // 3]
+    return dict(rope_type="default", mrope_section=sections, rope_theta=10000.0)
+
+
+def qwen_text(width: int) -> Qwen2_5_VLTextModel:
+    """Qwen2.5-VL without its eyes, three layers."""
+    return Qwen2_5_VLTextModel(
+        Qwen2_5_VLTextConfig(**_language(width), rope_parameters=_rope(width))
+    )
+
+
+def qwen(width: int) -> Qwen2_5_VLForConditionalGeneration:
+    """Qwen2.5-VL, three layers."""
+    config = Qwen2_5_VLConfig(
+        text_config=_language(width) | dict(rope_parameters=_rope(width)),
+        vision_config=dict(
+            depth=1, hidden_size=16, intermediate_size=16, num_heads=2, out_hidden_size=width
+        ),
+    )
+    return Qwen2_5_VLForConditionalGeneration(config)
+
+
+def byte_tokenizer() -> ByT5Tokenizer:
+    """ByT5's."""
+    return ByT5Tokenizer()
+
+
+def byte_encoder(width: int) -> T5EncoderModel:
+    """ByT5's encoder, one layer."""
+    config = T5Config(
+        vocab_size=len(byte_tokenizer()),
+        d_model=width,
+        d_kv=8,
+        d_ff=37,
+        num_layers=1,
+        num_heads=4,
+        dropout_rate=0.0,
+        feed_forward_proj="gated-gelu",
+    )
+    return T5EncoderModel(config)
