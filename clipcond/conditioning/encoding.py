@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import groupby
 
 import torch
 
@@ -12,9 +13,9 @@ from clipcond.conditioning.paths import TextPath
 from clipcond.conditioning.plan import assemble, content, make_plan, pool
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.value import EncoderStats
-from clipcond.encoders import EncoderOutput, TextEncoder, batches, joined
+from clipcond.encoders import EncoderOutput, batches, joined
 from clipcond.errors import PromptSyntaxError
-from clipcond.tokens import Frame
+from clipcond.tokens import Frame, TemplateFrame
 from clipcond.weighting import Mode, Row
 
 _LARGE = 1000.0
@@ -51,7 +52,7 @@ def encode(
         read_here = path.kept(readings[slot], pooled)
         length = longest if slot in shared else max(r.length for r in read_here)
         plan = make_plan(read_here, mode, tokenizer, length)
-        run = partial(_forwards, path.encoder, tokenizer.frame, memory_limit)
+        run = partial(_forwards, path, tokenizer.frame, memory_limit)
         if cache is None:
             outputs = run(plan.rows)
             output = joined(outputs)
@@ -74,11 +75,16 @@ def encode(
 
 
 def _forwards(
-    encoder: TextEncoder, frame: Frame, memory_limit: int, rows: Sequence[Row]
+    path: TextPath, frame: Frame | TemplateFrame, memory_limit: int, rows: Sequence[Row]
 ) -> list[EncoderOutput]:
+    """Rows that are not to be padded share a forward with others of their length only: padding changes last bits."""
+    encoder, alike = path.encoder, [rows]
+    if path.role.padding == "none":
+        alike = [list(group) for _, group in groupby(rows, lambda row: len(row.ids))]
     return [
         encoder.encode(part, eos=frame.eos, pad=frame.pad)
-        for part in batches(rows, encoder.module.config, memory_limit)
+        for group in alike
+        for part in batches(group, encoder.module.config, memory_limit)
     ]
 
 

@@ -1,7 +1,7 @@
 """Tokens: ids with weights and places, cut into the encoder's windows by a named policy."""
 
 from clipcond.tokens.chunks import POLICIES, Chunk, Cut, Frame, Token, policy_named, whole
-from clipcond.tokens.template import GlyphTokenizer, Template, TemplateTokenizer
+from clipcond.tokens.template import GlyphTokenizer, Template, TemplateFrame, TemplateTokenizer
 from clipcond.tokens.text import Line, PromptTokenizer, Vectors, lines_of
 
 Tokenizer = PromptTokenizer | TemplateTokenizer | GlyphTokenizer
@@ -15,6 +15,7 @@ __all__ = [
     "Line",
     "PromptTokenizer",
     "Template",
+    "TemplateFrame",
     "TemplateTokenizer",
     "Token",
     "Tokenizer",

@@ -157,6 +157,7 @@ def _film(**more: Any) -> dict[str, Any]:
         height=16,
         width=16,
         num_frames=5,
+        true_cfg_scale=4.0,
         **more,
     )
 

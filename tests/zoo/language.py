@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from diffusers import (
     AutoencoderKLHunyuanImage,
     AutoencoderKLHunyuanVideo15,
@@ -50,14 +51,23 @@ QWEN: Parts = dict(
 )
 
 
+def _trained(denoiser: torch.nn.Module) -> torch.nn.Module:
+    """Without the zeros that it begins with, which hide the text."""
+    for parameter in denoiser.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.2)
+    return denoiser
+
+
 def _kandinsky(kind: type = Kandinsky5Transformer3DModel, **changes: Any) -> Parts:
     return QWEN | dict(
-        transformer=lambda: kind(**(KANDINSKY | changes)), vae=lambda: hunyuan_video_vae(4)
+        transformer=lambda: _trained(kind(**(KANDINSKY | changes))),
+        vae=lambda: hunyuan_video_vae(4),
     )
 
 
-def _film(**more: Any) -> Callable[[], dict[str, Any]]:
-    return lambda: steps(height=16, width=16, num_frames=5, **more)
+def _film(frames: int = 5, **more: Any) -> Callable[[], dict[str, Any]]:
+    return lambda: steps(height=16, width=16, num_frames=frames, **more)
 
 
 HUNYUAN: dict[str, Any] = dict(
@@ -123,7 +133,7 @@ ANIMALS: dict[str, Animal] = dict(
         animal(
             "Kandinsky5I2VPipeline",
             _kandinsky(visual_cond=True),
-            lambda: _film(image=picture(16))(),
+            _film(17, image=picture(16)),
         ),
         resized(
             animal(
@@ -138,12 +148,14 @@ ANIMALS: dict[str, Animal] = dict(
             _kandinsky(Kandinsky6Transformer3DModel, in_audio_dim=4, out_audio_dim=4),
             _film(sample_audio=False),
         ),
-        animal("HunyuanVideo15Pipeline", VIDEO, lambda: steps(height=32, width=32, num_frames=5)),
+        animal(
+            "HunyuanVideo15Pipeline", VIDEO, lambda: steps(1, height=32, width=32, num_frames=5)
+        ),
         animal(
             "HunyuanVideo15ImageToVideoPipeline",
             VIDEO,
-            lambda: steps(image=picture(), num_frames=5),
+            lambda: steps(1, image=picture(), num_frames=5),
         ),
-        animal("HunyuanImagePipeline", IMAGE, lambda: steps(height=16, width=16)),
+        animal("HunyuanImagePipeline", IMAGE, lambda: steps(1, height=16, width=16)),
     ]
 )

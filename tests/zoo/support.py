@@ -138,13 +138,27 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
         "AnyFlowPipeline",
     ),
     "Bria 3.2": ("BriaPipeline",),
+    "HunyuanVideo": (
+        "HunyuanVideoPipeline",
+        "HunyuanSkyreelsImageToVideoPipeline",
+        "HunyuanVideoFramepackPipeline",
+    ),
+    "Kandinsky 5 pictures": ("Kandinsky5T2IPipeline",),
+    "Kandinsky 5 films": (
+        "Kandinsky5T2VPipeline",
+        "Kandinsky5I2VPipeline",
+    ),
+    "Kandinsky 6": ("Kandinsky6TI2VAPipeline",),
+    "HiDream": ("HiDreamImagePipeline",),
+    "HunyuanVideo 1.5": (
+        "HunyuanVideo15Pipeline",
+        "HunyuanVideo15ImageToVideoPipeline",
+    ),
+    "HunyuanImage 2.1": ("HunyuanImagePipeline",),
 }
 SUPPORTED: dict[str, str] = {name: family for family, names in _BY_FAMILY.items() for name in names}
 
 NO_EMBEDDINGS = "its call takes no prompt embeddings"
-LANGUAGE_MODEL = (
-    "a language model reads the prompt beside CLIP or T5; what weights mean there is not built"
-)
 OTHER = "not built: "
 UNSUPPORTED: dict[str, str] = {
     "AudioLDM2Pipeline": OTHER + "CLAP, T5 and a language model read the prompt",
@@ -152,23 +166,12 @@ UNSUPPORTED: dict[str, str] = {
     "ChromaInpaintPipeline": "cannot be run in diffusers 0.42: it reads an entry that Chroma's configuration lacks",
     "ConsisIDPipeline": "family CogVideoX by its components, but needs OpenCV to be built, so not shown",
     "FluxPriorReduxPipeline": "it has no denoiser; its results are embeddings",
-    "GlmImagePipeline": LANGUAGE_MODEL,
-    "HiDreamImagePipeline": LANGUAGE_MODEL,
+    "GlmImagePipeline": "its language model samples the picture's tokens from the prompt as text; only what is in quotes is embedded",
     "HunyuanDiTControlNetPipeline": OTHER + "BERT and mT5, two sequences of fixed lengths",
     "HunyuanDiTPAGPipeline": OTHER + "BERT and mT5, two sequences of fixed lengths",
     "HunyuanDiTPipeline": OTHER + "BERT and mT5, two sequences of fixed lengths",
-    "HunyuanImagePipeline": LANGUAGE_MODEL,
-    "HunyuanSkyreelsImageToVideoPipeline": LANGUAGE_MODEL,
-    "HunyuanVideo15ImageToVideoPipeline": LANGUAGE_MODEL,
-    "HunyuanVideo15Pipeline": LANGUAGE_MODEL,
-    "HunyuanVideoFramepackPipeline": LANGUAGE_MODEL,
-    "HunyuanVideoImageToVideoPipeline": LANGUAGE_MODEL,
-    "HunyuanVideoPipeline": LANGUAGE_MODEL,
-    "Kandinsky5I2IPipeline": LANGUAGE_MODEL,
-    "Kandinsky5I2VPipeline": LANGUAGE_MODEL,
-    "Kandinsky5T2IPipeline": LANGUAGE_MODEL,
-    "Kandinsky5T2VPipeline": LANGUAGE_MODEL,
-    "Kandinsky6TI2VAPipeline": LANGUAGE_MODEL,
+    "HunyuanVideoImageToVideoPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
+    "Kandinsky5I2IPipeline": "its language model reads the picture after the prompt, and hands over the states of both",
     "KandinskyCombinedPipeline": NO_EMBEDDINGS,
     "KandinskyImg2ImgCombinedPipeline": NO_EMBEDDINGS,
     "KandinskyImg2ImgPipeline": NO_EMBEDDINGS,

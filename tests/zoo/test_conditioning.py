@@ -12,7 +12,7 @@ from tests.zoo.page import PAGE, page
 from tests.zoo.support import SUPPORTED, UNSUPPORTED
 
 PROMPT, NEGATIVE = "a photo of a cat", "a dog"
-TOLERANCE = 1e-4  # for Bria alone, which encodes without padding; the others are equal
+TOLERANCE = 1e-4  # for Bria, which encodes without padding, and Kandinsky 6, whose call takes no mask; the others are equal
 WITHOUT_NEGATIVE = {
     "AnyFlowPipeline",
     "AnyFlowFARPipeline",

@@ -8,7 +8,7 @@ import torch
 
 from tests.zoo import REFUSED, ZOO
 
-SLOW = {"AnyFlowFARPipeline", "HiDreamImagePipeline"}
+SLOW = {"AnyFlowFARPipeline"}
 EVERY = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in sorted(ZOO)
 ]
