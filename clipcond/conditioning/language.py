@@ -186,7 +186,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
                 **_TE2,
             ),
             Role(encoder="T5EncoderModel", prompt=3, padding="masked", **_TE3),
-            Role(encoder=_LLAMA, padding="masked", template=templates.BARE, **_TE4),
+            Role(encoder=_LLAMA, padding="masked", template=templates.HIDREAM, **_TE4),
         ),
         denoiser="transformer",
         denoiser_class="HiDreamImageTransformer2DModel",

@@ -5,7 +5,7 @@
 
 from clipcond.tokens import Template
 
-BARE = Template(text="{}", crop=0)
+HIDREAM = Template(text="{}", crop=0, eos_pads=True)
 
 HUNYUAN_VIDEO = Template(
     text=(

@@ -26,12 +26,14 @@ class Template:
         crop: how many tokens the pipeline drops at the beginning, after encoding.
         chat: whether the tokenizer's own chat template makes the rest of it.
         empty: what the pipeline puts in for an empty prompt.
+        eos_pads: whether the pipeline fills rows up with the tokenizer's EOS, whatever its padding token.
     """
 
     text: str
     crop: int
     chat: bool = False
     empty: str = ""
+    eos_pads: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ class TemplateTokenizer:
         return TemplateFrame(
             head=head[self.template.crop :],
             tail=tail,
-            pad=self.tokenizer.pad_token_id,
+            pad=self._pad,
             length=self.length,
             padded=self.padded,
         )
@@ -168,12 +170,17 @@ class TemplateTokenizer:
     def mask(self) -> int:
         """The id that stands in for a masked word: "+", as for CLIP, else the padding."""
         found = self.tokenizer.get_vocab().get("+")
-        return self.tokenizer.pad_token_id if found is None else found
+        return self._pad if found is None else found
 
     @property
     def pad_text(self) -> str:
         """What the padding token looks like in text."""
-        return str(self.tokenizer.pad_token)
+        return str(self.tokenizer.convert_ids_to_tokens(self._pad))
+
+    @property
+    def _pad(self) -> int:
+        t = self.tokenizer
+        return t.eos_token_id if self.template.eos_pads else t.pad_token_id
 
     def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
         """Tokenise every line, in one call.

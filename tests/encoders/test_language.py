@@ -6,7 +6,12 @@ import pytest
 import torch
 from transformers import LlamaForCausalLM
 
-from clipcond.conditioning.templates import BARE, HUNYUAN_VIDEO, HUNYUAN_VIDEO_15, KANDINSKY_IMAGE
+from clipcond.conditioning.templates import (
+    HIDREAM,
+    HUNYUAN_VIDEO,
+    HUNYUAN_VIDEO_15,
+    KANDINSKY_IMAGE,
+)
 from clipcond.encoders import LanguageEncoder
 from clipcond.errors import ClipcondError
 from clipcond.tokens import Line, TemplateTokenizer
@@ -24,7 +29,7 @@ MODES = [
 ]
 MODELS = {
     "llama": (lambda: llama(16), llama_tokenizer, HUNYUAN_VIDEO, -3),
-    "llama with a head": (lambda: llama(16, LlamaForCausalLM), llama_tokenizer, BARE, None),
+    "llama with a head": (lambda: llama(16, LlamaForCausalLM), llama_tokenizer, HIDREAM, None),
     "qwen": (lambda: qwen(32), qwen_tokenizer, KANDINSKY_IMAGE, -1),
     "qwen without eyes": (lambda: qwen_text(32), qwen_tokenizer, HUNYUAN_VIDEO_15, -3),
 }

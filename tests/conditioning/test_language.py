@@ -1,0 +1,176 @@
+"""Conditioning for families whose prompt a language model reads."""
+
+import json
+from functools import cache
+
+import pytest
+import torch
+
+from clipcond import Conditioner, Conditioning, EmbeddingCache, concat, lerp
+from clipcond.conditioning.value import TENSORS
+from clipcond.errors import ClipcondError, UnsupportedPipelineError
+from tests.zoo import ZOO
+from tests.zoo.language_models import llama_tokenizer
+
+NAMES = [
+    "HunyuanVideoPipeline",
+    "Kandinsky5T2IPipeline",
+    "Kandinsky5T2VPipeline",
+    "Kandinsky6TI2VAPipeline",
+    "HiDreamImagePipeline",
+    "HunyuanVideo15Pipeline",
+    "HunyuanImagePipeline",
+]
+TRIMMED = {name for name in NAMES if "Kandinsky" in name}
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
+
+
+@cache
+def pipe_of(name):
+    return ZOO[name].build()
+
+
+@cache
+def conditioner_of(name):
+    return Conditioner.from_pipeline(pipe_of(name))
+
+
+def tensors(conditioning):
+    found = {name: getattr(conditioning, name) for name in TENSORS}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
+def same(name, one, other):
+    """Bit for bit, but for what CLIP projects: a product's last bits depend on where and with what it is computed."""
+    return torch.allclose(one, other, atol=1e-6) if "pooled" in name else torch.equal(one, other)
+
+
+def assert_same(ours, theirs):
+    assert tensors(ours).keys() == tensors(theirs).keys()
+    assert all(same(name, t, tensors(theirs)[name]) for name, t in tensors(ours).items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_prompts_of_several_lengths_are_each_what_they_are_alone(name):
+    prompts = ["a cat", 'a big dog with a "hat" on', ""]
+    together = conditioner_of(name)(prompts)
+    for i, prompt in enumerate(prompts):
+        alone = conditioner_of(name)(prompt)
+        for key, tensor in tensors(alone).items():
+            if not key.startswith("negative"):
+                found = tensors(together)[key][i][: len(tensor[0])]
+                assert same(key, found, tensor[0]), key
+
+
+@pytest.mark.parametrize("name", sorted(TRIMMED))
+def test_a_denoiser_without_a_mask_is_given_no_padding(name):
+    pipe, conditioner = pipe_of(name), conditioner_of(name)
+    with pytest.raises(ClipcondError, match="one by one"):
+        conditioner(["a cat", "a big dog"]).kwargs_for(pipe)
+    kwargs = conditioner(["a shape", "a color"]).kwargs_for(pipe, num_images_per_prompt=2)
+    lengths = kwargs.get("prompt_cu_seqlens")
+    if lengths is not None:
+        length = conditioner("a shape").prompt_embeds.shape[1]
+        assert lengths.tolist() == [0, length, 2 * length, 3 * length, 4 * length]
+
+
+@pytest.mark.parametrize("name", ["Kandinsky5T2VPipeline", "Kandinsky6TI2VAPipeline"])
+def test_without_a_negative_prompt_it_is_the_pipelines_own(name):
+    pipe, ours = pipe_of(name), conditioner_of(name)("a cat")
+    text = ours.report.negative_prompts[0].text
+    assert text.startswith("Static, 2D cartoon")
+    with torch.no_grad():
+        if name.startswith("Kandinsky5"):
+            theirs = pipe.encode_prompt([text])[0]
+        else:
+            theirs = pipe.encode_prompt("a cat")[3]
+    length = ours.negative_prompt_embeds.shape[1]
+    assert torch.allclose(ours.negative_prompt_embeds, theirs[:, :length], atol=1e-6)
+    assert conditioner_of(name)("a cat", negative_prompt="").report.negative_prompts[0].text == ""
+
+
+@pytest.mark.parametrize("name", ["HunyuanVideo15Pipeline", "HunyuanImagePipeline"])
+def test_what_is_in_quotes_is_spelt_and_never_weighted(name):
+    prompts = ['a “hat” and a "(cat:1.5)" sign', 'a “hat” and a "cat" sign', "a cat"]
+    ours = conditioner_of(name)(prompts)
+    with torch.no_grad():
+        *_, theirs, mask = pipe_of(name).encode_prompt(prompts[1:], batch_size=2)
+    assert torch.equal(ours.prompt_embeds_2[1:], theirs)
+    assert torch.equal(ours.prompt_attention_mask_2[1:], mask.long())
+    assert torch.equal(ours.prompt_embeds_2[0], ours.prompt_embeds_2[1])
+    assert not torch.equal(ours.prompt_embeds[0], ours.prompt_embeds[1])
+    assert not ours.prompt_embeds_2[2].any()
+    assert not ours.prompt_attention_mask_2[2].any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_kept_combined_and_remembered(name, tmp_path):
+    cached = Conditioner.from_pipeline(pipe_of(name), cache=EmbeddingCache())
+    first, again = (cached("a (red:1.3) cat", negative_prompt="a dog") for _ in range(2))
+    assert again.stats.rows == 0
+    assert_same(first, again)
+    assert_same(first, conditioner_of(name)("a (red:1.3) cat", negative_prompt="a dog"))
+    first.save(tmp_path / "kept.safetensors")
+    kept = Conditioning.load(tmp_path / "kept.safetensors")
+    assert_same(first, kept)
+    assert str(kept.report) == str(first.report)
+    kept.kwargs_for(pipe_of(name))
+    other = conditioner_of(name)("a big cat", negative_prompt="a dog")
+    if first.prompt_embeds.shape == other.prompt_embeds.shape:
+        assert_same(lerp(first, other, 0.0), first)
+        for key, tensor in tensors(lerp(first, other, 0.5)).items():
+            if "mask" not in key:
+                middle = (tensors(first)[key] + tensors(other)[key]) / 2
+                assert torch.allclose(tensor, middle, atol=1e-6)
+    concat(first, other).kwargs_for(pipe_of(name))
+
+
+@pytest.mark.parametrize("text", ['("a cat", "a red dog").and()', '("a cat", "a dog").blend(1, 1)'])
+def test_content_comes_first_where_the_denoiser_only_counts_it(text):
+    pipe = pipe_of("HunyuanVideoPipeline")
+    conditioning = Conditioner.from_pipeline(pipe, dialect="compel")(text)
+    kwargs = conditioning.kwargs_for(pipe)
+    mask = kwargs["prompt_attention_mask"][0].bool()
+    count = int(mask.sum())
+    assert mask[:count].all()
+    own = conditioning.prompt_attention_mask[0].bool()
+    assert torch.equal(kwargs["prompt_embeds"][0, :count], conditioning.prompt_embeds[0, own])
+
+
+def save_text_parts(pipe, folder):
+    """What `from_pretrained` reads of a pipeline's folder."""
+    slots = [slot for slot in pipe.components if slot.startswith(("text_encoder", "tokenizer"))]
+    for slot in slots:
+        part = getattr(pipe, slot)
+        if slot == "tokenizer_4":  # on disk it pads with what it likes
+            part = llama_tokenizer()
+        getattr(part, "tokenizer", part).save_pretrained(folder / slot)
+    pipe.transformer.save_config(folder / "transformer")
+    named = {
+        slot: ["transformers", type(getattr(pipe, slot)).__name__.lstrip("_")] for slot in slots
+    }
+    named["transformer"] = ["diffusers", type(pipe.transformer).__name__]
+    index = {"_class_name": type(pipe).__name__, **named}
+    (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_gives_what_the_pipeline_gives(name, tmp_path):
+    save_text_parts(pipe_of(name), tmp_path)
+    conditioner = Conditioner.from_pretrained(tmp_path)
+    prompt = 'a (red:1.3) cat with a "hat"'
+    assert_same(conditioner(prompt), conditioner_of(name)(prompt))
+
+
+def test_what_depends_on_more_than_text_is_refused():
+    pipe = ZOO["Kandinsky5T2IPipeline"].build()
+    pipe.__class__ = type("Kandinsky5I2IPipeline", (type(pipe),), {})
+    with pytest.raises(UnsupportedPipelineError, match="reads the picture after the prompt"):
+        Conditioner.from_pipeline(pipe)
+
+
+def test_options_of_other_encoders_are_refused():
+    with pytest.raises(ClipcondError, match="no CLIP's layers"):
+        Conditioner.from_pipeline(pipe_of("HunyuanVideoPipeline"), clip_skip=1)
+    with pytest.raises(ClipcondError, match="reads no prompt_2"):
+        conditioner_of("HunyuanVideoPipeline")("a cat", prompt_2="a dog")
