@@ -231,8 +231,8 @@ def _shard(
 
 
 def _shape(conditioner: Conditioner, text: str) -> tuple[int, ...]:
-    """Windows, or the length of a T5 row that is longer than usual: prompts alike in this share a call, so that none
-    is filled up for another's sake."""
+    """Windows, or the length of a row that is longer than usual: prompts alike in this share a call, so that none is
+    filled up for another's sake."""
     report = conditioner.report(text)
     usual = conditioner.family.t5_length
     shape: list[int] = []
