@@ -296,7 +296,7 @@ class Conditioner:
             return self.family.t5_length
         if not self.family.t5_length:
             raise ClipcondError(
-                f"max_sequence_length: {self.family.name} has no rows whose length a call chooses; leave it out"
+                f"max_sequence_length: {self.family.name} has no T5 whose row length a call chooses; leave it out"
             )
         if given < 2:
             raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")

@@ -100,8 +100,7 @@ def make_plan(readings: Sequence[Reading], mode: Mode, tokenizer: Tokenizer, len
     places: dict[Row, int] = {}
 
     def branch(weight: float, chunks: Sequence[Chunk]) -> Branch:
-        longest = max(len(chunk.ids) for chunk in chunks)
-        empty = (*frame.empty.ids, *[frame.pad] * (longest - len(frame.empty.ids)))
+        empty = frame.emptied(max(len(chunk.ids) for chunk in chunks))
         windows = []
         for chunk, mixture in zip(chunks, mode.mixtures(chunks, empty, mask), strict=True):
             rows = tuple(places.setdefault(row, len(places)) for row in mixture.rows)

@@ -5,7 +5,7 @@ in every row, so it is no part of a row: the encoder puts it in front.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,6 +81,10 @@ class TemplateFrame:
     def empty(self) -> Chunk:
         """The row of the empty prompt."""
         return self.fill(())
+
+    def emptied(self, length: int) -> tuple[int, ...]:
+        """The ids of the empty prompt's row, filled up to so many positions."""
+        return replace(self, length=length, padded=True).empty.ids
 
     def inside(self, chunk: Chunk) -> range:
         """The positions of a filled row that are no padding."""

@@ -70,6 +70,8 @@ def weighted_states(name, mode, *pieces):
 def test_its_states_are_those_of_the_model_on_the_framed_prompt(name):
     tokenizer, encoder = path(name)
     own, template = tokenizer.tokenizer, MODELS[name][2]
+    if template.eos_pads:
+        own.pad_token = own.eos_token  # as the pipeline does
     if template.chat:
         messages = [
             {"role": "system", "content": template.text},
