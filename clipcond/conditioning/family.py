@@ -100,7 +100,8 @@ class Family:
         width: the entry of its configuration that says how wide its text states are.
         assemble: the encoders' results -> the denoiser's inputs.
         no_negative: what the pipeline takes for a negative prompt of None: "empty" (the empty prompt, or its call's
-            default), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in its configuration) or "nothing".
+            default), "default" (the same, and for "" too), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in
+            its configuration) or "nothing".
         drops_negative: whether the pipeline puts zeros in the place of negative embeddings that it is given.
         default_negative: the call's default for the negative prompt.
         t5_length: positions of a row of a T5 or a language model by default; the pipeline's max_sequence_length.

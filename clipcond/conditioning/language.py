@@ -172,7 +172,11 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         negative=_STATIC,
     ),
     _kandinsky(
-        "Kandinsky 6", "Kandinsky6Transformer3DModel", templates.KANDINSKY_6_VIDEO, negative=_STATIC
+        "Kandinsky 6",
+        "Kandinsky6Transformer3DModel",
+        templates.KANDINSKY_6_VIDEO,
+        negative=_STATIC,
+        no_negative="default",
     ),
     Family(
         name="HiDream",

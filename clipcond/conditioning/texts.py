@@ -59,9 +59,9 @@ def pair_prompts(
     if not given and (family.no_negative == "nothing" or as_zeros):
         sides: tuple[list[str], ...] = ()
     else:
-        base = _spread(negative[0], len(prompts), "negative prompt") or [
-            family.default_negative if negative[0] is None else ""
-        ] * len(prompts)
+        stands = negative[0] is None or family.no_negative == "default"
+        missing = [family.default_negative if stands else ""] * len(prompts)
+        base = _spread(negative[0], len(prompts), "negative prompt") or missing
         others = [
             _spread(text, len(prompts), "negative prompt") for text in negative[1 : family.prompts]
         ]

@@ -86,7 +86,8 @@ def test_without_a_negative_prompt_it_is_the_pipelines_own(name):
             theirs = pipe.encode_prompt("a cat")[3]
     length = ours.negative_prompt_embeds.shape[1]
     assert torch.allclose(ours.negative_prompt_embeds, theirs[:, :length], atol=1e-6)
-    assert conditioner_of(name)("a cat", negative_prompt="").report.negative_prompts[0].text == ""
+    emptied = conditioner_of(name)("a cat", negative_prompt="").report.negative_prompts[0].text
+    assert emptied == (text if name.startswith("Kandinsky6") else "")  # `or` against `is None`
 
 
 @pytest.mark.parametrize("name", ["HunyuanVideo15Pipeline", "HunyuanImagePipeline"])
