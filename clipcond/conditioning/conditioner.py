@@ -20,7 +20,7 @@ from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.texts import Texts, pair_prompts
-from clipcond.conditioning.value import Conditioning, Stats
+from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
 from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError
 from clipcond.prompt import check_dialect
@@ -193,8 +193,8 @@ class Conditioner:
             negative_prompt_3: for the third.
             lora_scale: how much the LoRAs on the text encoders act, times their own weights; None leaves them as they
                 are. The denoiser's are scaled by the pipeline's own `cross_attention_kwargs={"scale": ...}`.
-            max_sequence_length: positions of the rows of T5 or of a language model (Stable Diffusion 3: 256, Flux: 512); a longer prompt gets
-                what it needs, unless the policy is "truncate" or "error".
+            max_sequence_length: positions of the rows of T5 or of a language model (Stable Diffusion 3: 256, Flux: 512); a
+                longer prompt gets what it needs, unless the policy is "truncate" or "error".
 
         Raises:
             PromptSyntaxError: a prompt that its dialect cannot mean, or weights too large for the encoder's dtype.
@@ -227,6 +227,15 @@ class Conditioner:
         for embeds in (inputs.embeds, inputs.embeds_2):
             if embeds is not None:
                 check_finite(embeds, next(iter(readings.values())))
+        return self._conditioning(inputs, texts, readings, stats)
+
+    def _conditioning(
+        self,
+        inputs: Inputs,
+        texts: Texts,
+        readings: Mapping[str, list[Reading]],
+        stats: dict[str, EncoderStats],
+    ) -> Conditioning:
         positive, negative = _sides(inputs, texts)
         if self.family.trimmed:
             positive, negative = positive.trimmed(), negative and negative.trimmed()
