@@ -224,7 +224,9 @@ class Conditioner:
                 count=len(texts.positive[0]),
             )
         inputs = self.family.assemble(results, self.width, t5_length)
-        check_finite(inputs.embeds, next(iter(readings.values())))
+        for embeds in (inputs.embeds, inputs.embeds_2):
+            if embeds is not None:
+                check_finite(embeds, next(iter(readings.values())))
         positive, negative = _sides(inputs, texts)
         return Conditioning(
             prompt_embeds=positive.embeds,
@@ -233,6 +235,10 @@ class Conditioner:
             negative_pooled_prompt_embeds=negative.pooled if negative else None,
             prompt_attention_mask=positive.mask,
             negative_prompt_attention_mask=negative.mask if negative else None,
+            prompt_embeds_2=positive.embeds_2,
+            negative_prompt_embeds_2=negative.embeds_2 if negative else None,
+            prompt_attention_mask_2=positive.mask_2,
+            negative_prompt_attention_mask_2=negative.mask_2 if negative else None,
             negative_given=texts.negative_given,
             stats=Stats(stats),
             report=_report(readings, texts),
@@ -288,7 +294,7 @@ class Conditioner:
             return self.family.t5_length
         if not self.family.t5_length:
             raise ClipcondError(
-                f"max_sequence_length: {self.family.name} has no T5 whose rows it could be of; leave it out"
+                f"max_sequence_length: {self.family.name} has no T5 whose row length a call chooses; leave it out"
             )
         if given < 2:
             raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")
@@ -302,6 +308,7 @@ class Conditioner:
             long_prompt="error" if too_long else self.long_prompt,
             weighting=self.weighting,
             normalization=self.normalization,
+            clean=self.family.clean,
         )
         return {
             path.role.slot: read(texts.of(path.role), path.tokenizer_for(t5_length), rules)

@@ -28,6 +28,10 @@ TENSORS = (
     "negative_pooled_prompt_embeds",
     "prompt_attention_mask",
     "negative_prompt_attention_mask",
+    "prompt_embeds_2",
+    "negative_prompt_embeds_2",
+    "prompt_attention_mask_2",
+    "negative_prompt_attention_mask_2",
 )
 
 
@@ -82,6 +86,11 @@ class Conditioning:
         negative_pooled_prompt_embeds: None in families that read none.
         prompt_attention_mask: which tokens the denoiser is to look at; None in families that read none.
         negative_prompt_attention_mask: the same of the negative prompts.
+        prompt_embeds_2: a second sequence of states beside `prompt_embeds`, in HunyuanDiT; None in other families, as
+            the three that follow.
+        negative_prompt_embeds_2: the same of the negative prompts.
+        prompt_attention_mask_2: which tokens of the second sequence the denoiser is to look at.
+        negative_prompt_attention_mask_2: the same of the negative prompts.
         negative_given: whether the caller asked for the negative prompts, or the pipeline's default stands.
         stats: forwards and rows.
         report: tokens, weights, windows, what was cut.
@@ -95,6 +104,10 @@ class Conditioning:
     negative_pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
     prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
     negative_prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
+    prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 dim_2"] | None = None
+    negative_prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 dim_2"] | None = None
+    prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
+    negative_prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
     negative_given: bool = False
     stats: Stats
     report: Report = field(repr=False)

@@ -19,7 +19,8 @@ from clipcond.conditioning.storage import save_whole
 from clipcond.errors import CheckpointError
 
 RAGGED = ("prompt_embeds", "prompt_attention_mask")  # a row a token
-FLAT = ("pooled_prompt_embeds",)  # a row a prompt
+# a row a prompt; a second sequence has one length, in the family that has one
+FLAT = ("pooled_prompt_embeds", "prompt_embeds_2", "prompt_attention_mask_2")
 Tensors = dict[str, torch.Tensor]  # one prompt's, by name
 
 
