@@ -3,12 +3,12 @@
 `ZOO` has an entry for each class, `REFUSED` the reason for each that has none.
 """
 
-from tests.zoo import cascade, film, flux, hunyuan, kandinsky, other, sd1, sd3, sdxl, t5, wan
+from tests.zoo import cascade, film, flux, gemma, hunyuan, kandinsky, other, sd1, sd3, sdxl, t5, wan
 from tests.zoo.animal import Animal
 
 __all__ = ["REFUSED", "ZOO", "Animal"]
 
-FAMILIES = (sd1, sdxl, sd3, flux, t5, cascade, wan, film, hunyuan, kandinsky, other)
+FAMILIES = (sd1, sdxl, sd3, flux, t5, gemma, cascade, wan, film, hunyuan, kandinsky, other)
 ZOO: dict[str, Animal] = {
     name: entry for family in FAMILIES for name, entry in family.ANIMALS.items()
 }
