@@ -63,7 +63,7 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     """The family of a folder, from its model_index.json.
 
     Raises:
-        UnsupportedPipelineError: it is of none.
+        UnsupportedPipelineError: it is of none, or of a class that diffusers has not without another package.
     """
     import diffusers
 
@@ -73,7 +73,12 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
         if isinstance(part, list | tuple) and len(part) == 2 and part[1] is not None
     }
     name = str(index.get("_class_name", "StableDiffusionPipeline"))
-    return _find(classes, getattr(diffusers, name, diffusers.StableDiffusionPipeline))
+    pipeline_class = getattr(diffusers, name, diffusers.StableDiffusionPipeline)
+    if needs := getattr(pipeline_class, "_backends", None):
+        raise UnsupportedPipelineError(
+            f"{name} is not there, as diffusers misses one of {', '.join(needs)}: install it"
+        )
+    return _find(classes, pipeline_class)
 
 
 def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:

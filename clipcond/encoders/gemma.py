@@ -43,30 +43,36 @@ class T5GemmaTextEncoder:
             eos: of no use here.
             pad: the id of padding, which no content has.
         """
-        length = max(len(row.ids) for row in rows)
+        lengths = [len(row.ids) for row in rows]
         # behind a row even where its own padding is in front: so it keeps its positions, and its states
-        filled = [(*row.ids, *[pad] * (length - len(row.ids))) for row in rows]
+        filled = [(*row.ids, *[pad] * (max(lengths) - len(row.ids))) for row in rows]
         ids = torch.tensor(filled, device=execution_device(self.module))
         mask: Any = (ids != pad).long()
-        if any(row.attention for row in rows):
+        if any(row.attention for row in rows) or min(lengths) < max(lengths):
             mask = self._biases(rows, ids, pad)
         with torch.no_grad():
             output = self.module(input_ids=ids, attention_mask=mask, return_dict=True)
         return EncoderOutput(states=output.last_hidden_state, ends=None)
 
-    def _biases(
-        self, rows: Sequence[Row], ids: torch.Tensor, pad: int
-    ) -> dict[str, torch.Tensor]:
-        """The weights as attention biases, for each kind of layer."""
+    def _biases(self, rows: Sequence[Row], ids: torch.Tensor, pad: int) -> dict[str, torch.Tensor]:
+        """The weights as attention biases, for each kind of layer.
+
+        A token of the padding may see nothing, and then attends to all of its row alike, or to nothing, as the
+        implementation has it for masks of its own; never to what fills up the row for a longer one's sake.
+        """
         place = {"dtype": states_dtype(self.module), "device": ids.device}
-        lowest = torch.finfo(place["dtype"]).min
-        full = attention_bias(rows, ids.shape[1], causal=False, place=place)
-        full = full.masked_fill((ids == pad)[:, None, None, :], lowest)
+        eager = text_config(self.module.config)._attn_implementation == "eager"  # noqa: SLF001 no public name
+        hidden = torch.finfo(place["dtype"]).min if eager else -torch.inf
         positions = torch.arange(ids.shape[1], device=ids.device)
+        lengths = torch.tensor([len(row.ids) for row in rows], device=ids.device)
+        filling = (positions >= lengths[:, None])[:, None, None, :]
         distance = positions[:, None] - positions  # of a query after a key
         before, after = self._reach
         far = (distance > before) | (-distance > after)
-        return {"full_attention": full, "sliding_attention": full.masked_fill(far, lowest)}
+        weights = attention_bias(rows, ids.shape[1], causal=False, place=place)
+        full = weights.masked_fill((ids == pad)[:, None, None, :], hidden)
+        biases = {"full_attention": full, "sliding_attention": full.masked_fill(far, hidden)}
+        return {kind: bias.masked_fill(filling, -torch.inf) for kind, bias in biases.items()}
 
     @property
     def _reach(self) -> tuple[int, int]:

@@ -17,5 +17,4 @@ REFUSED: dict[str, str] = dict(
     MarigoldDepthPipeline="takes no prompt: it encodes the empty one itself",
     MarigoldIntrinsicsPipeline="takes no prompt: it encodes the empty one itself",
     MarigoldNormalsPipeline="takes no prompt: it encodes the empty one itself",
-    ConsisIDPipeline="needs OpenCV already to be built",
 )

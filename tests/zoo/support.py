@@ -105,6 +105,7 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
         "CogVideoXImageToVideoPipeline",
         "CogVideoXPipeline",
         "CogVideoXVideoToVideoPipeline",
+        "ConsisIDPipeline",
     ),
     "CogView3+": ("CogView3PlusPipeline",),
     "Cosmos": (
@@ -167,7 +168,6 @@ UNSUPPORTED: dict[str, str] = {
     "AudioLDM2Pipeline": OTHER + "CLAP, T5 and a language model read the prompt",
     "BlipDiffusionControlNetPipeline": NO_EMBEDDINGS,
     "ChromaInpaintPipeline": "cannot be run in diffusers 0.42: it reads an entry that Chroma's configuration lacks",
-    "ConsisIDPipeline": "family CogVideoX by its components, but needs OpenCV to be built, so not shown",
     "FluxPriorReduxPipeline": "it has no denoiser; its results are embeddings",
     "GlmImagePipeline": LANGUAGE_MODEL,
     "HiDreamImagePipeline": LANGUAGE_MODEL,
