@@ -18,6 +18,7 @@ from clipcond.encoders import (
     T5TextEncoder,
     TextEncoder,
     TextualInversion,
+    text_config,
 )
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
@@ -174,13 +175,7 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
                 continue
             kind = getattr(transformers, index[role.tokenizer][1])
             parts[role.tokenizer] = kind.from_pretrained(source, subfolder=role.tokenizer)
-            parts[role.slot] = (
-                getattr(transformers, index[role.slot][1])
-                .from_pretrained(
-                    source, subfolder=role.slot, dtype=torch.float32, use_safetensors=True
-                )
-                .eval()
-            )
+            parts[role.slot] = _loaded(index[role.slot][1], source, role.slot)
     except ClipcondError:
         raise
     except (
@@ -189,6 +184,19 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CheckpointError(f"{source} cannot be read as a diffusers folder: {reason}") from error
     return family, _paths(family, parts), width, bool(index.get("force_zeros_for_empty_prompt"))
+
+
+def _loaded(kind: str, source: str | Path, slot: str) -> Any:
+    """A text encoder of a folder or hub id."""
+    import transformers
+
+    where: dict[str, Any] = dict(subfolder=slot)
+    if kind == "T5GemmaEncoder":  # diffusers' own, which looks for its configuration in no subfolder
+        where["config"] = text_config(transformers.AutoConfig.from_pretrained(source, **where))
+    module = getattr(transformers, kind).from_pretrained(
+        source, dtype=torch.float32, use_safetensors=True, **where
+    )
+    return module.eval()
 
 
 def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:

@@ -3,7 +3,13 @@
 from clipcond.encoders.clip import ClipTextEncoder
 from clipcond.encoders.digest import digest
 from clipcond.encoders.fingerprint import Fingerprint, fingerprint
-from clipcond.encoders.forward import EncoderOutput, batches, execution_device, joined
+from clipcond.encoders.forward import (
+    EncoderOutput,
+    batches,
+    execution_device,
+    joined,
+    text_config,
+)
 from clipcond.encoders.gemma import T5GemmaTextEncoder
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
 from clipcond.encoders.lora import lora_scaled
@@ -26,4 +32,5 @@ __all__ = [
     "fingerprint",
     "joined",
     "lora_scaled",
+    "text_config",
 ]

@@ -68,8 +68,7 @@ def t5gemma_encoder() -> T5GemmaEncoder:
 
 def t5gemma_encoder_model() -> T5GemmaEncoderModel:
     """The same as transformers wraps it."""
-    module = T5GemmaModuleConfig(**_sizes())
-    config = T5GemmaConfig(encoder=module, decoder=module, is_encoder_decoder=False)
+    config = T5GemmaConfig(encoder=_sizes(), decoder=_sizes(), is_encoder_decoder=False)
     return T5GemmaEncoderModel(config).eval()
 
 
