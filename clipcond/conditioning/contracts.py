@@ -85,6 +85,14 @@ FAMILIES: tuple[Family, ...] = (
         **_UNET,
     ),
     Family(
+        name="LEDITS++",
+        roles=(Role(encoder=CLIP, **_TE),),
+        assemble=sd1,
+        edits=True,
+        arguments={"prompt_embeds": "editing_prompt_embeds"},
+        **_UNET,
+    ),
+    Family(
         name="CLIP + T5 UNet",  # pipelines/clip_t5_unet.py
         roles=(
             Role(encoder=CLIP, **_TE),
@@ -340,7 +348,7 @@ FAMILIES: tuple[Family, ...] = (
 
 # classes that look like one of a family and are not
 REFUSED: dict[str, str] = {
-    "VisualClozePipeline": "it wants its layout, task and content prompts as text",
-    "VisualClozeGenerationPipeline": "it wants its task and content prompts as text",
+    "VisualClozePipeline": "its call takes no embeddings without a task prompt, and none with one",
+    "VisualClozeGenerationPipeline": "its call takes no embeddings without a task prompt, and none with one",
     "StableUnCLIPPipeline": "its prior reads the prompt as text only",
 }

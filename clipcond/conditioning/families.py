@@ -86,6 +86,7 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
     encoders = {slot for slot in classes if slot.startswith("text_encoder")}
     if name in REFUSED:
         raise UnsupportedPipelineError(f"{name} is not supported: {REFUSED[name]}")
+    fits = False
     for family in FAMILIES:
         known = {role.slot: role.encoders for role in family.roles}
         needed = {role.slot for role in family.roles if not role.optional}
@@ -94,10 +95,12 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
             and all(classes[slot].intersection(known[slot]) for slot in encoders)
             and classes.get(family.denoiser, set()).intersection(family.denoiser_classes)
         ):
-            if "prompt_embeds" not in takes:
-                raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
-            if family.lacks not in takes:
+            fits = True
+            embeds = family.arguments.get("prompt_embeds", "prompt_embeds")
+            if embeds in takes and family.lacks not in takes:
                 return _with_defaults(family, takes)
+    if fits and "prompt_embeds" not in takes:
+        raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
     found = ", ".join(f"{slot}: {_own_name(classes[slot])}" for slot in sorted(encoders))
     raise UnsupportedPipelineError(
         f"{name} ({found or 'no text encoder'}) is not supported; {_supported()}"

@@ -114,6 +114,7 @@ class Family:
         t5_length: positions of a T5 row by default; the pipeline's max_sequence_length; 0 where it has none.
         fixed: whether the denoiser takes no other number of positions.
         clean: what the pipeline does to a text before all else.
+        edits: whether its prompts are edits of one picture, so that several of them are one call.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
         lacks: an argument that tells pipelines which only look like this family's.
     """
@@ -130,6 +131,7 @@ class Family:
     t5_length: int = 0
     fixed: bool = False
     clean: Callable[[str], str] = as_typed
+    edits: bool = False
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
 

@@ -191,7 +191,9 @@ def _loaded(kind: str, source: str | Path, slot: str) -> Any:
     import transformers
 
     where: dict[str, Any] = dict(subfolder=slot)
-    if kind == "T5GemmaEncoder":  # diffusers' own, which looks for its configuration in no subfolder
+    if (
+        kind == "T5GemmaEncoder"
+    ):  # diffusers' own, which looks for its configuration in no subfolder
         where["config"] = text_config(transformers.AutoConfig.from_pretrained(source, **where))
     module = getattr(transformers, kind).from_pretrained(
         source, dtype=torch.float32, use_safetensors=True, **where

@@ -78,6 +78,8 @@ class T5GemmaTextEncoder:
     def _reach(self) -> tuple[int, int]:
         """How far before and after itself a token sees in a layer with a window."""
         window = int(text_config(self.module.config).sliding_window)
-        if hasattr(self.module, "text_model"):  # T5Gemma 2 parts it, T5Gemma has as much on either side
+        if hasattr(
+            self.module, "text_model"
+        ):  # T5Gemma 2 parts it, T5Gemma has as much on either side
             return (window + 1) // 2 - 1, window // 2
         return window, window

@@ -197,7 +197,9 @@ class PromptTokenizer:
     @property
     def _reserved(self) -> set[int]:
         t, frame = self.tokenizer, self.frame
-        padding = t.pad_token_id if frame.eos is None else None  # nothing else tells it from content
+        padding = (
+            t.pad_token_id if frame.eos is None else None
+        )  # nothing else tells it from content
         return {t.bos_token_id, t.eos_token_id, frame.bos, frame.eos, padding} - {None}
 
     def _encode(self, texts: list[str], **options: bool) -> list[Encoding]:

@@ -65,7 +65,9 @@ def test_comfys_formula_by_hand(kind, side):
     pipe = build(kind, side)
     z, mask, places = stock(pipe, "a red cat")
     e, _, _ = stock(pipe, "")
-    weighted = [start < end and start < 5 and end > 2 and m for (start, end), m in zip(places, mask)]
+    weighted = [
+        start < end and start < 5 and end > 2 and m for (start, end), m in zip(places, mask)
+    ]
     assert 1 <= sum(map(bool, weighted)) <= 4
     w = torch.where(torch.tensor(weighted, dtype=torch.bool), 1.5, 1.0)[:, None]
     ours = conditioner(pipe, weighting="comfy")("a (red:1.5) cat").prompt_embeds[0]
@@ -188,7 +190,13 @@ def test_other_weights_in_either_encoder_are_refused():
 
 @pytest.mark.parametrize(
     "text",
-    ["A Photo of a Cat", " a cat & a dog (big) ", "a cat,a dog", "a [cat] http://a.com/b x", "&amp;"],
+    [
+        "A Photo of a Cat",
+        " a cat & a dog (big) ",
+        "a cat,a dog",
+        "a [cat] http://a.com/b x",
+        "&amp;",
+    ],
 )
 def test_a_text_is_cleaned_as_the_pipeline_cleans_it(text):
     pytest.importorskip("ftfy")

@@ -13,7 +13,6 @@ ZOO: dict[str, Animal] = {
     name: entry for family in FAMILIES for name, entry in family.ANIMALS.items()
 }
 REFUSED: dict[str, str] = dict(
-    ChromaInpaintPipeline="diffusers reads transformer.config.guidance_embeds, which Chroma's transformer lacks",
     MarigoldDepthPipeline="takes no prompt: it encodes the empty one itself",
     MarigoldIntrinsicsPipeline="takes no prompt: it encodes the empty one itself",
     MarigoldNormalsPipeline="takes no prompt: it encodes the empty one itself",

@@ -27,6 +27,7 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
         "StableDiffusionUpscalePipeline",
         "StableUnCLIPImg2ImgPipeline",
     ),
+    "LEDITS++": ("LEditsPPPipelineStableDiffusion",),
     "Stable Diffusion XL": (
         "AnimateDiffSDXLPipeline",
         "StableDiffusionXLAdapterPipeline",
@@ -92,6 +93,7 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
     "AuraFlow": ("AuraFlowPipeline",),
     "Chroma": (
         "ChromaImg2ImgPipeline",
+        "ChromaInpaintPipeline",
         "ChromaPipeline",
     ),
     "LTX-Video": (
@@ -165,9 +167,9 @@ LANGUAGE_MODEL = (
 )
 OTHER = "not built: "
 UNSUPPORTED: dict[str, str] = {
-    "AudioLDM2Pipeline": OTHER + "CLAP, T5 and a language model read the prompt",
+    "AudioLDM2Pipeline": OTHER
+    + "a language model goes on from what CLAP and T5 read, and the denoiser reads what it says",
     "BlipDiffusionControlNetPipeline": NO_EMBEDDINGS,
-    "ChromaInpaintPipeline": "cannot be run in diffusers 0.42: it reads an entry that Chroma's configuration lacks",
     "FluxPriorReduxPipeline": "it has no denoiser; its results are embeddings",
     "GlmImagePipeline": LANGUAGE_MODEL,
     "HiDreamImagePipeline": LANGUAGE_MODEL,
@@ -195,8 +197,7 @@ UNSUPPORTED: dict[str, str] = {
     "KandinskyV22InpaintCombinedPipeline": NO_EMBEDDINGS,
     "KandinskyV22PriorEmb2EmbPipeline": NO_EMBEDDINGS,
     "KandinskyV22PriorPipeline": NO_EMBEDDINGS,
-    "LEditsPPPipelineStableDiffusion": OTHER + "its prompts are edits of a picture",
-    "LEditsPPPipelineStableDiffusionXL": OTHER + "its prompts are edits of a picture",
+    "LEditsPPPipelineStableDiffusionXL": "its call takes edits as embeddings and fails on them in diffusers 0.42",
     "LTXI2VLongMultiPromptPipeline": NO_EMBEDDINGS,
     "LongCatAudioDiTPipeline": NO_EMBEDDINGS,
     "MarigoldDepthPipeline": "it takes no prompt",
@@ -204,6 +205,14 @@ UNSUPPORTED: dict[str, str] = {
     "MarigoldNormalsPipeline": "it takes no prompt",
     "ShapEPipeline": NO_EMBEDDINGS,
     "StableUnCLIPPipeline": "its prior reads the prompt as text only",
-    "VisualClozeGenerationPipeline": "it wants its task and content prompts as text",
-    "VisualClozePipeline": "it wants its layout, task and content prompts as text",
+    "VisualClozeGenerationPipeline": "its call takes no embeddings without a task prompt, and none with one",
+    "VisualClozePipeline": "its call takes no embeddings without a task prompt, and none with one",
+}
+
+NOTES: dict[str, str] = {
+    "ChromaInpaintPipeline": "runs in diffusers 0.42, with strings or without, only after "
+    "`pipe.transformer.register_to_config(guidance_embeds=False)`",
+    "ConsisIDPipeline": "where OpenCV is not installed, import it from `diffusers.pipelines.consisid.pipeline_consisid`",
+    "LEditsPPPipelineStableDiffusion": "its prompts are the edits; call it with `use_intersect_mask=False`, "
+    "as its masks of attention ask for strings",
 }
