@@ -37,7 +37,7 @@ class Window:
         return len(self.mixture.rows[0].ids)
 
     @property
-    def content(self) -> Bool[torch.Tensor, "tokens"]:
+    def content(self) -> Bool[torch.Tensor, " tokens"]:
         """Which positions are no padding."""
         positions = torch.arange(self.length)
         return (positions >= self.inside.start) & (positions < self.inside.stop)

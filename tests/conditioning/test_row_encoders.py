@@ -1,13 +1,15 @@
 """BERT and T5Gemma: what holds of every encoder that reads one row, as the pipelines pad it."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from clipcond import Conditioner
+from clipcond import Conditioner, load_embeddings
 from clipcond.conditioning import Conditioning, EmbeddingCache, concat, lerp
 from clipcond.errors import ClipcondError, PromptTooLongError, UnsupportedPipelineError
+from clipcond.precompute import encode_prompts
 from clipcond.weighting import Row
 from tests.zoo import ZOO, gemma
 
@@ -66,7 +68,8 @@ def test_comfys_formula_by_hand(kind, side):
     z, mask, places = stock(pipe, "a red cat")
     e, _, _ = stock(pipe, "")
     weighted = [
-        start < end and start < 5 and end > 2 and m for (start, end), m in zip(places, mask)
+        start < end and start < 5 and end > 2 and m
+        for (start, end), m in zip(places, mask, strict=True)
     ]
     assert 1 <= sum(map(bool, weighted)) <= 4
     w = torch.where(torch.tensor(weighted, dtype=torch.bool), 1.5, 1.0)[:, None]
@@ -173,6 +176,17 @@ def test_both_sequences_go_through_files_caches_and_between_two(tmp_path):
         concat(a, b)
 
 
+def test_both_sequences_are_stored_for_training(tmp_path):
+    (tmp_path / "prompts.txt").write_text("a cat\na (red:1.3) dog\n")
+    condition = Conditioner.from_pipeline(DIT)
+    encode_prompts(condition, tmp_path / "prompts.txt", tmp_path / "out", dtype=torch.float32)
+    for item in load_embeddings(tmp_path / "out"):
+        alone = condition(item["prompt"])
+        for name in ("prompt_embeds", "prompt_embeds_2"):
+            torch.testing.assert_close(item[name], getattr(alone, name)[0], rtol=0, atol=1e-5)
+        assert torch.equal(item["prompt_attention_mask_2"], alone.prompt_attention_mask_2[0])
+
+
 def test_what_is_too_long_for_it_is_an_error():
     with pytest.raises(PromptTooLongError, match="75 tokens that fit"):
         Conditioner.from_pipeline(DIT)("a cat " * 60)
@@ -216,6 +230,12 @@ def test_weights_stay_on_their_words_where_a_text_is_cleaned():
     assert "".join(token.text for token in words) == "a cat, red big dog"
     weighted = "".join(token.text for token in words if token.weight != 1)
     assert weighted.strip() == "red big"
+
+
+def test_cleaning_without_its_package_is_an_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ftfy", None)
+    with pytest.raises(ClipcondError, match="pip install ftfy"):
+        Conditioner.from_pipeline(ZOO["PRXPipeline"].build())("a cat")
 
 
 def test_a_class_that_needs_a_package_says_so(monkeypatch):
