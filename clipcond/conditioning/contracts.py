@@ -11,7 +11,6 @@ from clipcond.conditioning.assembly import (
     chroma,
     clip_then_t5,
     flux,
-    hunyuan_dit,
     kandinsky3,
     latent_upscaler,
     latte,
@@ -23,15 +22,8 @@ from clipcond.conditioning.assembly import (
     t5_bool_masked,
     t5_masked,
 )
-from clipcond.conditioning.family import (
-    T5_CLASSES,
-    T5GEMMA_CLASSES,
-    Family,
-    Role,
-    deep_cleaned,
-    lower_stripped,
-    unescaped,
-)
+from clipcond.conditioning.family import T5_CLASSES, Family, Role, lower_stripped, unescaped
+from clipcond.conditioning.row_contracts import ROW_FAMILIES
 
 CLIP, PROJECTED, T5 = "CLIPTextModel", "CLIPTextModelWithProjection", T5_CLASSES
 _UNET = dict(
@@ -52,18 +44,6 @@ def _t5_family(
     role = Role(encoder=T5, padding=padding, **_TE)
     settings = {"denoiser": "transformer", "assemble": t5} | contract
     return Family(name=name, roles=(role,), denoiser_class=denoiser_class, **settings)
-
-
-def _t5gemma_family(name: str, denoiser_class: str, length: int = 0, **contract: Any) -> Family:
-    """The same with one T5Gemma."""
-    role = Role(encoder=T5GEMMA_CLASSES, padding="masked", length=length, **_TE)
-    return Family(
-        name=name,
-        roles=(role,),
-        denoiser="transformer",
-        denoiser_class=denoiser_class,
-        **contract,
-    )
 
 
 _CASCADE = dict(
@@ -307,43 +287,7 @@ FAMILIES: tuple[Family, ...] = (
             "negative_prompt_attention_mask": "negative_attention_mask",
         },
     ),
-    Family(
-        name="HunyuanDiT",
-        roles=(
-            Role(encoder="BertModel", padding="masked", length=77, **_TE),
-            Role(encoder=T5, padding="masked", length=256, **_TE2),
-        ),
-        denoiser="transformer",
-        denoiser_class="HunyuanDiT2DModel",
-        width="cross_attention_dim",
-        assemble=hunyuan_dit,
-        fixed=True,
-    ),
-    _t5gemma_family(
-        "PRX",
-        "PRXTransformer2DModel",
-        width="context_in_dim",
-        assemble=t5_bool_masked,
-        clean=deep_cleaned,
-    ),
-    _t5gemma_family(
-        "Motif-Video",
-        "MotifVideoTransformer3DModel",
-        width="text_embed_dim",
-        assemble=t5_masked,
-        t5_length=512,
-    ),
-    _t5gemma_family(
-        "Stable Audio 3",
-        "StableAudio3DiTModel",
-        length=256,
-        width="cond_token_dim",
-        assemble=t5_masked,
-        arguments={
-            "prompt_attention_mask": "encoder_attention_mask",
-            "negative_prompt_attention_mask": "negative_encoder_attention_mask",
-        },
-    ),
+    *ROW_FAMILIES,
 )
 
 # classes that look like one of a family and are not

@@ -136,16 +136,13 @@ class Conditioning:
             )
         family = family_named(self.family)
         self._check(pipe, family)
-        # one picture's, so that beside several edits the pipeline makes its own
-        own_negative = family.edits and len(self.prompt_embeds) > 1
-        if family.edits:
-            self._check_edits(pipe, num_images_per_prompt)
+        several_edits = family.edits and self._check_edits(pipe, num_images_per_prompt)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         kwargs: dict[str, Any] = {}
         for name in TENSORS:
             tensor = getattr(self, name)
-            if tensor is None or (own_negative and name.startswith("negative")):
+            if tensor is None or (several_edits and name.startswith("negative")):
                 continue
             argument = family.arguments.get(name, name)
             if argument in takes:
@@ -196,8 +193,8 @@ class Conditioning:
                     "differ): condition with a Conditioner of this very pipeline"
                 )
 
-    def _check_edits(self, pipe: Any, num_images_per_prompt: int) -> None:
-        """Whether a pipeline that edits one picture can take these edits."""
+    def _check_edits(self, pipe: Any, num_images_per_prompt: int) -> bool:
+        """Whether there are several edits of the one picture, whose one negative prompt is left to the pipeline."""
         count, length = self.prompt_embeds.shape[:2]
         longer = length > pipe.tokenizer.model_max_length
         if num_images_per_prompt > 1 or (count > 1 and (self.negative_given or longer)):
@@ -205,6 +202,7 @@ class Conditioning:
                 f"{type(pipe).__name__} draws one picture with all its edits: condition without num_images_per_prompt, "
                 "and several edits without a negative prompt and of one window each"
             )
+        return count > 1
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: the tensors, and in its metadata the rest as JSON.
