@@ -53,8 +53,8 @@ class Inputs:
         return self._each(torch.zeros_like)
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
-        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Inputs(**{name: None if t is None else change(t) for name, t in tensors.items()})
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Inputs(**{n: None if t is None else change(t) for n, t in tensors.items()})
 
 
 Assemble = Callable[[Mapping[str, Encoded], int, int], Inputs]

@@ -6,7 +6,7 @@ length. Only the mixtures are kept per prompt; equal rows are encoded once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -37,8 +37,8 @@ class Window:
         return len(self.mixture.rows[0].ids)
 
     @property
-    def content(self) -> Bool[torch.Tensor, " tokens"]:
-        """Which positions are no padding."""
+    def content(self) -> torch.Tensor:
+        """[tokens]: which positions are no padding."""
         positions = torch.arange(self.length)
         return (positions >= self.inside.start) & (positions < self.inside.stop)
 
@@ -102,7 +102,7 @@ def make_plan(
     places: dict[Row, int] = {}
 
     def branch(weight: float, chunks: Sequence[Chunk]) -> Branch:
-        empty = replace(frame, length=max(len(chunk.ids) for chunk in chunks)).empty.ids
+        empty = frame.emptied(max(len(chunk.ids) for chunk in chunks))
         windows = []
         for chunk, mixture in zip(chunks, mode.mixtures(chunks, empty, mask), strict=True):
             rows = tuple(places.setdefault(row, len(places)) for row in mixture.rows)

@@ -8,7 +8,7 @@ take one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from clipcond.errors import ClipcondError
@@ -114,6 +114,10 @@ class Frame:
     def empty(self) -> Chunk:
         """The window of the empty prompt."""
         return self.fill(())
+
+    def emptied(self, length: int) -> tuple[int, ...]:
+        """The ids of the empty prompt's window of so many positions."""
+        return replace(self, length=length).empty.ids
 
     def inside(self, chunk: Chunk) -> range:
         """The positions of a filled window that are no padding: BOS, content and EOS."""
