@@ -74,10 +74,6 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     }
     name = str(index.get("_class_name", "StableDiffusionPipeline"))
     pipeline_class = getattr(diffusers, name, diffusers.StableDiffusionPipeline)
-    if needs := getattr(pipeline_class, "_backends", None):
-        raise UnsupportedPipelineError(
-            f"{name} is not there, as diffusers misses one of {', '.join(needs)}: install it"
-        )
     return _find(classes, pipeline_class)
 
 
@@ -99,6 +95,11 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
             embeds = family.arguments.get("prompt_embeds", "prompt_embeds")
             if embeds in takes and family.lacks not in takes:
                 return _with_defaults(family, takes)
+    needs = getattr(pipeline_class, "_backends", None)
+    if fits and needs:
+        raise UnsupportedPipelineError(
+            f"{name} is not there, as diffusers misses one of {', '.join(needs)}: install it"
+        )
     if fits and "prompt_embeds" not in takes:
         raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
     found = ", ".join(f"{slot}: {_own_name(classes[slot])}" for slot in sorted(encoders))

@@ -1,7 +1,6 @@
 """BERT and T5Gemma: what holds of every encoder that reads one row, as the pipelines pad it."""
 
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -243,8 +242,12 @@ def test_a_class_that_needs_a_package_says_so(monkeypatch):
 
     from clipcond.conditioning.families import family_of_index
 
-    monkeypatch.setattr(
-        diffusers, "ConsisIDPipeline", SimpleNamespace(_backends=["torch", "opencv"])
-    )
+    missing = type("ConsisIDPipeline", (), {"_backends": ["torch", "opencv"]})
+    monkeypatch.setattr(diffusers, "ConsisIDPipeline", missing)
+    index = {
+        "_class_name": "ConsisIDPipeline",
+        "text_encoder": ["transformers", "T5EncoderModel"],
+        "transformer": ["diffusers", "ConsisIDTransformer3DModel"],
+    }
     with pytest.raises(UnsupportedPipelineError, match="misses one of torch, opencv"):
-        family_of_index({"_class_name": "ConsisIDPipeline"})
+        family_of_index(index)

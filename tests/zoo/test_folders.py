@@ -9,21 +9,19 @@ from clipcond.conditioning.value import TENSORS
 from tests.zoo import ZOO
 from tests.zoo.support import SUPPORTED
 
-NAMES = [
+QUICK = ("PixArtAlphaPipeline", "WanPipeline", "HunyuanDiTPipeline", "PRXPipeline")
+SLOW = (
     "IFPipeline",
-    "PixArtAlphaPipeline",
     "AuraFlowPipeline",
     "ChromaPipeline",
     "LTXPipeline",
     "CogVideoXPipeline",
-    "WanPipeline",
     "LattePipeline",
     "StableAudioPipeline",
-    "HunyuanDiTPipeline",
-    "PRXPipeline",
     "MotifVideoPipeline",
     "StableAudio3Pipeline",
-]
+)
+NAMES = [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)]
 
 
 def save_text_parts(pipe, folder):
