@@ -6,13 +6,25 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float
 
+from clipcond.conditioning.families import family_named
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
 from clipcond.errors import ClipcondError
 
 _PARALLEL = 1e-4  # radians: below it the sphere is flat
 Pair = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-_EMBEDS = ("prompt_embeds", "negative_prompt_embeds")
+_EMBEDS = (
+    "prompt_embeds",
+    "negative_prompt_embeds",
+    "prompt_embeds_2",
+    "negative_prompt_embeds_2",
+)
+_MASKS = (
+    "prompt_attention_mask",
+    "negative_prompt_attention_mask",
+    "prompt_attention_mask_2",
+    "negative_prompt_attention_mask_2",
+)
 _POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 
 
@@ -55,8 +67,12 @@ def concat(a: Conditioning, b: Conditioning) -> Conditioning:
     """The tokens of a, then those of b; pooled vectors are a's.
 
     Raises:
-        ClipcondError: of other families, widths or numbers of prompts.
+        ClipcondError: of other families, widths or numbers of prompts, or of one whose denoiser takes one length only.
     """
+    if a.family == b.family and family_named(a.family).fixed:
+        raise ClipcondError(
+            f"concat: the denoiser of {a.family} takes {a.prompt_embeds.shape[1]} tokens and no more; use lerp"
+        )
     return _combine(a, b, lambda x, y: torch.cat([x, y], dim=1), names=_EMBEDS, any_length=True)
 
 
@@ -94,7 +110,7 @@ def _combine(
         )
         for slot, seen in a.report.encoders.items()
     }
-    for name in ("prompt_attention_mask", "negative_prompt_attention_mask"):
+    for name in _MASKS:
         x, y = getattr(a, name), getattr(b, name)
         if (
             x is not None and y is not None

@@ -4,7 +4,7 @@ As diffusers 0.42 has it, `encode_prompt` of each family.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -34,11 +34,15 @@ class Inputs:
         embeds: what its cross-attention reads.
         pooled: what its time embedding reads, or None.
         mask: which tokens it is to look at, or None.
+        embeds_2: a second sequence that it reads beside the first, or None.
+        mask_2: which of its tokens it is to look at.
     """
 
     embeds: Float[torch.Tensor, "prompts tokens dim"]
     pooled: Shaped[torch.Tensor, "prompts ..."] | None = None
     mask: Shaped[torch.Tensor, "prompts tokens"] | None = None
+    embeds_2: Float[torch.Tensor, "prompts tokens_2 dim_2"] | None = None
+    mask_2: Shaped[torch.Tensor, "prompts tokens_2"] | None = None
 
     def part(self, prompts: slice) -> "Inputs":
         """Those of some of the prompts."""
@@ -49,8 +53,8 @@ class Inputs:
         return self._each(torch.zeros_like)
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
-        pooled, mask = (None if t is None else change(t) for t in (self.pooled, self.mask))
-        return Inputs(embeds=change(self.embeds), pooled=pooled, mask=mask)
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Inputs(**{n: None if t is None else change(t) for n, t in tensors.items()})
 
 
 Assemble = Callable[[Mapping[str, Encoded], int, int], Inputs]
@@ -140,3 +144,27 @@ def kandinsky3(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> 
     found = results["text_encoder"]
     longest = int(found.content.sum(1).max()) + 1
     return Inputs(embeds=found.states[:, :longest], mask=found.content[:, :longest].long())
+
+
+def latte(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """T5's states: of one prompt, it and its negative one cut to the prompt's length; of several, with padding as zeros
+    in the prompts, not in the negative ones. So the pipeline does it with strings, and not with what it is given.
+    """
+    found = results["text_encoder"]
+    count = len(found.states) // 2
+    if count == 1:
+        return Inputs(embeds=found.states[:, : int(found.content[0].sum())])
+    shown = found.content.clone()
+    shown[count:] = True
+    return Inputs(embeds=found.states * shown[:, :, None].to(found.states))
+
+
+def hunyuan_dit(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """BERT's states and T5's, each with which of them are the prompt's."""
+    bert, t5_found = results["text_encoder"], results["text_encoder_2"]
+    return Inputs(
+        embeds=bert.states,
+        mask=bert.content.long(),
+        embeds_2=t5_found.states.to(bert.states),
+        mask_2=t5_found.content.long(),
+    )

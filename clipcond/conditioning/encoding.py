@@ -43,7 +43,7 @@ def encode(
         cache: of rows encoded before.
         count: how many of the readings are positive.
     """
-    shared = [path.role.slot for path in paths if path.role.sequence and not path.role.is_t5]
+    shared = [path.role.slot for path in paths if path.role.sequence and path.role.windowed]
     longest = max((r.length for slot in shared for r in readings[slot]), default=0)
     results, stats = {}, {}
     for path in paths:

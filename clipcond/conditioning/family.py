@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipcond.conditioning.assembly import Assemble
+from clipcond.errors import ClipcondError
 
+CLIP_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
 T5_CLASSES = ("T5EncoderModel", "UMT5EncoderModel")
+T5GEMMA_CLASSES = ("T5GemmaEncoder", "T5GemmaEncoderModel", "T5Gemma2Encoder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,8 @@ class Role:
         prompt: which of prompt, prompt_2 and prompt_3 it reads; where that is not given, prompt.
         layer: as `ClipTextEncoder.layer`.
         padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`).
+        length: positions of its rows where no call can choose them: in a `fixed` family so many, else as many as its
+            tokenizer says, and at most so many; 0 where a call can.
         sequence: whether the denoiser reads its states; if not, only its pooled vector.
         optional: whether the pipeline runs without it.
     """
@@ -32,6 +37,7 @@ class Role:
     prompt: int = 1
     layer: int | None = None
     padding: str = "read"
+    length: int = 0
     sequence: bool = True
     optional: bool = False
 
@@ -41,8 +47,13 @@ class Role:
         return (self.encoder,) if isinstance(self.encoder, str) else self.encoder
 
     @property
+    def windowed(self) -> bool:
+        """Whether it is a CLIP, which reads windows of one length; the others read rows of any."""
+        return self.encoders[0] in CLIP_CLASSES
+
+    @property
     def is_t5(self) -> bool:
-        """Whether it is a T5, which reads rows of any length."""
+        """Whether it is a T5."""
         return self.encoders[0] in T5_CLASSES
 
 
@@ -54,8 +65,7 @@ def as_typed(text: str) -> str:
 def lower_stripped(text: str) -> str:
     """What DeepFloyd IF, PixArt and their like do to every prompt.
 
-    Their `clean_caption` does more where beautifulsoup4 is installed, and takes away the parentheses of weights; that
-    is not imitated.
+    Their `clean_caption` does more where beautifulsoup4 is installed; that is not imitated.
     """
     return text.lower().strip()
 
@@ -70,6 +80,20 @@ def unescaped(text: str) -> str:
         text = ftfy.fix_text(text)
     text = html.unescape(html.unescape(text)).strip()
     return re.sub(r"\s+", " ", text).strip()
+
+
+def deep_cleaned(text: str) -> str:
+    """What PRX does: DeepFloyd's cleaning, which lowers, and takes away brackets, addresses, numbers of articles...
+
+    Raises:
+        ClipcondError: ftfy is missing, without which the pipeline takes no strings either.
+    """
+    try:
+        import ftfy  # noqa: F401 the preprocessor calls it
+        from diffusers.pipelines.prx.pipeline_prx import TextPreprocessor
+    except ImportError as error:
+        raise ClipcondError("PRX cleans prompts with ftfy: pip install ftfy") from error
+    return str(TextPreprocessor().clean_text(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +111,10 @@ class Family:
             default), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in its configuration) or "nothing".
         drops_negative: whether the pipeline puts zeros in the place of negative embeddings that it is given.
         default_negative: the call's default for the negative prompt.
-        t5_length: positions of a T5 row by default; the pipeline's max_sequence_length.
+        t5_length: positions of a T5 row by default; the pipeline's max_sequence_length; 0 where it has none.
         fixed: whether the denoiser takes no other number of positions.
         clean: what the pipeline does to a text before all else.
+        edits: whether its prompts are edits of one picture, so that several of them are one call.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
         lacks: an argument that tells pipelines which only look like this family's.
     """
@@ -106,6 +131,7 @@ class Family:
     t5_length: int = 0
     fixed: bool = False
     clean: Callable[[str], str] = as_typed
+    edits: bool = False
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
 

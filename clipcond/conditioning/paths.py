@@ -8,15 +8,17 @@ from typing import Any
 import torch
 
 from clipcond.conditioning.families import family_of_index, family_of_pipeline
-from clipcond.conditioning.family import Family, Role
+from clipcond.conditioning.family import T5GEMMA_CLASSES, Family, Role
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.single_file import is_single_file, read_single_file
 from clipcond.encoders import (
     FIRST_VECTOR,
     ClipTextEncoder,
+    T5GemmaTextEncoder,
     T5TextEncoder,
     TextEncoder,
     TextualInversion,
+    text_config,
 )
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
@@ -38,18 +40,20 @@ class TextPath:
     encoder: TextEncoder
 
     def tokenizer_for(self, t5_length: int) -> PromptTokenizer:
-        """The tokenizer; of a T5, with rows of this length."""
-        return replace(self.tokenizer, length=t5_length) if self.role.is_t5 else self.tokenizer
+        """The tokenizer, with rows of this length where a call can choose it."""
+        if self.role.windowed or self.role.length or not t5_length:
+            return self.tokenizer
+        return replace(self.tokenizer, length=t5_length)
 
     def skipping(self, clip_skip: int | float | None) -> "TextPath":
         """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""
-        if clip_skip is None or self.role.is_t5:
+        if clip_skip is None or not self.role.windowed:
             return self
         return replace(self, encoder=replace(self.encoder, skip=clip_skip))
 
     def with_inversions(self, inversions: Sequence[TextualInversion]) -> "TextPath":
         """The same, knowing these words as well, as far as they have vectors for this encoder."""
-        if self.role.is_t5:
+        if not self.role.windowed:
             return self
         known, tables = list(self.tokenizer.inversions), [self.encoder.vectors]
         following = FIRST_VECTOR + sum(vectors.count for vectors in known)
@@ -94,7 +98,7 @@ def check_clip_skip(
     """
     if clip_skip is None:
         return
-    clips = [path for path in paths if path.role.sequence and not path.role.is_t5]
+    clips = [path for path in paths if path.role.sequence and path.role.windowed]
     if not clips:
         raise ClipcondError(
             f"clip_skip={clip_skip:g}: {family.name} reads no CLIP's layers; leave it out"
@@ -117,7 +121,7 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
     if times > 1:
         raise ClipcondError(f"the textual inversion {inversion.token!r} is there twice")
     if not times:
-        widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if not p.role.is_t5)
+        widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if p.role.windowed)
         raise ClipcondError(
             f"the textual inversion {inversion.token!r} has vectors of {inversion.widths}, which fit no text encoder here "
             f"({widths}): it was made for another model"
@@ -125,6 +129,7 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
 
 
 _BYTES = 256
+_LONGEST_ROW = 1 << 20  # transformers says 10^30 where a tokenizer's files say nothing
 Found = tuple[Family, tuple[TextPath, ...], int, bool]
 
 
@@ -168,15 +173,9 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
         for role in family.roles:
             if not (index.get(role.slot) or [None, None])[1]:
                 continue
-            kind = getattr(transformers, "T5Tokenizer" if role.is_t5 else "CLIPTokenizer")
+            kind = getattr(transformers, index[role.tokenizer][1])
             parts[role.tokenizer] = kind.from_pretrained(source, subfolder=role.tokenizer)
-            parts[role.slot] = (
-                getattr(transformers, index[role.slot][1])
-                .from_pretrained(
-                    source, subfolder=role.slot, dtype=torch.float32, use_safetensors=True
-                )
-                .eval()
-            )
+            parts[role.slot] = _loaded(index[role.slot][1], source, role.slot)
     except ClipcondError:
         raise
     except (
@@ -187,18 +186,35 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
     return family, _paths(family, parts), width, bool(index.get("force_zeros_for_empty_prompt"))
 
 
+def _loaded(kind: str, source: str | Path, slot: str) -> Any:
+    """A text encoder of a folder or hub id."""
+    import transformers
+
+    where: dict[str, Any] = dict(subfolder=slot)
+    if (
+        kind == "T5GemmaEncoder"
+    ):  # diffusers' own, which looks for its configuration in no subfolder
+        where["config"] = text_config(transformers.AutoConfig.from_pretrained(source, **where))
+    module = getattr(transformers, kind).from_pretrained(
+        source, dtype=torch.float32, use_safetensors=True, **where
+    )
+    return module.eval()
+
+
 def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
     return tuple(
-        _path(role, parts[role.tokenizer], parts[role.slot])
+        _path(family, role, parts[role.tokenizer], parts[role.slot])
         for role in family.roles
         if parts.get(role.slot) is not None
     )
 
 
-def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
-    if role.is_t5:
-        adapted = PromptTokenizer(tokenizer, tokenizer.model_max_length, windowed=False)
-        return TextPath(role, adapted, T5TextEncoder(module, role.padding))
+def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
+    if not role.windowed:
+        length = _row_length(family, role, tokenizer)
+        gemma = role.encoders[0] in T5GEMMA_CLASSES
+        encoder = T5GemmaTextEncoder(module) if gemma else T5TextEncoder(module, role.padding)
+        return TextPath(role, PromptTokenizer(tokenizer, length, windowed=False), encoder)
     if len(tokenizer) < _BYTES:
         raise CheckpointError(
             f"{role.tokenizer} knows {len(tokenizer)} tokens, fewer than there are bytes, so prompts would say nothing: "
@@ -209,3 +225,15 @@ def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, encoder.length)
     return TextPath(role, PromptTokenizer(tokenizer, length), encoder)
+
+
+def _row_length(family: Family, role: Role, tokenizer: Any) -> int:
+    """Positions of a row where no call says more."""
+    if role.length and family.fixed:
+        return role.length
+    length = min(tokenizer.model_max_length, role.length or tokenizer.model_max_length)
+    if not family.t5_length and length > _LONGEST_ROW:
+        raise CheckpointError(
+            f"{role.tokenizer} does not say how long a row of {family.name} is: set its model_max_length"
+        )
+    return length

@@ -24,17 +24,23 @@ class Window:
     Attributes:
         mixture: what it is made of.
         places: where its rows are in the plan's rows.
-        end: the position of EOS.
+        inside: the positions that are no padding.
     """
 
     mixture: Mixture
     places: tuple[int, ...]
-    end: int
+    inside: range
 
     @property
     def length(self) -> int:
         """Positions."""
         return len(self.mixture.rows[0].ids)
+
+    @property
+    def content(self) -> torch.Tensor:
+        """[tokens]: which positions are no padding."""
+        positions = torch.arange(self.length)
+        return (positions >= self.inside.start) & (positions < self.inside.stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +102,11 @@ def make_plan(
     places: dict[Row, int] = {}
 
     def branch(weight: float, chunks: Sequence[Chunk]) -> Branch:
-        longest = max(len(chunk.ids) for chunk in chunks)
-        empty = (*frame.empty.ids, *[frame.pad] * (longest - len(frame.empty.ids)))
+        empty = frame.emptied(max(len(chunk.ids) for chunk in chunks))
         windows = []
         for chunk, mixture in zip(chunks, mode.mixtures(chunks, empty, mask), strict=True):
             rows = tuple(places.setdefault(row, len(places)) for row in mixture.rows)
-            windows.append(Window(mixture, rows, chunk.ids.index(frame.eos)))
+            windows.append(Window(mixture, rows, frame.inside(chunk)))
         return Branch(weight, tuple(windows))
 
     prompts = tuple(
@@ -137,8 +142,7 @@ def content(plan: Plan) -> Bool[torch.Tensor, "prompts tokens"]:
 
 def _content(planned: Planned, length: int) -> torch.Tensor:
     branches = [
-        torch.cat([torch.arange(window.length) <= window.end for window in branch.windows])
-        for branch in planned.branches
+        torch.cat([window.content for window in branch.windows]) for branch in planned.branches
     ]
     if planned.joined == "concat":
         return F.pad(torch.cat(branches), (0, length - planned.length))
@@ -207,7 +211,8 @@ def _pooled_mean(branch: Branch, ends: torch.Tensor) -> torch.Tensor:
 def _pooled_weighted(branch: Branch, ends: torch.Tensor) -> torch.Tensor:
     """The first window's, mixed as its end of text is: what masks or attends less acts, what scales words does not."""
     window = branch.windows[0]
-    shares = [coefficients[window.end] for coefficients in window.mixture.coefficients]
+    end = window.inside.stop - 1  # where EOS is
+    shares = [coefficients[end] for coefficients in window.mixture.coefficients]
     used = [(ends[place], s) for place, s in zip(window.places, shares, strict=True) if s]
     if len(used) == 1 and used[0][1] == 1:
         return used[0][0]

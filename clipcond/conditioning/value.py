@@ -28,6 +28,10 @@ TENSORS = (
     "negative_pooled_prompt_embeds",
     "prompt_attention_mask",
     "negative_prompt_attention_mask",
+    "prompt_embeds_2",
+    "negative_prompt_embeds_2",
+    "prompt_attention_mask_2",
+    "negative_prompt_attention_mask_2",
 )
 
 
@@ -82,6 +86,11 @@ class Conditioning:
         negative_pooled_prompt_embeds: None in families that read none.
         prompt_attention_mask: which tokens the denoiser is to look at; None in families that read none.
         negative_prompt_attention_mask: the same of the negative prompts.
+        prompt_embeds_2: a second sequence of states beside `prompt_embeds`, in HunyuanDiT; None in other families, as
+            the three that follow.
+        negative_prompt_embeds_2: the same of the negative prompts.
+        prompt_attention_mask_2: which tokens of the second sequence the denoiser is to look at.
+        negative_prompt_attention_mask_2: the same of the negative prompts.
         negative_given: whether the caller asked for the negative prompts, or the pipeline's default stands.
         stats: forwards and rows.
         report: tokens, weights, windows, what was cut.
@@ -95,6 +104,10 @@ class Conditioning:
     negative_pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
     prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
     negative_prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
+    prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 dim_2"] | None = None
+    negative_prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 dim_2"] | None = None
+    prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
+    negative_prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
     negative_given: bool = False
     stats: Stats
     report: Report = field(repr=False)
@@ -123,12 +136,13 @@ class Conditioning:
             )
         family = family_named(self.family)
         self._check(pipe, family)
+        several_edits = family.edits and self._check_edits(pipe, num_images_per_prompt)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         kwargs: dict[str, Any] = {}
         for name in TENSORS:
             tensor = getattr(self, name)
-            if tensor is None:
+            if tensor is None or (several_edits and name.startswith("negative")):
                 continue
             argument = family.arguments.get(name, name)
             if argument in takes:
@@ -178,6 +192,17 @@ class Conditioning:
                     f"this conditioning was made by another {slot} than {type(pipe).__name__} has (its weights "
                     "differ): condition with a Conditioner of this very pipeline"
                 )
+
+    def _check_edits(self, pipe: Any, num_images_per_prompt: int) -> bool:
+        """Whether there are several edits of the one picture, whose one negative prompt is left to the pipeline."""
+        count, length = self.prompt_embeds.shape[:2]
+        longer = length > pipe.tokenizer.model_max_length
+        if num_images_per_prompt > 1 or (count > 1 and (self.negative_given or longer)):
+            raise UnsupportedPipelineError(
+                f"{type(pipe).__name__} draws one picture with all its edits: condition without num_images_per_prompt, "
+                "and several edits without a negative prompt and of one window each"
+            )
+        return count > 1
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: the tensors, and in its metadata the rest as JSON.

@@ -3,18 +3,26 @@
 from clipcond.encoders.clip import ClipTextEncoder
 from clipcond.encoders.digest import digest
 from clipcond.encoders.fingerprint import Fingerprint, fingerprint
-from clipcond.encoders.forward import EncoderOutput, batches, execution_device, joined
+from clipcond.encoders.forward import (
+    EncoderOutput,
+    batches,
+    execution_device,
+    joined,
+    text_config,
+)
+from clipcond.encoders.gemma import T5GemmaTextEncoder
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
 from clipcond.encoders.lora import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
 
-TextEncoder = ClipTextEncoder | T5TextEncoder
+TextEncoder = ClipTextEncoder | T5TextEncoder | T5GemmaTextEncoder
 
 __all__ = [
     "FIRST_VECTOR",
     "ClipTextEncoder",
     "EncoderOutput",
     "Fingerprint",
+    "T5GemmaTextEncoder",
     "T5TextEncoder",
     "TextEncoder",
     "TextualInversion",
@@ -24,4 +32,5 @@ __all__ = [
     "fingerprint",
     "joined",
     "lora_scaled",
+    "text_config",
 ]

@@ -1,7 +1,8 @@
 """One shard: the embeddings of some hundred distinct prompts in one safetensors file.
 
 Prompts have different lengths, so their tokens lie one after another: prompt i has the rows `starts[i]` to
-`starts[i + 1]` of "prompt_embeds", and its text the same of "text" by `text_starts`. A prompt that failed has none.
+`starts[i + 1]` of "prompt_embeds", those of "prompt_embeds_2" the same by `starts_2`, and its text the same of "text" by
+`text_starts`. A prompt that failed has none.
 """
 
 import json
@@ -18,7 +19,13 @@ from safetensors import SafetensorError, safe_open
 from clipcond.conditioning.storage import save_whole
 from clipcond.errors import CheckpointError
 
-RAGGED = ("prompt_embeds", "prompt_attention_mask")  # a row a token
+# a row a token, and where each prompt's rows begin
+RAGGED = {
+    "prompt_embeds": "starts",
+    "prompt_attention_mask": "starts",
+    "prompt_embeds_2": "starts_2",
+    "prompt_attention_mask_2": "starts_2",
+}
 FLAT = ("pooled_prompt_embeds",)  # a row a prompt
 Tensors = dict[str, torch.Tensor]  # one prompt's, by name
 
@@ -51,6 +58,9 @@ class Shard:
             "failed": torch.tensor([t is None for t in self.tensors], dtype=torch.uint8),
         }
         made = [t for t in self.tensors if t is not None]
+        if made and "prompt_embeds_2" in made[0]:
+            sizes = [0 if t is None else len(t["prompt_embeds_2"]) for t in self.tensors]
+            stored["starts_2"] = _starts(sizes)
         for name in made[0] if made else ():
             if name in RAGGED:
                 stored[name] = torch.cat([t[name] for t in made])
@@ -71,9 +81,14 @@ class ShardFile:
         try:
             self._file = safe_open(path, framework="pt")
             self._names = set(self._file.keys())
-            self._starts, self._text_starts, self.failed = (
-                self._file.get_tensor(name) for name in ("starts", "text_starts", "failed")
+            self._text_starts, self.failed = (
+                self._file.get_tensor(name) for name in ("text_starts", "failed")
             )
+            self._starts = {
+                name: self._file.get_tensor(name)
+                for name in ("starts", "starts_2")
+                if name == "starts" or name in self._names
+            }
         except (OSError, SafetensorError) as error:
             raise CheckpointError(
                 f"{path} cannot be read ({error}); delete it and run clipcond encode again"
@@ -92,10 +107,13 @@ class ShardFile:
 
     def __getitem__(self, place: int) -> dict[str, Any]:
         """Its text under "prompt", and its tensors."""
-        first, last = (int(self._starts[place + i]) for i in range(2))
         found: dict[str, Any] = {"prompt": self.text(place)}
         for name in (*RAGGED, *FLAT):
             if name in self._names:
                 part = self._file.get_slice(name)
-                found[name] = part[first:last] if name in RAGGED else part[place]
+                found[name] = part[self._rows(name, place)] if name in RAGGED else part[place]
         return found
+
+    def _rows(self, name: str, place: int) -> slice:
+        starts = self._starts[RAGGED[name]]
+        return slice(int(starts[place]), int(starts[place + 1]))
