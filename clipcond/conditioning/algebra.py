@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float
 
+from clipcond.conditioning.families import family_named
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
 from clipcond.errors import ClipcondError
@@ -66,8 +67,12 @@ def concat(a: Conditioning, b: Conditioning) -> Conditioning:
     """The tokens of a, then those of b; pooled vectors are a's.
 
     Raises:
-        ClipcondError: of other families, widths or numbers of prompts.
+        ClipcondError: of other families, widths or numbers of prompts, or of one whose denoiser takes one length only.
     """
+    if a.family == b.family and family_named(a.family).fixed:
+        raise ClipcondError(
+            f"concat: the denoiser of {a.family} takes {a.prompt_embeds.shape[1]} tokens and no more; use lerp"
+        )
     return _combine(a, b, lambda x, y: torch.cat([x, y], dim=1), names=_EMBEDS, any_length=True)
 
 

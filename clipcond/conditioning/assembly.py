@@ -36,8 +36,8 @@ class Inputs:
         embeds: what its cross-attention reads.
         pooled: what its time embedding reads, or None.
         mask: which tokens it is to look at, or None.
-        embeds_2: what it reads beside `embeds`, or None.
-        mask_2: which of those tokens it is to look at, or None.
+        embeds_2: a second sequence that it reads beside the first, or None.
+        mask_2: which of its tokens it is to look at.
     """
 
     embeds: Float[torch.Tensor, "prompts tokens dim"]
@@ -151,3 +151,27 @@ def kandinsky3(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> 
     found = results["text_encoder"]
     longest = int(found.content.sum(1).max()) + 1
     return Inputs(embeds=found.states[:, :longest], mask=found.content[:, :longest].long())
+
+
+def latte(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """T5's states: of one prompt, it and its negative one cut to the prompt's length; of several, with padding as zeros
+    in the prompts, not in the negative ones. So the pipeline does it with strings, and not with what it is given.
+    """
+    found = results["text_encoder"]
+    count = len(found.states) // 2
+    if count == 1:
+        return Inputs(embeds=found.states[:, : int(found.content[0].sum())])
+    shown = found.content.clone()
+    shown[count:] = True
+    return Inputs(embeds=found.states * shown[:, :, None].to(found.states))
+
+
+def hunyuan_dit(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
+    """BERT's states and T5's, each with which of them are the prompt's."""
+    bert, t5_found = results["text_encoder"], results["text_encoder_2"]
+    return Inputs(
+        embeds=bert.states,
+        mask=bert.content.long(),
+        embeds_2=t5_found.states.to(bert.states),
+        mask_2=t5_found.content.long(),
+    )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.encoding import check_finite, encode
@@ -240,16 +242,8 @@ class Conditioner:
         if self.family.trimmed:
             positive, negative = positive.trimmed(), negative and negative.trimmed()
         return Conditioning(
-            prompt_embeds=positive.embeds,
-            negative_prompt_embeds=negative.embeds if negative else None,
-            pooled_prompt_embeds=positive.pooled,
-            negative_pooled_prompt_embeds=negative.pooled if negative else None,
-            prompt_attention_mask=positive.mask,
-            negative_prompt_attention_mask=negative.mask if negative else None,
-            prompt_embeds_2=positive.embeds_2,
-            negative_prompt_embeds_2=negative.embeds_2 if negative else None,
-            prompt_attention_mask_2=positive.mask_2,
-            negative_prompt_attention_mask_2=negative.mask_2 if negative else None,
+            **_named(positive),
+            **({f"negative_{name}": t for name, t in _named(negative).items()} if negative else {}),
             negative_given=texts.negative_given,
             stats=Stats(stats),
             report=_report(readings, texts),
@@ -319,6 +313,7 @@ class Conditioner:
             long_prompt="error" if too_long else self.long_prompt,
             weighting=self.weighting,
             normalization=self.normalization,
+            clean=self.family.clean,
         )
         return {
             path.role.slot: read(texts.of(path.role), path.tokenizer_for(t5_length), rules)
@@ -333,6 +328,17 @@ def _sides(inputs: Inputs, texts: Texts) -> tuple[Inputs, Inputs | None]:
     if texts.zeros:
         return positive, positive.zeros()
     return positive, inputs.part(slice(count, None)) if texts.negative else None
+
+
+def _named(inputs: Inputs) -> dict[str, torch.Tensor | None]:
+    """One side's tensors by `Conditioning`'s names."""
+    return {
+        "prompt_embeds": inputs.embeds,
+        "pooled_prompt_embeds": inputs.pooled,
+        "prompt_attention_mask": inputs.mask,
+        "prompt_embeds_2": inputs.embeds_2,
+        "prompt_attention_mask_2": inputs.mask_2,
+    }
 
 
 def _report(readings: Mapping[str, list[Reading]], texts: Texts) -> Report:

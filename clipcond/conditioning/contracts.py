@@ -13,6 +13,7 @@ from clipcond.conditioning.assembly import (
     flux,
     kandinsky3,
     latent_upscaler,
+    latte,
     refiner,
     sd1,
     sd3,
@@ -23,6 +24,7 @@ from clipcond.conditioning.assembly import (
 )
 from clipcond.conditioning.family import T5_CLASSES, Family, Role, lower_stripped, unescaped
 from clipcond.conditioning.language import LANGUAGE_FAMILIES, LANGUAGE_REFUSED
+from clipcond.conditioning.row_contracts import ROW_FAMILIES
 
 CLIP, PROJECTED, T5 = "CLIPTextModel", "CLIPTextModelWithProjection", T5_CLASSES
 _UNET = dict(
@@ -61,6 +63,14 @@ FAMILIES: tuple[Family, ...] = (
         roles=(Role(encoder=CLIP, **_TE),),
         assemble=sd1,
         lacks="pooled_prompt_embeds",
+        **_UNET,
+    ),
+    Family(
+        name="LEDITS++",
+        roles=(Role(encoder=CLIP, **_TE),),
+        assemble=sd1,
+        edits=True,
+        arguments={"prompt_embeds": "editing_prompt_embeds"},
         **_UNET,
     ),
     Family(
@@ -256,13 +266,36 @@ FAMILIES: tuple[Family, ...] = (
     _t5_family(
         "Bria 3.2", "BriaTransformer2DModel", "zero", width="joint_attention_dim", t5_length=128
     ),
+    Family(
+        name="Latte",
+        roles=(Role(encoder=T5, padding="masked", length=120, **_TE),),
+        denoiser="transformer",
+        denoiser_class="LatteTransformer3DModel",
+        width="caption_channels",
+        assemble=latte,
+        clean=lower_stripped,
+    ),
+    _t5_family(
+        "Stable Audio",
+        "StableAudioProjectionModel",
+        "masked",
+        denoiser="projection_model",  # what reads T5's states; the transformer reads its
+        width="text_encoder_dim",
+        assemble=t5_masked,
+        no_negative="nothing",
+        arguments={
+            "prompt_attention_mask": "attention_mask",
+            "negative_prompt_attention_mask": "negative_attention_mask",
+        },
+    ),
+    *ROW_FAMILIES,
     *LANGUAGE_FAMILIES,
 )
 
 # classes that look like one of a family and are not
 REFUSED: dict[str, str] = {
-    "VisualClozePipeline": "it wants its layout, task and content prompts as text",
-    "VisualClozeGenerationPipeline": "it wants its task and content prompts as text",
+    "VisualClozePipeline": "its call takes no embeddings without a task prompt, and none with one",
+    "VisualClozeGenerationPipeline": "its call takes no embeddings without a task prompt, and none with one",
     "StableUnCLIPPipeline": "its prior reads the prompt as text only",
     **LANGUAGE_REFUSED,
 }

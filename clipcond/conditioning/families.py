@@ -63,7 +63,7 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     """The family of a folder, from its model_index.json.
 
     Raises:
-        UnsupportedPipelineError: it is of none.
+        UnsupportedPipelineError: it is of none, or of a class that diffusers has not without another package.
     """
     import diffusers
 
@@ -73,7 +73,8 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
         if isinstance(part, list | tuple) and len(part) == 2 and part[1] is not None
     }
     name = str(index.get("_class_name", "StableDiffusionPipeline"))
-    return _find(classes, getattr(diffusers, name, diffusers.StableDiffusionPipeline))
+    pipeline_class = getattr(diffusers, name, diffusers.StableDiffusionPipeline)
+    return _find(classes, pipeline_class)
 
 
 def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
@@ -81,6 +82,7 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
     encoders = {slot for slot in classes if slot.startswith("text_encoder")}
     if name in REFUSED:
         raise UnsupportedPipelineError(f"{name} is not supported: {REFUSED[name]}")
+    fits = False
     for family in FAMILIES:
         known = {role.slot: role.encoders for role in family.roles}
         needed = {role.slot for role in family.roles if not role.optional}
@@ -89,10 +91,17 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
             and all(classes[slot].intersection(known[slot]) for slot in encoders)
             and classes.get(family.denoiser, set()).intersection(family.denoiser_classes)
         ):
-            if family.arguments.get("prompt_embeds", "prompt_embeds") not in takes:
-                raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
-            if family.lacks not in takes:
+            fits = True
+            embeds = family.arguments.get("prompt_embeds", "prompt_embeds")
+            if embeds in takes and family.lacks not in takes:
                 return _with_defaults(family, takes)
+    needs = getattr(pipeline_class, "_backends", None)
+    if fits and needs:
+        raise UnsupportedPipelineError(
+            f"{name} is not there, as diffusers misses one of {', '.join(needs)}: install it"
+        )
+    if fits and "prompt_embeds" not in takes:
+        raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
     found = ", ".join(f"{slot}: {_own_name(classes[slot])}" for slot in sorted(encoders))
     raise UnsupportedPipelineError(
         f"{name} ({found or 'no text encoder'}) is not supported; {_supported()}"

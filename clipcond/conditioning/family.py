@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clipcond.conditioning.assembly import Assemble
+from clipcond.errors import ClipcondError
 from clipcond.tokens import Template
 
 CLIP_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
 T5_CLASSES = ("T5EncoderModel", "UMT5EncoderModel")
+T5GEMMA_CLASSES = ("T5GemmaEncoder", "T5GemmaEncoderModel", "T5Gemma2Encoder")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +27,12 @@ class Role:
         layer: as `ClipTextEncoder.layer`; of a language model as `LanguageEncoder.layer`.
         padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`); of a language model
             "masked" or "none" (rows are as long as their prompts).
+        length: positions of its rows where no call can choose them: in a `fixed` family so many, else as many as its
+            tokenizer says, and at most so many; of a ByT5 so many; 0 where a call can.
         sequence: whether the denoiser reads its states; if not, only its pooled vector.
         optional: whether the pipeline runs without it.
         template: what stands around a prompt, of a language model.
         glyphs: finds what is in quotes, of a ByT5 that reads only that.
-        length: positions of its row, where max_sequence_length does not say.
         longest: positions of its row at most, where max_sequence_length says how many and it is a CLIP.
     """
 
@@ -39,11 +42,11 @@ class Role:
     prompt: int = 1
     layer: int | None = None
     padding: str = "read"
+    length: int = 0
     sequence: bool = True
     optional: bool = False
     template: Template | None = None
     glyphs: Callable[[str], list[tuple[int, str]]] | None = None
-    length: int = 0
     longest: int = 0
 
     @property
@@ -70,8 +73,7 @@ def as_typed(text: str) -> str:
 def lower_stripped(text: str) -> str:
     """What DeepFloyd IF, PixArt and their like do to every prompt.
 
-    Their `clean_caption` does more where beautifulsoup4 is installed, and takes away the parentheses of weights; that
-    is not imitated.
+    Their `clean_caption` does more where beautifulsoup4 is installed; that is not imitated.
     """
     return text.lower().strip()
 
@@ -86,6 +88,20 @@ def unescaped(text: str) -> str:
         text = ftfy.fix_text(text)
     text = html.unescape(html.unescape(text)).strip()
     return re.sub(r"\s+", " ", text).strip()
+
+
+def deep_cleaned(text: str) -> str:
+    """What PRX does: DeepFloyd's cleaning, which lowers, and takes away brackets, addresses, numbers of articles...
+
+    Raises:
+        ClipcondError: ftfy is missing, without which the pipeline takes no strings either.
+    """
+    try:
+        import ftfy  # noqa: F401 the preprocessor calls it
+        from diffusers.pipelines.prx.pipeline_prx import TextPreprocessor
+    except ImportError as error:
+        raise ClipcondError("PRX cleans prompts with ftfy: pip install ftfy") from error
+    return str(TextPreprocessor().clean_text(text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +120,14 @@ class Family:
             its configuration) or "nothing".
         drops_negative: whether the pipeline puts zeros in the place of negative embeddings that it is given.
         default_negative: the call's default for the negative prompt.
-        t5_length: positions of a row of a T5 or a language model by default; the pipeline's max_sequence_length.
+        t5_length: positions of a row of a T5 or a language model by default; the pipeline's max_sequence_length; 0
+            where it has none.
         fixed: whether the denoiser takes no other number of positions.
         trimmed: whether the denoiser reads all positions and is given no padding: each side is as long as its longest
             prompt, and what is handed over must all be of one length.
         packed: whether the denoiser only counts the mask, so that what it is to look at must come first.
         clean: what the pipeline does to a text before all else.
+        edits: whether its prompts are edits of one picture, so that several of them are one call.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
         lacks: an argument that tells pipelines which only look like this family's.
     """
@@ -128,6 +146,7 @@ class Family:
     trimmed: bool = False
     packed: bool = False
     clean: Callable[[str], str] = as_typed
+    edits: bool = False
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
 

@@ -8,16 +8,18 @@ from typing import Any
 import torch
 
 from clipcond.conditioning.families import family_of_index, family_of_pipeline
-from clipcond.conditioning.family import Family, Role
+from clipcond.conditioning.family import T5GEMMA_CLASSES, Family, Role
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.single_file import is_single_file, read_single_file
 from clipcond.encoders import (
     FIRST_VECTOR,
     ClipTextEncoder,
     LanguageEncoder,
+    T5GemmaTextEncoder,
     T5TextEncoder,
     TextEncoder,
     TextualInversion,
+    text_config,
 )
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
@@ -49,7 +51,7 @@ class TextPath:
         if self.role.longest:
             shortest = min(t5_length, self.role.longest, self.tokenizer.length)
             return replace(self.tokenizer, length=shortest)
-        if self.role.windowed or self.role.length:
+        if self.role.windowed or self.role.length or not t5_length:
             return self.tokenizer
         return replace(self.tokenizer, length=t5_length)
 
@@ -137,6 +139,7 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
 
 
 _BYTES = 256
+_LONGEST_ROW = 1 << 20  # transformers says 10^30 where a tokenizer's files say nothing
 Found = tuple[Family, tuple[TextPath, ...], int, bool]
 
 
@@ -180,15 +183,11 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
         for role in family.roles:
             if not (index.get(role.slot) or [None, None])[1]:
                 continue
-            kind = getattr(transformers, _tokenizer_class(role))
+            # a processor of pictures and texts is saved with the tokenizer that it has
+            named = "AutoTokenizer" if role.template else index[role.tokenizer][1]
+            kind = getattr(transformers, named)
             parts[role.tokenizer] = kind.from_pretrained(source, subfolder=role.tokenizer)
-            parts[role.slot] = (
-                getattr(transformers, index[role.slot][1])
-                .from_pretrained(
-                    source, subfolder=role.slot, dtype=torch.float32, use_safetensors=True
-                )
-                .eval()
-            )
+            parts[role.slot] = _loaded(index[role.slot][1], source, role.slot)
     except ClipcondError:
         raise
     except (
@@ -199,23 +198,30 @@ def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
     return family, _paths(family, parts), width, bool(index.get("force_zeros_for_empty_prompt"))
 
 
-def _tokenizer_class(role: Role) -> str:
-    if role.template:
-        return "AutoTokenizer"
-    if role.glyphs:
-        return "ByT5Tokenizer"
-    return "T5Tokenizer" if role.is_t5 else "CLIPTokenizer"
+def _loaded(kind: str, source: str | Path, slot: str) -> Any:
+    """A text encoder of a folder or hub id."""
+    import transformers
+
+    where: dict[str, Any] = dict(subfolder=slot)
+    if (
+        kind == "T5GemmaEncoder"
+    ):  # diffusers' own, which looks for its configuration in no subfolder
+        where["config"] = text_config(transformers.AutoConfig.from_pretrained(source, **where))
+    module = getattr(transformers, kind).from_pretrained(
+        source, dtype=torch.float32, use_safetensors=True, **where
+    )
+    return module.eval()
 
 
 def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
     return tuple(
-        _path(role, parts[role.tokenizer], parts[role.slot])
+        _path(family, role, parts[role.tokenizer], parts[role.slot])
         for role in family.roles
         if parts.get(role.slot) is not None
     )
 
 
-def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
+def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
     if role.template:
         own = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor of pictures and texts
         framed = TemplateTokenizer(
@@ -225,9 +231,11 @@ def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
     if role.glyphs:
         spelt = GlyphTokenizer(tokenizer, role.length, role.glyphs)
         return TextPath(role, spelt, T5TextEncoder(module, role.padding))
-    if role.is_t5:
-        adapted = PromptTokenizer(tokenizer, tokenizer.model_max_length, windowed=False)
-        return TextPath(role, adapted, T5TextEncoder(module, role.padding))
+    if not role.windowed:
+        length = _row_length(family, role, tokenizer)
+        gemma = role.encoders[0] in T5GEMMA_CLASSES
+        encoder = T5GemmaTextEncoder(module) if gemma else T5TextEncoder(module, role.padding)
+        return TextPath(role, PromptTokenizer(tokenizer, length, windowed=False), encoder)
     if len(tokenizer) < _BYTES:
         raise CheckpointError(
             f"{role.tokenizer} knows {len(tokenizer)} tokens, fewer than there are bytes, so prompts would say nothing: "
@@ -238,3 +246,15 @@ def _path(role: Role, tokenizer: Any, module: Any) -> TextPath:
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, encoder.length)
     return TextPath(role, PromptTokenizer(tokenizer, length), encoder)
+
+
+def _row_length(family: Family, role: Role, tokenizer: Any) -> int:
+    """Positions of a row where no call says more."""
+    if role.length and family.fixed:
+        return role.length
+    length = min(tokenizer.model_max_length, role.length or tokenizer.model_max_length)
+    if not family.t5_length and length > _LONGEST_ROW:
+        raise CheckpointError(
+            f"{role.tokenizer} does not say how long a row of {family.name} is: set its model_max_length"
+        )
+    return length

@@ -1,8 +1,9 @@
 """A prompt's text to the windows an encoder reads: parse, tokenise, cut. It knows no tensors."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from clipcond.conditioning.report import PromptReport, ReportedToken
 from clipcond.errors import (
@@ -37,12 +38,14 @@ class Rules:
         long_prompt: a policy for prompts over an encoder's length.
         weighting: a weighting mode.
         normalization: of the weights.
+        clean: what the pipelines do to a text before they tokenise it.
     """
 
     dialect: str
     long_prompt: str
     weighting: str
     normalization: str
+    clean: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,10 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
     for prompt in prompts:
         _check(prompt, rules)
     lines = [
-        [lines_of(part.segments(), part.separator) for part, _ in prompt.branches]
+        [
+            [_cleaned(line, rules.clean) for line in lines_of(part.segments(), part.separator)]
+            for part, _ in prompt.branches
+        ]
         for prompt in prompts
     ]
     tokens = iter(tokenizer([line for parts in lines for part in parts for line in part]))
@@ -94,6 +100,27 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
         _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=rules)
         for prompt, parts in zip(prompts, lines, strict=True)
     ]
+
+
+def _cleaned(line: Line, clean: Callable[[str], str]) -> Line:
+    """The line as the pipelines clean it, each piece ending where what is left of it ends.
+
+    After parsing, as cleaning takes away what weights are written with.
+    """
+    text = clean(line.text)
+    before, after = ([c.lower() for c in found] for found in (line.text, text))
+    if before == after:
+        return line._replace(text=text)
+    moved = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+
+    def place(end: int) -> int:
+        at = next((code for code in moved if end <= code[2]), None)
+        if at is None:
+            return len(text)
+        kind, start, _, new_start, new_end = at
+        return new_start + end - start if kind == "equal" else new_end
+
+    return line._replace(text=text, pieces=tuple((place(end), w) for end, w in line.pieces))
 
 
 def _check(prompt: Prompt, rules: Rules) -> None:

@@ -1,6 +1,6 @@
 """The prompts of a call, sorted: which texts each encoder reads, and what a missing negative prompt means."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipcond.conditioning.family import Family, Role
@@ -18,20 +18,17 @@ class Texts:
         negative: the same for the negative ones; () where none is read.
         zeros: whether the negative side is zeros.
         negative_given: whether the caller gave a negative prompt.
-        clean: what the family does to a text before all else.
     """
 
     positive: tuple[list[str], ...]
     negative: tuple[list[str], ...]
     zeros: bool
     negative_given: bool
-    clean: Callable[[str], str] = str
 
     def of(self, role: Role) -> list[str]:
         """What one encoder reads: the positive texts, then the negative ones."""
         own = role.prompt - 1
-        texts = [*self.positive[own], *(self.negative[own] if self.negative else ())]
-        return [self.clean(text) for text in texts]
+        return [*self.positive[own], *(self.negative[own] if self.negative else ())]
 
 
 def pair_prompts(
@@ -71,7 +68,6 @@ def pair_prompts(
         negative=sides,
         zeros=not given and as_zeros,
         negative_given=given,
-        clean=family.clean,
     )
 
 

@@ -138,11 +138,13 @@ class Conditioning:
             )
         family = family_named(self.family)
         self._check(pipe, family)
+        several_edits = family.edits and self._check_edits(pipe, num_images_per_prompt)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         kwargs: dict[str, Any] = {
             argument: tensor.to(device, dtype if tensor.is_floating_point() else None)
             for argument, tensor in self._handed_over(pipe, num_images_per_prompt)
+            if not (several_edits and argument.startswith("negative"))
         }
         if self.negative_prompt_embeds is not None and takes.get("negative_prompt") is not None:
             kwargs["negative_prompt"] = None  # not its default, a text
@@ -210,6 +212,17 @@ class Conditioning:
                     f"this conditioning was made by another {slot} than {type(pipe).__name__} has (its weights "
                     "differ): condition with a Conditioner of this very pipeline"
                 )
+
+    def _check_edits(self, pipe: Any, num_images_per_prompt: int) -> bool:
+        """Whether there are several edits of the one picture, whose one negative prompt is left to the pipeline."""
+        count, length = self.prompt_embeds.shape[:2]
+        longer = length > pipe.tokenizer.model_max_length
+        if num_images_per_prompt > 1 or (count > 1 and (self.negative_given or longer)):
+            raise UnsupportedPipelineError(
+                f"{type(pipe).__name__} draws one picture with all its edits: condition without num_images_per_prompt, "
+                "and several edits without a negative prompt and of one window each"
+            )
+        return count > 1
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: the tensors, and in its metadata the rest as JSON.

@@ -34,7 +34,7 @@ IRREGULAR_PLURALS = {
 OPENINGS = ("a picture of", "an image of", "a photo of", "a drawing of")
 JOINERS = ("and", "with", "next to", "beside")
 _ENDINGS = (" on a {} background", " on {}", ", {} background", " against a {} background")
-_OPENING, _BACKGROUND, _RELATION, _DIGIT, _COMMON = 0.2, 0.7, 0.75, 0.15, 0.6
+_OPENING, _BACKGROUND, _RELATION, _DIGIT, _COMMON = 0.2, 0.7, 0.5, 0.15, 0.6
 
 
 def plural(noun: str) -> str:

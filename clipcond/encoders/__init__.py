@@ -3,13 +3,20 @@
 from clipcond.encoders.clip import ClipTextEncoder
 from clipcond.encoders.digest import digest
 from clipcond.encoders.fingerprint import Fingerprint, fingerprint
-from clipcond.encoders.forward import EncoderOutput, batches, execution_device, joined
+from clipcond.encoders.forward import (
+    EncoderOutput,
+    batches,
+    execution_device,
+    joined,
+    text_config,
+)
+from clipcond.encoders.gemma import T5GemmaTextEncoder
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
 from clipcond.encoders.language import LanguageEncoder
 from clipcond.encoders.lora import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
 
-TextEncoder = ClipTextEncoder | T5TextEncoder | LanguageEncoder
+TextEncoder = ClipTextEncoder | T5TextEncoder | T5GemmaTextEncoder | LanguageEncoder
 
 __all__ = [
     "FIRST_VECTOR",
@@ -17,6 +24,7 @@ __all__ = [
     "EncoderOutput",
     "Fingerprint",
     "LanguageEncoder",
+    "T5GemmaTextEncoder",
     "T5TextEncoder",
     "TextEncoder",
     "TextualInversion",
@@ -26,4 +34,5 @@ __all__ = [
     "fingerprint",
     "joined",
     "lora_scaled",
+    "text_config",
 ]

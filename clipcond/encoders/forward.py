@@ -54,11 +54,16 @@ def part_called(
         return part(states.to(weight.device)).to(states.device)
 
 
+def text_config(config: Any) -> Any:
+    """The part of a model's configuration that its text encoder is made by; mostly all of it."""
+    return getattr(config, "encoder", None) or getattr(config, "text_config", None) or config
+
+
 def batches(rows: Sequence[Row], config: Any, memory_limit: int) -> Iterator[Sequence[Row]]:
     """Cut rows into forwards that need about `memory_limit` bytes of activations each, in float32."""
-    own = getattr(config, "text_config", config)  # of a model that sees pictures as well
+    config = text_config(config)
     widest = max(
-        getattr(own, name, 0) for name in ("intermediate_size", "d_ff", "hidden_size", "d_model")
+        getattr(config, name, 0) for name in ("intermediate_size", "d_ff", "hidden_size", "d_model")
     )
     each = max(len(row.ids) for row in rows) * widest * 4 * _TENSORS
     size = max(1, memory_limit // each)

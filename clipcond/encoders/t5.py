@@ -1,4 +1,4 @@
-"""T5's encoder (UMT5, mT5) as transformers has it, behind the same method as CLIP's.
+"""T5's encoder (UMT5, mT5) as transformers has it, and BERT, behind the same method as CLIP's.
 
 What it was trained with decides what becomes of the padding. Stable Diffusion 3 and Flux give no mask, so padding is
 attended to; PixArt and others mask it, and some set its states to zero as well. What lies beyond a row's own end is
@@ -17,7 +17,7 @@ from clipcond.weighting import Row
 
 @dataclass(frozen=True, slots=True, eq=False)
 class T5TextEncoder:
-    """A transformers T5EncoderModel or UMT5EncoderModel.
+    """A transformers T5EncoderModel, UMT5EncoderModel or BertModel.
 
     Attributes:
         module: the model.

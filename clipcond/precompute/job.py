@@ -234,11 +234,12 @@ def _shape(conditioner: Conditioner, text: str) -> tuple[int, ...]:
     """Windows, or the length of a row that is longer than usual: prompts alike in this share a call, so that none is
     filled up for another's sake."""
     report = conditioner.report(text)
-    usual = conditioner.family.t5_length
     shape: list[int] = []
     for path in conditioner.paths:
         seen = report.encoders[path.role.slot].prompts[0]
-        longer = not path.role.windowed and (seen.length >= usual or path.role.padding == "none")
+        usual = path.tokenizer_for(conditioner.family.t5_length).frame.room
+        longer = seen.length > usual or path.role.padding == "none"
+        longer = longer and not path.role.windowed
         shape.append(-seen.length if longer else seen.chunks)
     return tuple(shape)
 

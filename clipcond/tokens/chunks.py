@@ -71,33 +71,41 @@ class Frame:
 
     Attributes:
         bos: id before the content; None where there is none (T5).
-        eos: id after the content.
-        pad: id after that, up to the length.
+        eos: id after the content; None where there is none (Gemma).
+        pad: id of what fills up to the length.
         length: positions of a window.
+        left: whether padding comes before all else, not after it.
     """
 
     bos: int | None
-    eos: int
+    eos: int | None
     pad: int
     length: int
+    left: bool = False
 
     @property
     def room(self) -> int:
         """Content tokens of a window."""
-        return self.length - len(self._head) - 1
+        return self.length - len(self._head) - len(self._tail)
 
     @property
     def _head(self) -> tuple[int, ...]:
         return () if self.bos is None else (self.bos,)
 
+    @property
+    def _tail(self) -> tuple[int, ...]:
+        return () if self.eos is None else (self.eos,)
+
     def fill(self, tokens: Sequence[Token]) -> Chunk:
         """The window of some content; longer than `length` if the content is (no policy for CLIP lets it be)."""
-        head, padding = self._head, max(0, self.room - len(tokens))
+        padding = (self.pad,) * max(0, self.room - len(tokens))
+        head = (*padding, *self._head) if self.left else self._head
+        tail = self._tail if self.left else (*self._tail, *padding)
 
         def framed(content: Iterable[Any], outside: Any) -> tuple[Any, ...]:
-            return (*[outside] * len(head), *content, *[outside] * (1 + padding))
+            return (*[outside] * len(head), *content, *[outside] * len(tail))
 
-        ids = (*head, *(t.id for t in tokens), self.eos, *[self.pad] * padding)
+        ids = (*head, *(t.id for t in tokens), *tail)
         return Chunk(
             ids, framed((t.weight for t in tokens), 1.0), framed((t.fragment for t in tokens), 0)
         )
@@ -114,7 +122,8 @@ class Frame:
     def inside(self, chunk: Chunk) -> range:
         """The positions of a filled window that are no padding: BOS, content and EOS."""
         content = sum(fragment > 0 for fragment in chunk.fragments)
-        return range(len(self._head) + content + 1)
+        size = len(self._head) + content + len(self._tail)
+        return range(len(chunk.ids) - size, len(chunk.ids)) if self.left else range(size)
 
 
 Lines = Sequence[tuple[Token, ...]]

@@ -74,12 +74,12 @@ class Vectors(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class PromptTokenizer:
-    """A transformers tokenizer of CLIP or T5, adapted once: texts in, weighted tokens out.
+    """A transformers tokenizer, adapted once: texts in, weighted tokens out.
 
     Attributes:
-        tokenizer: transformers' (fast) CLIPTokenizer or T5Tokenizer.
+        tokenizer: transformers' (fast) CLIPTokenizer, T5Tokenizer, BertTokenizer or GemmaTokenizer.
         length: positions of a window, BOS and EOS included.
-        windowed: whether the encoder reads windows of that length only (CLIP), or longer rows as well (T5).
+        windowed: whether the encoder reads windows of that length only (CLIP), or longer rows as well (the others).
         inversions: words with vectors of their own; where several names fit, the longest counts.
     """
 
@@ -92,7 +92,16 @@ class PromptTokenizer:
     def frame(self) -> Frame:
         """How a window is filled up around its content."""
         t = self.tokenizer
-        return Frame(t.bos_token_id, t.eos_token_id, t.pad_token_id, self.length)
+        if self.windowed:
+            return Frame(t.bos_token_id, t.eos_token_id, t.pad_token_id, self.length)
+        return Frame(*self._ends, t.pad_token_id, self.length, t.padding_side == "left")
+
+    @cached_property
+    def _ends(self) -> tuple[int | None, int | None]:
+        """Ids that the tokenizer puts before and after a text: T5's has no BOS, Gemma's no EOS, BERT's other names."""
+        found = self.tokenizer("a", return_special_tokens_mask=True)
+        ids, special = found["input_ids"], found["special_tokens_mask"]
+        return ids[0] if special[0] else None, ids[-1] if special[-1] else None
 
     @property
     def comma(self) -> int | None:
@@ -101,9 +110,12 @@ class PromptTokenizer:
 
     @property
     def mask(self) -> int:
-        """The id that stands in for a masked word: CLIP's "+", as in ComfyUI_ADV_CLIP_emb (266), else the padding."""
-        found = self.tokenizer.get_vocab().get("+</w>")
-        return self.tokenizer.pad_token_id if found is None else found
+        """The id that stands in for a masked word: CLIP's "+", as in ComfyUI_ADV_CLIP_emb (266), BERT's and Gemma's
+        own, T5's padding.
+        """
+        t = self.tokenizer
+        found = (t.get_vocab().get("+</w>"), t.mask_token_id, t.pad_token_id)
+        return next(token for token in found if token is not None)
 
     @property
     def pad_text(self) -> str:
@@ -184,7 +196,11 @@ class PromptTokenizer:
 
     @property
     def _reserved(self) -> set[int]:
-        return {self.tokenizer.bos_token_id, self.tokenizer.eos_token_id} - {None}
+        t, frame = self.tokenizer, self.frame
+        padding = (
+            t.pad_token_id if frame.eos is None else None
+        )  # nothing else tells it from content
+        return {t.bos_token_id, t.eos_token_id, frame.bos, frame.eos, padding} - {None}
 
     def _encode(self, texts: list[str], **options: bool) -> list[Encoding]:
         if not texts:

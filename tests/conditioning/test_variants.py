@@ -24,6 +24,7 @@ from PIL import Image
 from clipcond import Conditioner
 from clipcond.errors import UnsupportedPipelineError
 from pipelines import tiny as tiny_families
+from tests.zoo import ZOO
 
 LONG = "a (red:1.3) cat on a [blue] sky, " * 12
 SIZES = {"flux": 16}
@@ -147,3 +148,24 @@ def test_a_pipeline_without_its_text_encoders(family):
     for name in slots:
         setattr(pipe, name, None)
     assert np.array_equal(draw(pipe, family, conditioning), before)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_several_edits_are_one_call():
+    entry = ZOO["LEditsPPPipelineStableDiffusion"]
+    pipe = entry.build()
+    condition = Conditioner.from_pipeline(pipe)
+    edits = ["a cat", "a (red:1.0) dog"]
+    with torch.no_grad():
+        torch.manual_seed(0)
+        ours = pipe(**condition(edits).kwargs_for(pipe), **entry.call())[0]
+        torch.manual_seed(0)
+        theirs = entry.build()(editing_prompt=["a cat", "a red dog"], **entry.call())[0]
+    assert torch.equal(ours, theirs)
+    for made, count in (
+        (condition(edits, negative_prompt="bad"), 1),
+        (condition(["a cat, " * 40, "a dog"]), 1),
+        (condition("a cat"), 2),
+    ):
+        with pytest.raises(UnsupportedPipelineError, match="one picture with all its edits"):
+            made.kwargs_for(pipe, num_images_per_prompt=count)

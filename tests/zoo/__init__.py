@@ -7,6 +7,7 @@ from tests.zoo import (
     cascade,
     film,
     flux,
+    gemma,
     hunyuan,
     kandinsky,
     language,
@@ -21,14 +22,26 @@ from tests.zoo.animal import Animal
 
 __all__ = ["REFUSED", "ZOO", "Animal"]
 
-FAMILIES = (sd1, sdxl, sd3, flux, t5, cascade, wan, film, hunyuan, kandinsky, language, other)
+FAMILIES = (
+    sd1,
+    sdxl,
+    sd3,
+    flux,
+    t5,
+    gemma,
+    cascade,
+    wan,
+    film,
+    hunyuan,
+    kandinsky,
+    language,
+    other,
+)
 ZOO: dict[str, Animal] = {
     name: entry for family in FAMILIES for name, entry in family.ANIMALS.items()
 }
 REFUSED: dict[str, str] = dict(
-    ChromaInpaintPipeline="diffusers reads transformer.config.guidance_embeds, which Chroma's transformer lacks",
     MarigoldDepthPipeline="takes no prompt: it encodes the empty one itself",
     MarigoldIntrinsicsPipeline="takes no prompt: it encodes the empty one itself",
     MarigoldNormalsPipeline="takes no prompt: it encodes the empty one itself",
-    ConsisIDPipeline="needs OpenCV already to be built",
 )

@@ -40,7 +40,9 @@ def animal(
     **options: Any,
 ) -> tuple[str, Animal]:
     """(name, entry) of a class whose constructor takes `parts` by name and `options` as they are."""
-    return name, Animal(name, lambda: assemble(name, parts, options), call, prompt, needs)
+    return name, Animal(
+        name, lambda: assemble(getattr(diffusers, name), parts, options), call, prompt, needs
+    )
 
 
 def resized(entry: tuple[str, Animal], **sizes: Any) -> tuple[str, Animal]:
@@ -56,9 +58,8 @@ def resized(entry: tuple[str, Animal], **sizes: Any) -> tuple[str, Animal]:
     return name, replace(found, build=build)
 
 
-def assemble(name: str, parts: Parts, options: dict[str, Any]) -> Any:
+def assemble(pipeline_class: type, parts: Parts, options: dict[str, Any]) -> Any:
     """The pipeline made of those `parts` that its constructor names; required ones without a part are None."""
-    pipeline_class = getattr(diffusers, name)
     taken: dict[str, Any] = {}
     for key, parameter in inspect.signature(pipeline_class.__init__).parameters.items():
         if key in parts:

@@ -12,6 +12,7 @@ from diffusers import (
     AutoencoderKLLTXVideo,
     AutoencoderKLMochi,
     CogVideoXTransformer3DModel,
+    ConsisIDTransformer3DModel,
     CosmosTransformer3DModel,
     DDIMScheduler,
     EDMEulerScheduler,
@@ -22,7 +23,7 @@ from diffusers import (
 )
 
 from pipelines.tiny import t5_encoder
-from tests.zoo.animal import Animal, Parts, animal
+from tests.zoo.animal import Animal, Parts, animal, assemble
 from tests.zoo.components import T5, vae
 from tests.zoo.inputs import film, picture, steps
 from tests.zoo.wan import wan_vae
@@ -101,6 +102,18 @@ def _cog(**changes: Any) -> Parts:
         ),
         scheduler=DDIMScheduler,
     )
+
+
+def _consisid() -> Any:
+    """From its own module: diffusers itself has it only beside OpenCV, which it needs for drawn key points alone."""
+    from diffusers.pipelines.consisid.pipeline_consisid import ConsisIDPipeline
+
+    parts = _cog() | dict(
+        transformer=lambda: ConsisIDTransformer3DModel(
+            **(COG | ROTARY | dict(use_learned_positional_embeddings=False))
+        )
+    )
+    return assemble(ConsisIDPipeline, parts, {})
 
 
 MOCHI: Parts = T5 | dict(
@@ -256,6 +269,7 @@ ANIMALS: dict[str, Animal] = dict(
             _cog(in_channels=8),
             lambda: _film(None, 16, control_video=film(9, 16)),
         ),
+        ("ConsisIDPipeline", Animal("ConsisIDPipeline", _consisid, _with_image(9, 16))),
         animal("MochiPipeline", MOCHI, lambda: _film(7, 16)),
         animal("AllegroPipeline", ALLEGRO, lambda: _film(8, 16)),
         animal(

@@ -7,7 +7,7 @@ What it says is what tests/zoo/test_conditioning.py shows.
 
 from pathlib import Path
 
-from tests.zoo.support import SUPPORTED, UNSUPPORTED
+from tests.zoo.support import NOTES, SUPPORTED, UNSUPPORTED
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pipelines.md"
 HEAD = """\
@@ -38,8 +38,9 @@ def page() -> str:
     ]
     refused = [f"| {name.removesuffix('Pipeline')} | {why} |" for name, why in UNSUPPORTED.items()]
     head = HEAD.format(all=len(SUPPORTED) + len(UNSUPPORTED), supported=len(SUPPORTED))
+    notes = [f"- {name.removesuffix('Pipeline')}: {note}" for name, note in NOTES.items()]
     tail = ["", "## Not supported", "", "| class | why |", "| --- | --- |", *refused, ""]
-    return head + "\n".join([*rows, *tail])
+    return head + "\n".join([*rows, "", *notes, *tail])
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ import torch
 from diffusers import (
     ControlNetModel,
     DDPMScheduler,
+    DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     LCMScheduler,
+    LEditsPPPipelineStableDiffusion,
     MotionAdapter,
     PriorTransformer,
     SparseControlNetModel,
@@ -19,7 +21,7 @@ from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import 
 )
 
 from pipelines.tiny import clip_tokenizer, projected
-from tests.zoo.animal import Animal, Parts, animal
+from tests.zoo.animal import Animal, Parts, animal, assemble
 from tests.zoo.components import (
     CLIP,
     SCALED_LINEAR,
@@ -167,6 +169,25 @@ def _with(call: Callable[[], dict[str, Any]], *names: str) -> Callable[[], dict[
     return lambda: call() | {name: picture() for name in names}
 
 
+def _sde() -> DPMSolverMultistepScheduler:
+    return DPMSolverMultistepScheduler(
+        **SCALED_LINEAR, algorithm_type="sde-dpmsolver++", solver_order=2, steps_offset=1
+    )
+
+
+def _ledits() -> Any:
+    """With a picture inverted, which its call edits."""
+    parts = BASE | dict(scheduler=_sde)
+    pipe = assemble(LEditsPPPipelineStableDiffusion, parts, SAFE)
+    generator = torch.Generator().manual_seed(0)
+    pipe.invert(picture(), num_inversion_steps=4, skip=0.25, generator=generator)
+    return pipe
+
+
+def _edit() -> dict[str, Any]:
+    return dict(output_type="latent", edit_threshold=0.5, use_intersect_mask=False)
+
+
 def _film() -> dict[str, Any]:
     return steps(height=32, width=32, num_frames=2)
 
@@ -178,6 +199,10 @@ def _refilm() -> dict[str, Any]:
 ANIMALS: dict[str, Animal] = dict(
     [
         animal("StableDiffusionPipeline", BASE, _text, **SAFE),
+        (
+            "LEditsPPPipelineStableDiffusion",
+            Animal("LEditsPPPipelineStableDiffusion", _ledits, _edit, "editing_prompt"),
+        ),
         animal("StableDiffusionImg2ImgPipeline", BASE, _image, **SAFE),
         animal("StableDiffusionInpaintPipeline", BASE, _inpaint, **SAFE),
         animal(

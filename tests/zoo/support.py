@@ -27,6 +27,7 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
         "StableDiffusionUpscalePipeline",
         "StableUnCLIPImg2ImgPipeline",
     ),
+    "LEDITS++": ("LEditsPPPipelineStableDiffusion",),
     "Stable Diffusion XL": (
         "AnimateDiffSDXLPipeline",
         "StableDiffusionXLAdapterPipeline",
@@ -92,6 +93,7 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
     "AuraFlow": ("AuraFlowPipeline",),
     "Chroma": (
         "ChromaImg2ImgPipeline",
+        "ChromaInpaintPipeline",
         "ChromaPipeline",
     ),
     "LTX-Video": (
@@ -105,6 +107,7 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
         "CogVideoXImageToVideoPipeline",
         "CogVideoXPipeline",
         "CogVideoXVideoToVideoPipeline",
+        "ConsisIDPipeline",
     ),
     "CogView3+": ("CogView3PlusPipeline",),
     "Cosmos": (
@@ -138,6 +141,23 @@ _BY_FAMILY: dict[str, tuple[str, ...]] = {
         "AnyFlowPipeline",
     ),
     "Bria 3.2": ("BriaPipeline",),
+    "Latte": ("LattePipeline",),
+    "Stable Audio": ("StableAudioPipeline",),
+    "HunyuanDiT": (
+        "HunyuanDiTControlNetPipeline",
+        "HunyuanDiTPAGPipeline",
+        "HunyuanDiTPipeline",
+    ),
+    "PRX": ("PRXPipeline",),
+    "Motif-Video": (
+        "MotifVideoImage2VideoPipeline",
+        "MotifVideoPipeline",
+    ),
+    "Stable Audio 3": (
+        "StableAudio3AudioToAudioPipeline",
+        "StableAudio3InpaintPipeline",
+        "StableAudio3Pipeline",
+    ),
     "HunyuanVideo": (
         "HunyuanVideoPipeline",
         "HunyuanSkyreelsImageToVideoPipeline",
@@ -161,15 +181,11 @@ SUPPORTED: dict[str, str] = {name: family for family, names in _BY_FAMILY.items(
 NO_EMBEDDINGS = "its call takes no prompt embeddings"
 OTHER = "not built: "
 UNSUPPORTED: dict[str, str] = {
-    "AudioLDM2Pipeline": OTHER + "CLAP, T5 and a language model read the prompt",
+    "AudioLDM2Pipeline": OTHER
+    + "a language model goes on from what CLAP and T5 read, and the denoiser reads what it says",
     "BlipDiffusionControlNetPipeline": NO_EMBEDDINGS,
-    "ChromaInpaintPipeline": "cannot be run in diffusers 0.42: it reads an entry that Chroma's configuration lacks",
-    "ConsisIDPipeline": "family CogVideoX by its components, but needs OpenCV to be built, so not shown",
     "FluxPriorReduxPipeline": "it has no denoiser; its results are embeddings",
     "GlmImagePipeline": "its language model samples the picture's tokens from the prompt as text; only what is in quotes is embedded",
-    "HunyuanDiTControlNetPipeline": OTHER + "BERT and mT5, two sequences of fixed lengths",
-    "HunyuanDiTPAGPipeline": OTHER + "BERT and mT5, two sequences of fixed lengths",
-    "HunyuanDiTPipeline": OTHER + "BERT and mT5, two sequences of fixed lengths",
     "HunyuanVideoImageToVideoPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
     "Kandinsky5I2IPipeline": "its language model reads the picture after the prompt, and hands over the states of both",
     "KandinskyCombinedPipeline": NO_EMBEDDINGS,
@@ -184,24 +200,22 @@ UNSUPPORTED: dict[str, str] = {
     "KandinskyV22InpaintCombinedPipeline": NO_EMBEDDINGS,
     "KandinskyV22PriorEmb2EmbPipeline": NO_EMBEDDINGS,
     "KandinskyV22PriorPipeline": NO_EMBEDDINGS,
-    "LEditsPPPipelineStableDiffusion": OTHER + "its prompts are edits of a picture",
-    "LEditsPPPipelineStableDiffusionXL": OTHER + "its prompts are edits of a picture",
+    "LEditsPPPipelineStableDiffusionXL": "its call takes edits as embeddings and fails on them in diffusers 0.42",
     "LTXI2VLongMultiPromptPipeline": NO_EMBEDDINGS,
-    "LattePipeline": OTHER
-    + "it cuts what it encodes itself, and not what it is given, to the prompt's length",
     "LongCatAudioDiTPipeline": NO_EMBEDDINGS,
     "MarigoldDepthPipeline": "it takes no prompt",
     "MarigoldIntrinsicsPipeline": "it takes no prompt",
     "MarigoldNormalsPipeline": "it takes no prompt",
-    "MotifVideoImage2VideoPipeline": OTHER + "T5Gemma",
-    "MotifVideoPipeline": OTHER + "T5Gemma",
-    "PRXPipeline": OTHER + "T5Gemma",
     "ShapEPipeline": NO_EMBEDDINGS,
-    "StableAudio3AudioToAudioPipeline": OTHER + "T5Gemma",
-    "StableAudio3InpaintPipeline": OTHER + "T5Gemma",
-    "StableAudio3Pipeline": OTHER + "T5Gemma",
-    "StableAudioPipeline": OTHER + "seconds of sound are part of what it conditions on",
     "StableUnCLIPPipeline": "its prior reads the prompt as text only",
-    "VisualClozeGenerationPipeline": "it wants its task and content prompts as text",
-    "VisualClozePipeline": "it wants its layout, task and content prompts as text",
+    "VisualClozeGenerationPipeline": "its call takes no embeddings without a task prompt, and none with one",
+    "VisualClozePipeline": "its call takes no embeddings without a task prompt, and none with one",
+}
+
+NOTES: dict[str, str] = {
+    "ChromaInpaintPipeline": "runs in diffusers 0.42, with strings or without, only after "
+    "`pipe.transformer.register_to_config(guidance_embeds=False)`",
+    "ConsisIDPipeline": "where OpenCV is not installed, import it from `diffusers.pipelines.consisid.pipeline_consisid`",
+    "LEditsPPPipelineStableDiffusion": "its prompts are the edits; call it with `use_intersect_mask=False`, "
+    "as its masks of attention ask for strings",
 }

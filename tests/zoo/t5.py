@@ -15,7 +15,7 @@ from diffusers import (
 
 from tests.zoo.animal import Animal, Parts, animal
 from tests.zoo.components import T5, UMT5, flow_vae, vae
-from tests.zoo.inputs import picture, steps
+from tests.zoo.inputs import mask, picture, steps
 
 PIXART: Parts = T5 | dict(
     transformer=lambda: PixArtTransformer2DModel(
@@ -106,6 +106,13 @@ BRIA: Parts = T5 | dict(
 )
 
 
+def _told_chroma() -> ChromaTransformer2DModel:
+    """With the entry that inpainting in diffusers 0.42 asks the configuration for, and no Chroma has."""
+    model = CHROMA["transformer"]()
+    model.register_to_config(guidance_embeds=False)
+    return model
+
+
 def _text(size: int = 16, **more: Any) -> dict[str, Any]:
     return steps(height=size, width=size, max_sequence_length=24, **more)
 
@@ -126,6 +133,11 @@ ANIMALS: dict[str, Animal] = dict(
         animal("AuraFlowPipeline", AURA, _text),
         animal("ChromaPipeline", CHROMA, _text),
         animal("ChromaImg2ImgPipeline", CHROMA, _image),
+        animal(
+            "ChromaInpaintPipeline",
+            CHROMA | dict(transformer=_told_chroma),
+            lambda: _image() | dict(mask_image=mask(16)),
+        ),
         animal("CogView3PlusPipeline", COGVIEW, _text),
         animal("BriaPipeline", BRIA, _text),
     ]

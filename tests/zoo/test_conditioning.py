@@ -17,6 +17,7 @@ WITHOUT_NEGATIVE = {
     "AnyFlowPipeline",
     "AnyFlowFARPipeline",
 }  # by default they draw without guidance, and read it all the same
+CLEANED = {"PRXPipeline"}  # by ftfy, without which it takes no prompt
 FIRST = {family: name for name, family in reversed(SUPPORTED.items())}  # one of each in `make test`
 POOLED_ONLY = {
     "Stable Cascade decoder"
@@ -53,6 +54,8 @@ def conditioned(conditioner, call, prompt, **options):
 @pytest.mark.filterwarnings("ignore")
 def test_it_draws_what_strings_draw(name):
     entry = ZOO[name]
+    if name in CLEANED:
+        pytest.importorskip("ftfy")
     pipe = entry.build()
     conditioner = Conditioner.from_pipeline(pipe)
     assert conditioner.family.name == SUPPORTED[name]
@@ -75,6 +78,8 @@ def test_it_draws_what_strings_draw(name):
 )
 @pytest.mark.filterwarnings("ignore")
 def test_weights_and_long_prompts_reach_the_picture(name):
+    if name in CLEANED:
+        pytest.importorskip("ftfy")
     pipe, call = ZOO[name].build(), ZOO[name].call()
     conditioner = Conditioner.from_pipeline(pipe)
     plain = draw(pipe, call, **conditioned(conditioner, call, "a red cat").kwargs_for(pipe))

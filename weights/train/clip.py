@@ -174,7 +174,7 @@ def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> N
         texts = common.captions(scenes, rng)
         tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
         target = torch.from_numpy(np.stack([layout(scene, sprites) for scene in scenes])).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with common.autocast(device):
             image, text = embed(model, images, tokens)
         loss = contrastive_loss(image, text, model.logit_scale.exp())
         read = heads(image, text, target)

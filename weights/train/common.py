@@ -79,6 +79,14 @@ def captions(drawn: list[Scene], rng: np.random.Generator) -> list[str]:
     return [caption(scene, int(rng.integers(1 << 31))) for scene in drawn]
 
 
+def autocast(device: torch.device) -> torch.autocast:
+    """bfloat16 where the device computes in it; a CPU without such instructions emulates it, over ten times slower than float32."""
+    quick = device.type != "cpu" or any(
+        torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=quick)
+
+
 class Clock:
     """The wall time of a stage, kept over resumes; the learning rate follows it."""
 

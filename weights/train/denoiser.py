@@ -70,7 +70,7 @@ class TextStates:
     def __call__(self, texts: list[str]) -> torch.Tensor:
         """States [batch, 77, width]."""
         tokens = self.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with common.autocast(self.device):
             return self.encoder(tokens.input_ids.to(self.device)).last_hidden_state
 
 
@@ -112,7 +112,7 @@ class Losses(nn.Module):
         s = sigma[:, None, None, None]
         noisy = (1 - s) * latents + s * torch.randn_like(latents)
         noisy = noisy.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(latents.device.type, torch.bfloat16):
+        with common.autocast(latents.device):
             predicted = unet(noisy, sigma * TRAIN_STEPS, states, return_dict=False)[0]
             named = self.head(self.middle)
         velocity = (predicted.float() - latents) / s.clamp(min=MIN_SIGMA)
