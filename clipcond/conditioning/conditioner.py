@@ -22,7 +22,7 @@ from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.texts import Texts, pair_prompts
-from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
+from clipcond.conditioning.value import Conditioning, Stats
 from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError
 from clipcond.prompt import check_dialect
@@ -229,15 +229,6 @@ class Conditioner:
         for embeds in (inputs.embeds, inputs.embeds_2):
             if embeds is not None:
                 check_finite(embeds, next(iter(readings.values())))
-        return self._conditioning(inputs, texts, readings, stats)
-
-    def _conditioning(
-        self,
-        inputs: Inputs,
-        texts: Texts,
-        readings: Mapping[str, list[Reading]],
-        stats: dict[str, EncoderStats],
-    ) -> Conditioning:
         positive, negative = _sides(inputs, texts)
         if self.family.trimmed:
             positive, negative = positive.trimmed(), negative and negative.trimmed()
