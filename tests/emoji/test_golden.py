@@ -1,0 +1,55 @@
+"""The `small` world never changes: the shipped model and every figure about it stand on these scenes and pictures."""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pytest
+
+from clipcond import emoji
+from clipcond.emoji.captions import compose
+from clipcond.emoji.misses import near_miss
+from clipcond.emoji.world import PRESETS
+
+SEEDS = range(200)
+_SCENES = [emoji.sample(seed, held_out=bool(seed % 4 == 3)) for seed in SEEDS]
+
+
+def digest(parts: Iterable[object]) -> str:
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def captions() -> Iterable[str]:
+    for seed, scene in zip(SEEDS, _SCENES, strict=True):
+        flags = {"with_relation": bool(seed & 1), "with_background": bool(seed & 2)}
+        yield compose(scene, np.random.default_rng(seed), **flags)
+
+
+def misses() -> Iterable[tuple[str, emoji.Scene]]:
+    for seed, scene in zip(SEEDS, _SCENES, strict=True):
+        yield near_miss(scene, np.random.default_rng(seed))
+
+
+def pictures() -> Iterable[str]:
+    for scene in _SCENES:
+        yield hashlib.sha256(emoji.render_array(scene).tobytes()).hexdigest()
+
+
+GOLDEN = {
+    "sprites": (lambda: PRESETS["small"].sprites, "d211704407087b01"),
+    "scenes": (lambda: _SCENES, "3d92e5bb7e62d405"),
+    "captions": (captions, "333e7bed16502619"),
+    "near misses": (misses, "b725f4a2cb04b149"),
+    "pictures": (pictures, "a51e1a9457e35bb9"),
+    "readings": (
+        lambda: [emoji.read(emoji.render(scene)).items for scene in _SCENES],
+        "bcbbf6ed8edb7944",
+    ),
+    "tasks": (lambda: emoji.tasks().items(), "683d343d59fe6ada"),
+}
+
+
+@pytest.mark.parametrize("name", list(GOLDEN))
+def test_the_small_world_is_what_it_was(name: str) -> None:
+    made, known = GOLDEN[name]
+    assert digest(made()) == known
