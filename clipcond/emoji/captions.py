@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from clipcond.emoji.nouns import MORE_NOUNS
 from clipcond.emoji.scenes import OPPOSITE, Group, Scene
+from clipcond.emoji.world import color_and_noun
 
 NUMBERS = ("zero", "one", "two", "three", "four")
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -25,11 +27,19 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "right of": ("to the right of", "right of", "on the right of"),
     "above": ("above", "over", "on top of"),
     "below": ("below", "under", "beneath"),
-}
+} | {noun: (noun, *others) for noun, (_, *others) in MORE_NOUNS.items()}
 IRREGULAR_PLURALS = {
     "slice of pizza": "slices of pizza", "strawberry": "strawberries", "kitty": "kitties",
     "puppy": "puppies", "butterfly": "butterflies", "fish": "fish", "cactus": "cacti",
     "octopus": "octopuses", "fox": "foxes", "watermelon": "watermelons",
+    "wolf": "wolves", "sheep": "sheep", "deer": "deer", "mouse": "mice", "bunny": "bunnies",
+    "rhinoceros": "rhinoceroses", "hippopotamus": "hippopotamuses", "brontosaurus": "brontosauruses",
+    "maple leaf": "maple leaves", "mango": "mangoes",
+    "peach": "peaches", "ear of corn": "ears of corn", "candy": "candies",
+    "wine glass": "wine glasses", "bus": "buses", "volcano": "volcanoes", "church": "churches",
+    "factory": "factories", "trophy": "trophies", "teddy": "teddies", "scarf": "scarves",
+    "dress": "dresses", "mailbox": "mailboxes", "paintbrush": "paintbrushes",
+    "wrench": "wrenches", "couch": "couches", "sax": "saxes",
 }  # fmt: skip
 OPENINGS = ("a picture of", "an image of", "a photo of", "a drawing of")
 JOINERS = ("and", "with", "next to", "beside")
@@ -50,10 +60,11 @@ def synonym(word: str, rng: np.random.Generator) -> str:
 
 def noun_phrase(group: Group, rng: np.random.Generator) -> str:
     """`a fox`, `two small red hearts`, `3 big circles`..."""
-    *color, noun = group.sprite.split(" ")
+    color, noun = color_and_noun(group.sprite)
     noun = synonym(noun, rng)
     words = [synonym(group.size, rng)] if group.size in ("small", "large") else []
-    words += [*color, noun if group.count == 1 else plural(noun)]
+    words += [color] if color else []
+    words.append(noun if group.count == 1 else plural(noun))
     if group.count > 1:
         number = str(group.count) if rng.random() < _DIGIT else NUMBERS[group.count]
     else:
@@ -80,8 +91,12 @@ def compose(
         groups.reverse()
         relation = OPPOSITE[relation] if relation else None
     phrases = [noun_phrase(group, rng) for group in groups]
-    joiner = synonym(relation, rng) if relation else str(rng.choice(JOINERS))
-    text = f" {joiner} ".join(phrases)
+    if len(groups) > 2:
+        phrases, joiner = [str(phrase) for phrase in rng.permutation(phrases)], "and"
+    else:
+        joiner = synonym(relation, rng) if relation else str(rng.choice(JOINERS))
+    *listed, last = phrases
+    text = f"{', '.join(listed)} {joiner} {last}" if listed else last
     if rng.random() < _OPENING:
         text = f"{rng.choice(OPENINGS)} {text}"
     if with_background and isinstance(scene.background, str):

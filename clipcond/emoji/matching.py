@@ -2,8 +2,8 @@
 
 On the background's colour b, sprite k at size s adds T = a (c - b) to the picture (c colour, a alpha). So with D the
 picture minus its background, "sprite k stands here" explains 2 <D, T> - |T|^2 of the box's |D|^2 and leaves the rest as
-its squared error: one convolution of D with every T says so for every sprite and place. Errors are measured on luma
-and on colour differences that weigh less, as the eye and JPEG have it.
+its squared error: one correlation of D with every T, by FFT, says so for every sprite and place. Errors are measured on
+luma and on colour differences that weigh less, as the eye and JPEG have it.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,16 @@ from torch.nn import functional as F
 
 from clipcond.emoji.render import sprite
 from clipcond.emoji.scenes import Item
-from clipcond.emoji.world import SIZES, SPRITES
+from clipcond.emoji.world import BACKGROUNDS, PRESETS, SIZES, UNITS
 
 MAX_MISFIT = 0.50  # squared error of a sprite, as a share of |T|^2
-_MIN_GAIN = 5_000.0  # squared error that a match must explain: a third of the faintest small sprite
+_MIN_GAIN = 5_000.0  # squared error that a match must explain, at 32 px: less than the faintest small sprite has
 _LITTLE = 0.15  # of a sprite's energy
 _NEAR = 2  # units between two centres within which sprites compete for one place
 _CHROMA = 0.3
 _LUMA_CHROMA = torch.tensor(  # ITU-R BT.601, colour differences scaled by _CHROMA
     [[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]]
 ) * torch.tensor([[1.0], [_CHROMA], [_CHROMA]])
-_NAMES = tuple(SPRITES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Match:
     """A sprite and how well it fits where it was found.
 
     Attributes:
-        item: the sprite and its box.
+        item: the sprite and its box, rounded to units.
         misfit: squared error in its box, as a share of the sprite's own energy.
         worst_half: the same for the half of the box (left, right, upper, lower) that fits worst: 1 where it is missing.
         margin: how much less of it the next best sprite in this place explains, as such a share.
@@ -51,107 +50,126 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Templates:
-    """Every sprite at one size on one background: what it adds [sprites, 3, size, size] and |T|^2 [sprites]."""
+    """A preset's sprites at one size: colour (premultiplied, luma and colour differences), alpha, and their spectra."""
 
-    size: int
-    drawn: torch.Tensor
-    energy: torch.Tensor
+    pixels: int
+    color: Float[torch.Tensor, "sprites 3 pixels pixels"]
+    alpha: Float[torch.Tensor, "sprites 1 pixels pixels"]
+    color_spectrum: torch.Tensor
+    alpha_spectrum: torch.Tensor
 
+    def on(self, background: torch.Tensor) -> torch.Tensor:
+        """What each sprite adds to a background: T [sprites, 3, pixels, pixels]."""
+        return self.color - self.alpha * background[:, None, None]
 
-def matches(
-    picture: Float[torch.Tensor, "3 height width"],
-    background: Float[torch.Tensor, " 3"],
-    limit: int = 8,
-) -> Iterator[Match]:
-    """Take the best match, subtract it, and go on until nothing visible is left.
-
-    Args:
-        picture: RGB, 0..255.
-        background: its background's colour.
-        limit: how many matches to look for.
-    """
-    rest = difference(picture, background)
-    templates = [_on(background, size) for size in SIZES.values()]
-    for _ in range(limit):
-        found = _best(rest, templates)
-        if found is None:
-            return
-        yield found
-        subtract(rest, found.item, background)
-
-
-def difference(
-    picture: Float[torch.Tensor, "3 height width"], background: Float[torch.Tensor, " 3"]
-) -> Float[torch.Tensor, "3 height width"]:
-    """The picture minus its background, as luma and weakened colour differences."""
-    return torch.einsum("ij,jyx->iyx", _LUMA_CHROMA, picture - background[:, None, None])
-
-
-def subtract(
-    rest: Float[torch.Tensor, "3 height width"], item: Item, background: Float[torch.Tensor, " 3"]
-) -> None:
-    """Take an item's sprite out of a difference, in place."""
-    drawn = _on(background, item.size).drawn[_NAMES.index(item.sprite)]
-    _box(rest, item).sub_(drawn)
-
-
-def _box(rest: torch.Tensor, item: Item) -> torch.Tensor:
-    return rest[:, item.y : item.y + item.size, item.x : item.x + item.size]
+    def gain(
+        self, spectrum: torch.Tensor, background: torch.Tensor, energy: torch.Tensor
+    ) -> torch.Tensor:
+        """2 <D, T> - |T|^2 at every place [sprites, places, places], from the spectrum of D."""
+        shared = (spectrum * self.color_spectrum).sum(1)
+        shared -= (background[:, None, None] * spectrum).sum(0) * self.alpha_spectrum
+        side = spectrum.shape[-2]
+        places = side - self.pixels + 1
+        inner = torch.fft.irfft2(shared, s=(side, side))[:, :places, :places]
+        return 2 * inner - energy[:, None, None]
 
 
 @cache
-def _plain(size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Premultiplied colour [sprites, 3, size, size] and alpha [sprites, 1, size, size]."""
-    color, alpha = zip(*(sprite(name, size) for name in _NAMES), strict=True)
-    return tuple(
-        torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).contiguous() for part in (color, alpha)
+def _templates(preset: str, units: int) -> _Templates:
+    side = PRESETS[preset].read_at
+    drawn = [sprite(name, units * side // UNITS) for name in PRESETS[preset].sprites]
+    color, alpha = (
+        torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).contiguous()
+        for part in zip(*drawn, strict=True)
     )
-
-
-def _on(background: torch.Tensor, size: int) -> _Templates:
-    color, alpha = _plain(size)
-    drawn = torch.einsum("ij,kjyx->kiyx", _LUMA_CHROMA, color - alpha * background[:, None, None])
-    return _Templates(size, drawn, drawn.square().sum((1, 2, 3)))
-
-
-def _best(rest: torch.Tensor, templates: list[_Templates]) -> Match | None:
-    """What explains most among the sprites that fit; where none fits, what explains most."""
-    gains, fits = [], []
-    for t in templates:
-        gain = 2 * F.conv2d(rest[None], t.drawn)[0] - t.energy[:, None, None]
-        here = (
-            F.avg_pool2d(rest.square().sum(0)[None], t.size, stride=1) * t.size**2
-        )  # |D|^2 of each box
-        gains.append(gain)
-        fits.append(gain.where(here - gain <= MAX_MISFIT * t.energy[:, None, None], -torch.inf))
-    chosen = fits if max(float(fit.max()) for fit in fits) > _MIN_GAIN else gains
-    which = int(np.argmax([float(gain.max()) for gain in chosen]))
-    t, gain = templates[which], chosen[which]
-    k, y, x = (int(i) for i in np.unravel_index(int(gain.argmax()), gain.shape))
-    if gain[k, y, x] < _MIN_GAIN:
-        return None
-    item = Item(_NAMES[k], x, y, t.size)
-    drawn, energy, box = t.drawn[k], float(t.energy[k]), _box(rest, item)
-    rival = max(_rival(g, s.size, item) for g, s in zip(gains, templates, strict=True))
-    return Match(
-        item=item,
-        misfit=float((box - drawn).square().sum()) / energy,
-        worst_half=_worst_half(box - drawn, drawn),
-        margin=(float(gain[k, y, x]) - rival) / energy,
-        sharpness=_sharpness(box, drawn),
+    color = torch.einsum("ij,kjyx->kiyx", _LUMA_CHROMA, color)
+    spectra = (
+        torch.fft.rfft2(part, s=(side, side)).conj().resolve_conj() for part in (color, alpha[:, 0])
     )
+    return _Templates(color.shape[-1], color, alpha, *spectra)
 
 
-def _rival(gain: torch.Tensor, size: int, item: Item) -> float:
-    """The most that another sprite of this size explains in about the same place."""
-    shift = (item.size - size) // 2
-    top, left = max(0, item.y + shift - _NEAR), max(0, item.x + shift - _NEAR)
-    near = gain[:, top : item.y + shift + _NEAR + 1, left : item.x + shift + _NEAR + 1]
-    if near.numel() == 0:
-        return float("-inf")
-    best = near.amax((1, 2))
-    best[_NAMES.index(item.sprite)] = -torch.inf
-    return float(best.max())
+def on_background(
+    preset: str, size: str, background: str
+) -> Float[torch.Tensor, "sprites 3 pixels pixels"]:
+    """What each sprite of a preset adds to a background, as the oracle reads it: luma and colour differences."""
+    color = _LUMA_CHROMA @ torch.tensor(BACKGROUNDS[background], dtype=torch.float32)
+    return _templates(preset, SIZES[size]).on(color)
+
+
+class Matcher:
+    """Matching pursuit in one picture: what is left of it, and what was found.
+
+    Args:
+        picture: RGB, 0..255, of the preset's `read_at` pixels a side.
+        background: its background's colour.
+        preset: whose sprites to look for.
+    """
+
+    def __init__(
+        self,
+        picture: Float[torch.Tensor, "3 side side"],
+        background: Float[torch.Tensor, " 3"],
+        preset: str,
+    ) -> None:
+        self.names = PRESETS[preset].sprites
+        self.scale = picture.shape[-1] / UNITS
+        self.rest = torch.einsum("ij,jyx->iyx", _LUMA_CHROMA, picture - background[:, None, None])
+        self.background = _LUMA_CHROMA @ background
+        self.templates = [_templates(preset, units) for units in SIZES.values()]
+        self.energies = [t.on(self.background).square().sum((1, 2, 3)) for t in self.templates]
+
+    def matches(self, limit: int = 8) -> Iterator[Match]:
+        """Take the best match, subtract it from the rest, and go on until nothing visible is left."""
+        for _ in range(limit):
+            found = self._best()
+            if found is None:
+                return
+            yield found
+
+    def _best(self) -> Match | None:
+        """Among the sprites that fit, what explains most beyond what it leaves; where none fits, what explains most."""
+        least = _MIN_GAIN * self.scale**2
+        spectrum, square = torch.fft.rfft2(self.rest), self.rest.square().sum(0)[None]
+        gains, fits = [], []
+        for t, energy in zip(self.templates, self.energies, strict=True):
+            gain = t.gain(spectrum, self.background, energy)
+            error = F.avg_pool2d(square, t.pixels, stride=1) * t.pixels**2 - gain  # left in the box
+            fit = (error <= MAX_MISFIT * energy[:, None, None]) & (gain > least)
+            gains.append(gain)
+            fits.append((gain - error).where(fit, -torch.inf))
+        chosen = fits if max(float(fit.max()) for fit in fits) > -torch.inf else gains
+        which = int(np.argmax([float(part.max()) for part in chosen]))
+        t, gain, pixels = self.templates[which], gains[which], self.templates[which].pixels
+        k, top, left = (int(i) for i in np.unravel_index(int(chosen[which].argmax()), gain.shape))
+        if gain[k, top, left] < least:
+            return None
+        energy = float(self.energies[which][k])
+        drawn = t.color[k] - t.alpha[k] * self.background[:, None, None]
+        box = self.rest[:, top : top + pixels, left : left + pixels]
+        rival = max(self._rival(other, k, (top, left, pixels)) for other in gains)
+        sharpness = _sharpness(box, drawn)
+        box -= drawn
+        units = (round(v / self.scale) for v in (left, top, pixels))
+        return Match(
+            item=Item(self.names[k], *units),
+            misfit=float(box.square().sum()) / energy,
+            worst_half=_worst_half(box, drawn),
+            margin=(float(gain[k, top, left]) - rival) / energy,
+            sharpness=sharpness,
+        )
+
+    def _rival(self, gain: torch.Tensor, k: int, place: tuple[int, int, int]) -> float:
+        """The most that another sprite, of the size of these gains, explains in about the same place."""
+        pixels, near = self.rest.shape[-1] - gain.shape[-1] + 1, round(_NEAR * self.scale)
+        shift = (place[2] - pixels) // 2
+        top, left = (v + shift for v in place[:2])
+        around = gain[:, max(0, top - near) : top + near + 1, max(0, left - near) : left + near + 1]
+        if around.numel() == 0:
+            return float("-inf")
+        best = around.amax((1, 2))
+        best[k] = -torch.inf
+        return float(best.max())
 
 
 def _worst_half(error: torch.Tensor, drawn: torch.Tensor) -> float:

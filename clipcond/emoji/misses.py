@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from clipcond.emoji.scenes import Item, Scene
-from clipcond.emoji.world import BACKGROUNDS, PRESETS, SHAPES, SIZES, UNITS, Preset
+from clipcond.emoji.world import PRESETS, SIZES, UNITS, Preset, color_and_noun
 
 Rng = np.random.Generator
 
@@ -18,9 +18,9 @@ def _other(options: tuple[str, ...], taken: set[str], rng: Rng) -> str:
     return str(rng.choice([option for option in options if option not in taken]))
 
 
-def other_background(scene: Scene, rng: Rng, _preset: Preset) -> Scene:
+def other_background(scene: Scene, rng: Rng, preset: Preset) -> Scene:
     """The same things on another background."""
-    return replace(scene, background=_other(tuple(BACKGROUNDS), {str(scene.background)}, rng))
+    return replace(scene, background=_other(preset.backgrounds, {str(scene.background)}, rng))
 
 
 def other_sprite(scene: Scene, rng: Rng, preset: Preset) -> Scene:
@@ -32,11 +32,11 @@ def other_sprite(scene: Scene, rng: Rng, preset: Preset) -> Scene:
 
 def other_color(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
     """One coloured shape in another colour."""
-    colored = [item.sprite for item in scene.items if item.sprite.split(" ")[-1] in SHAPES]
+    colored = [item.sprite for item in scene.items if color_and_noun(item.sprite)[0]]
     if not colored:
         return None
     old = str(rng.choice(colored))
-    color, shape = old.split(" ")
+    color, shape = color_and_noun(old)
     new = f"{_other(preset.colors, {color}, rng)} {shape}"
     return (
         None
@@ -48,8 +48,8 @@ def other_color(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
 def swapped_colors(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     """`a red heart and a blue square` as a blue heart and a red square."""
     kinds = list(dict.fromkeys(item.sprite for item in scene.items))
-    parts = [kind.split(" ") for kind in kinds]
-    if len(kinds) != 2 or any(len(part) != 2 for part in parts):
+    parts = [color_and_noun(kind) for kind in kinds]
+    if len(kinds) != 2 or not all(color for color, _ in parts):
         return None
     (color, shape), (other, second) = parts
     if color == other or shape == second:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from clipcond.emoji.matching import MAX_MISFIT, Match, difference, matches, subtract
+from clipcond.emoji.matching import MAX_MISFIT, Match, Matcher
 from clipcond.emoji.scenes import Item
-from clipcond.emoji.world import BACKGROUNDS, UNITS
+from clipcond.emoji.world import BACKGROUNDS, PRESETS
 from clipcond.errors import ClipcondError
 
 MIN_MARGIN = 0.006  # by how much any other sprite in its place must fit worse
@@ -45,24 +45,25 @@ class Reading:
         return self.left <= MAX_LEFT
 
 
-def read(image: Image.Image | np.ndarray) -> Reading:
+def read(image: Image.Image | np.ndarray, preset: str = "small") -> Reading:
     """Read one square picture of the emoji world.
 
     Args:
-        image: PIL, or uint8 [height, width, 3]; at least 32 px a side, larger ones are averaged down.
+        image: PIL, or uint8 [height, width, 3]; at least 32 px a side (64 for `full`), larger ones are averaged down.
+        preset: whose sprites and backgrounds to look for.
 
     Raises:
         ClipcondError: it is not square, or smaller.
     """
-    picture = _pixels(image)
-    name, color = _background_of(picture)
-    rest = difference(picture, color)
+    picture = _pixels(image, PRESETS[preset].read_at)
+    name, color = _background_of(picture, PRESETS[preset].backgrounds)
+    matcher = Matcher(picture, color, preset)
     items: list[Item] = []
     doubtful: list[Item] = []
-    for match in matches(picture, color):
+    for match in matcher.matches():
         (items if _plainly(match) else doubtful).append(match.item)
-        subtract(rest, match.item, color)
-    return Reading(name, tuple(items), tuple(doubtful), rest.square().mean().sqrt().item())
+    left = matcher.rest.square().mean().sqrt().item()
+    return Reading(name, tuple(items), tuple(doubtful), left)
 
 
 def _plainly(match: Match) -> bool:
@@ -74,29 +75,31 @@ def _plainly(match: Match) -> bool:
     )
 
 
-def _pixels(image: Image.Image | np.ndarray) -> torch.Tensor:
-    """A picture as float [3, 32, 32] in 0..255."""
+def _pixels(image: Image.Image | np.ndarray, side: int) -> torch.Tensor:
+    """A picture as float [3, side, side] in 0..255."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
     image = image.convert("RGB")
-    if image.width != image.height or image.width < UNITS:
+    if image.width != image.height or image.width < side:
         raise ClipcondError(
-            f"the oracle reads square pictures of at least {UNITS} x {UNITS} pixels, "
+            f"the oracle reads square pictures of at least {side} x {side} pixels, "
             f"not {image.width} x {image.height}"
         )
-    if image.width != UNITS:
-        image = image.resize((UNITS, UNITS), Image.Resampling.BOX)
+    if image.width != side:
+        image = image.resize((side, side), Image.Resampling.BOX)
     return torch.from_numpy(np.asarray(image, np.float32).copy()).permute(2, 0, 1)
 
 
-def _background_of(picture: torch.Tensor) -> tuple[str | None, torch.Tensor]:
+def _background_of(
+    picture: torch.Tensor, names: tuple[str, ...]
+) -> tuple[str | None, torch.Tensor]:
     """The named colour that most of the picture is near to, and the colour that is really there."""
     flat = picture.flatten(1).T
-    table = torch.tensor(list(BACKGROUNDS.values()), dtype=torch.float32)
+    table = torch.tensor([BACKGROUNDS[name] for name in names], dtype=torch.float32)
     near = torch.cdist(flat, table) < 2 * MAX_BACKGROUND_ERROR
     best = int(near.sum(0).argmax())
     if near[:, best].float().mean() < 0.15:
         return None, flat.median(0).values
     color = flat[near[:, best]].median(0).values
     close = torch.linalg.vector_norm(color - table[best]) < MAX_BACKGROUND_ERROR
-    return (list(BACKGROUNDS)[best] if close else None), color
+    return (names[best] if close else None), color

@@ -106,9 +106,11 @@ class Verdict:
         return tuple(requirement for requirement, passed in self.items if not passed)
 
 
-def check(image: Image.Image | np.ndarray, requirements: tuple[Requirement, ...]) -> Verdict:
-    """Judge a square picture against requirements from `expected`."""
-    reading = read(image)
+def check(
+    image: Image.Image | np.ndarray, requirements: tuple[Requirement, ...], preset: str = "small"
+) -> Verdict:
+    """Judge a square picture of a preset's world against requirements from `expected`."""
+    reading = read(image, preset)
     return Verdict(tuple((requirement, requirement.holds(reading)) for requirement in requirements))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipcond.emoji.world import BACKGROUNDS, GRID, PRESETS, SIZES, UNITS, Preset
+from clipcond.emoji.world import GRID, PRESETS, SIZES, UNITS, Preset
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 _SIZE_NAMES = {units: name for name, units in SIZES.items()}
@@ -87,9 +87,9 @@ def sample(seed: int, preset: str = "small", *, held_out: bool = False) -> Scene
 
 
 def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> Scene:
-    """One scene of a kind (`single`, `count`, `pair`), whether or not it is held out."""
-    kind = kind or rng.choice(["single", "count", "pair"], p=[0.22, 0.23, 0.55])
-    background = str(rng.choice(list(BACKGROUNDS)))
+    """One scene of a kind (`single`, `count`, `pair`, `several`), whether or not it is held out."""
+    kind = kind or rng.choice(list(preset.kinds), p=list(preset.kinds.values()))
+    background = str(rng.choice(preset.backgrounds))
     names = [str(name) for name in rng.choice(preset.sprites, 2, replace=False)]
     match kind:
         case "single":
@@ -103,7 +103,11 @@ def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> S
             if count == 2:
                 items = place_pair(rng, names[:1] * 2, [size] * 2)
             else:
-                items = place_grid(rng, names[0], [size] * count)
+                items = place_grid(rng, names[:1] * count, size)
+        case "several":
+            count = int(rng.integers(3, preset.max_objects + 1))
+            names = [str(name) for name in rng.choice(preset.sprites, count, replace=False)]
+            items = place_grid(rng, names, SIZES["small" if rng.random() < 0.25 else "normal"])
         case _:
             items = place_pair(rng, names, pair_sizes(rng))
     return Scene(background, items)
@@ -142,12 +146,12 @@ def place_pair(rng: np.random.Generator, names: list[str], sizes: list[int]) -> 
     )
 
 
-def place_grid(rng: np.random.Generator, name: str, sizes: list[int]) -> tuple[Item, ...]:
-    """Three or four equal boxes, each somewhere in its quarter of the picture, apart."""
+def place_grid(rng: np.random.Generator, names: list[str], size: int) -> tuple[Item, ...]:
+    """Three or four boxes of one size, each somewhere in its quarter of the picture, apart."""
     half = UNITS // 2
-    quarters = sorted(int(quarter) for quarter in rng.choice(4, len(sizes), replace=False))
+    quarters = sorted(int(quarter) for quarter in rng.choice(4, len(names), replace=False))
     items = []
-    for quarter, size in zip(quarters, sizes, strict=True):
+    for quarter, name in zip(quarters, names, strict=True):
         row, column = divmod(quarter, 2)
         dx, dy = (int(v) for v in rng.choice(range(0, half - size + 1, GRID), 2))
         # the left and upper ones keep to the outer edge, so that a unit at least stays free between two

@@ -11,7 +11,7 @@ import numpy as np
 
 from clipcond.emoji.captions import compose
 from clipcond.emoji.scenes import Scene, draw, is_held_out
-from clipcond.emoji.world import PRESETS, SHAPES
+from clipcond.emoji.world import PRESETS, color_and_noun
 
 PROMPTS_PER_TASK = 100
 _FIRST_SEED = 1 << 50
@@ -19,21 +19,19 @@ _FIRST_SEED = 1 << 50
 
 @dataclass(frozen=True, kw_only=True)
 class _Task:
-    kind: Literal["single", "count", "pair"]
+    kind: Literal["single", "count", "pair", "several"]
     wanted: Callable[[Scene], bool] = lambda _scene: True
     with_relation: bool = False
     with_background: bool = False
 
 
 def _colored(sprite: str) -> bool:
-    return sprite.split(" ")[-1] in SHAPES
+    return color_and_noun(sprite)[0] is not None
 
 
 def _different_colors_and_shapes(scene: Scene) -> bool:
-    parts = [item.sprite.split(" ") for item in scene.items]
-    return all(len(part) == 2 for part in parts) and all(
-        a != b for a, b in zip(*parts, strict=True)
-    )
+    parts = [color_and_noun(item.sprite) for item in scene.items]
+    return all(color for color, _ in parts) and all(a != b for a, b in zip(*parts, strict=True))
 
 
 _TASKS: dict[str, _Task] = {
@@ -51,16 +49,21 @@ _TASKS: dict[str, _Task] = {
         kind="pair", wanted=lambda scene: scene.relation is not None, with_relation=True
     ),
     "color attribution": _Task(kind="pair", wanted=_different_colors_and_shapes),
+    "several objects": _Task(kind="several"),
 }
 
 
 def tasks(
     preset: str = "small", *, split: Literal["held_out", "train"] = "held_out"
 ) -> dict[str, list[str]]:
-    """{task: 100 different prompts}: held-out ones for measuring, training ones for choosing settings."""
+    """{task: 100 different prompts}: held-out ones for measuring, training ones for choosing settings.
+
+    A preset that draws no scenes of a task's kind has no such task: `several objects` is the full one's only.
+    """
     return {
         name: _prompts(i, task, preset, held_out=split == "held_out")
         for i, (name, task) in enumerate(_TASKS.items())
+        if task.kind in PRESETS[preset].kinds
     }
 
 

@@ -1,4 +1,4 @@
-"""What the emoji world is made of: literal tables, nothing else.
+"""What the emoji world is made of: literal tables, nothing else (most nouns are in `nouns.py`).
 
 Distances are in *units*: a picture is always 32 units wide and high, whatever its pixels. Everything stands on a grid
 of 4 units: one phase of each sprite to the 4 x 4 patches of a code, instead of sixteen, is what a small network learns
@@ -7,6 +7,8 @@ in an hour.
 
 from dataclasses import dataclass
 from functools import cached_property
+
+from clipcond.emoji.nouns import MORE_NOUNS
 
 UNITS = 32
 GRID = 4
@@ -19,12 +21,18 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "mint": (168, 236, 152),
     "beige": (238, 212, 160),
     "lavender": (190, 168, 242),
+    "cream": (255, 255, 196),
+    "navy": (30, 44, 92),
+    "maroon": (112, 36, 60),
+    "teal": (40, 150, 140),
+    "plum": (148, 76, 140),
+    "slate": (92, 104, 128),
 }
 
 SIZES: dict[str, int] = {"small": 9, "normal": 12, "large": 16}
 
-# Every sprite of the atlas, in its order, with the emoji that it is drawn from.
-NOUNS: dict[str, str] = {
+# Every noun with the emoji that it is drawn from.
+FIRST_NOUNS: dict[str, str] = {
     "fox": "🦊",
     "rocket": "🚀",
     "pizza": "🍕",
@@ -66,6 +74,7 @@ NOUNS: dict[str, str] = {
     "key": "🔑",
     "umbrella": "☂",
 }
+NOUNS: dict[str, str] = FIRST_NOUNS | {noun: row[0] for noun, row in MORE_NOUNS.items()}
 SHAPES: dict[str, dict[str, str]] = {
     "heart": dict(red="❤", yellow="💛", green="💚", blue="💙", purple="💜", black="🖤", orange="🧡", brown="🤎"),
     "circle": dict(red="🔴", yellow="🟡", green="🟢", blue="🔵", purple="🟣", black="⚫", orange="🟠", brown="🟤"),
@@ -74,19 +83,40 @@ SHAPES: dict[str, dict[str, str]] = {
 COLORS: tuple[str, ...] = tuple(SHAPES["heart"])
 
 # A sprite's name is its noun, or "colour shape": the atlas order follows this table.
-SPRITES: dict[str, str] = NOUNS | {
-    f"{color} {shape}": glyph for shape, row in SHAPES.items() for color, glyph in row.items()
-}
+SPRITES: dict[str, str] = (
+    FIRST_NOUNS
+    | {f"{color} {shape}": glyph for shape, row in SHAPES.items() for color, glyph in row.items()}
+    | NOUNS
+)
+
+
+def color_and_noun(sprite: str) -> tuple[str | None, str]:
+    """`("red", "heart")` of a coloured shape; no colour and the whole name of anything else."""
+    color, _, shape = sprite.partition(" ")
+    return (color, shape) if shape in SHAPES else (None, sprite)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """The part of the world that one model is trained on and may be asked for."""
+    """The part of the world that one model is trained on and may be asked for.
+
+    Attributes:
+        nouns: what it knows beside coloured shapes.
+        colors: of the shapes.
+        backgrounds: names of background colours.
+        kinds: kinds of scene (`scenes.draw`) and how often each is drawn.
+        max_objects: in one picture.
+        size: of its pictures, in pixels.
+        read_at: pixels to which the oracle averages a picture before it reads it.
+    """
 
     nouns: tuple[str, ...]
     colors: tuple[str, ...]
+    backgrounds: tuple[str, ...]
+    kinds: dict[str, float]
     max_objects: int
-    size: int  # pixels
+    size: int
+    read_at: int
 
     @cached_property
     def sprites(self) -> tuple[str, ...]:
@@ -95,6 +125,22 @@ class Preset:
 
 
 PRESETS: dict[str, Preset] = {
-    "small": Preset(nouns=tuple(NOUNS)[:20], colors=COLORS[:6], max_objects=4, size=32),
-    "full": Preset(nouns=tuple(NOUNS), colors=COLORS, max_objects=4, size=64),
+    "small": Preset(
+        nouns=tuple(FIRST_NOUNS)[:20],
+        colors=COLORS[:6],
+        backgrounds=tuple(BACKGROUNDS)[:7],
+        kinds={"single": 0.22, "count": 0.23, "pair": 0.55},
+        max_objects=4,
+        size=32,
+        read_at=32,
+    ),
+    "full": Preset(
+        nouns=tuple(NOUNS),
+        colors=COLORS,
+        backgrounds=tuple(BACKGROUNDS),
+        kinds={"single": 0.2, "count": 0.2, "pair": 0.45, "several": 0.15},
+        max_objects=4,
+        size=128,
+        read_at=64,
+    ),
 }

@@ -35,16 +35,18 @@ def pictures() -> Iterable[str]:
         yield hashlib.sha256(emoji.render_array(scene).tobytes()).hexdigest()
 
 
+def readings() -> Iterable[list[str]]:
+    for scene in _SCENES[:60]:
+        yield sorted(map(str, emoji.read(emoji.render(scene)).items))
+
+
 GOLDEN = {
     "sprites": (lambda: PRESETS["small"].sprites, "d211704407087b01"),
     "scenes": (lambda: _SCENES, "3d92e5bb7e62d405"),
     "captions": (captions, "333e7bed16502619"),
     "near misses": (misses, "b725f4a2cb04b149"),
     "pictures": (pictures, "a51e1a9457e35bb9"),
-    "readings": (
-        lambda: [emoji.read(emoji.render(scene)).items for scene in _SCENES],
-        "bcbbf6ed8edb7944",
-    ),
+    "readings": (readings, "8ca38f9beccf9a83"),
     "tasks": (lambda: emoji.tasks().items(), "683d343d59fe6ada"),
 }
 

@@ -15,23 +15,25 @@ from weights import measure_oracle
 SEEDS = st.integers(0, 2**62)
 
 
-@given(SEEDS)
-def test_a_rendered_scene_is_read_back_exactly(seed: int) -> None:
-    scene = emoji.sample(seed, held_out=bool(seed % 2))
-    reading = emoji.read(emoji.render(scene))
+@given(SEEDS, st.sampled_from(sorted(PRESETS)))
+def test_a_rendered_scene_is_read_back_exactly(seed: int, preset: str) -> None:
+    scene = emoji.sample(seed, preset, held_out=bool(seed % 2))
+    picture = emoji.render(scene, PRESETS[preset].size)
+    reading = emoji.read(picture, preset)
     assert reading.background == scene.background
     assert sorted(map(str, reading.items)) == sorted(map(str, scene.items))
     assert not reading.doubtful
     assert reading.clean
-    assert emoji.check(emoji.render(scene), emoji.expected(scene))
+    assert emoji.check(picture, emoji.expected(scene), preset)
 
 
-@given(SEEDS, st.sampled_from(sorted(MISSES)))
-def test_a_near_miss_is_refused(seed: int, kind: str) -> None:
-    scene = emoji.sample(seed)
-    missed = MISSES[kind](scene, np.random.default_rng(seed), PRESETS["small"])
+@given(SEEDS, st.sampled_from(sorted(MISSES)), st.sampled_from(sorted(PRESETS)))
+def test_a_near_miss_is_refused(seed: int, kind: str, preset: str) -> None:
+    scene = emoji.sample(seed, preset)
+    missed = MISSES[kind](scene, np.random.default_rng(seed), PRESETS[preset])
     if missed is not None:
-        verdict = emoji.check(emoji.render(missed), emoji.expected(scene))
+        picture = emoji.render(missed, PRESETS[preset].size)
+        verdict = emoji.check(picture, emoji.expected(scene), preset)
         assert not verdict
         assert verdict.missed
 
@@ -40,7 +42,7 @@ def test_a_near_miss_is_refused(seed: int, kind: str) -> None:
 def test_what_is_not_a_sprite_is_refused(kind: str) -> None:
     spoil = getattr(measure_oracle, kind)
     scenes = [emoji.sample(seed) for seed in range(60)]
-    spoilt = [spoil(scene, np.random.default_rng(i)) for i, scene in enumerate(scenes)]
+    spoilt = [spoil(scene, np.random.default_rng(i), "small") for i, scene in enumerate(scenes)]
     accepted = sum(
         bool(emoji.check(image, emoji.expected(s))) for image, s in zip(spoilt, scenes, strict=True)
     )
@@ -52,9 +54,17 @@ def test_light_damage_is_forgiven(damage: str) -> None:
     assert measure_oracle.accepts(200, measure_oracle.DAMAGES[damage]) >= 0.95
 
 
+@pytest.mark.slow
+def test_the_full_world_is_read_through_damage_and_what_spoils_it_is_refused() -> None:
+    for damage in measure_oracle.DAMAGES.values():
+        assert measure_oracle.accepts(40, damage, "full") >= 0.95
+    found = measure_oracle.false_accepts(130, "full")
+    assert sum(accepted for accepted, _ in found.values()) <= 2, found
+
+
 def test_larger_pictures_read_the_same() -> None:
     for seed in range(20):
-        scene = emoji.sample(seed, "full")
+        scene = emoji.sample(seed)
         assert emoji.check(emoji.render(scene, 128), emoji.expected(scene)), scene
 
 

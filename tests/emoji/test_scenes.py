@@ -1,5 +1,6 @@
 """Scenes: reproducible, inside the picture, apart from each other, and never a held-out one in training."""
 
+import math
 from itertools import combinations, islice
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from clipcond import emoji
 from clipcond.emoji.misses import near_miss, overlaps
+from clipcond.emoji.oracle import MAX_BACKGROUND_ERROR
 from clipcond.emoji.scenes import combination, is_held_out
 from clipcond.emoji.world import BACKGROUNDS, COLORS, NOUNS, PRESETS, SHAPES, SIZES, SPRITES, UNITS
 from weights.train import common
@@ -17,14 +19,28 @@ SEEDS = st.integers(0, 2**62)
 
 
 def test_the_world_is_as_large_as_promised() -> None:
-    assert len(NOUNS) >= 40
+    assert len(NOUNS) >= 200
     assert set(SHAPES) == {"heart", "circle", "square"}
     assert len(COLORS) == 8
     assert all(set(row) == set(COLORS) for row in SHAPES.values())
-    assert len(BACKGROUNDS) == 7
+    assert len(BACKGROUNDS) >= 12
     assert set(SIZES) == {"small", "normal", "large"}
     assert len(SPRITES) == len(NOUNS) + 24
-    assert len(PRESETS["small"].sprites) >= 32
+    assert len(set(SPRITES.values())) == len(SPRITES)
+    assert len(PRESETS["small"].sprites) == 38
+    assert len(PRESETS["small"].backgrounds) == 7
+    assert PRESETS["full"].sprites == (*NOUNS, *list(SPRITES)[40:64])
+
+
+def test_no_two_backgrounds_are_within_what_the_oracle_takes_for_one() -> None:
+    for one, other in combinations(BACKGROUNDS.values(), 2):
+        assert math.dist(one, other) > 2 * MAX_BACKGROUND_ERROR
+
+
+def test_full_scenes_have_up_to_four_different_sprites() -> None:
+    scenes = [emoji.sample(seed, "full") for seed in range(300)]
+    assert {len(scene.groups) for scene in scenes} == {1, 2, 3, 4}
+    assert {scene.background for scene in scenes} == set(BACKGROUNDS)
 
 
 @given(SEEDS, st.sampled_from(sorted(PRESETS)))
@@ -40,10 +56,10 @@ def test_a_seed_is_one_scene_inside_the_picture(seed: int, preset: str) -> None:
         assert not overlaps(one, other.x, other.y, other.size)
 
 
-@given(SEEDS)
-def test_training_and_held_out_scenes_never_share_a_combination(seed: int) -> None:
-    assert not is_held_out(emoji.sample(seed))
-    assert is_held_out(emoji.sample(seed, held_out=True))
+@given(SEEDS, st.sampled_from(sorted(PRESETS)))
+def test_training_and_held_out_scenes_never_share_a_combination(seed: int, preset: str) -> None:
+    assert not is_held_out(emoji.sample(seed, preset))
+    assert is_held_out(emoji.sample(seed, preset, held_out=True))
 
 
 def test_the_training_stream_never_gives_a_held_out_combination() -> None:
@@ -61,10 +77,10 @@ def test_a_fifth_of_the_combinations_is_held_out() -> None:
     assert 0.15 < np.mean(found) < 0.25
 
 
-@given(SEEDS)
-def test_a_near_miss_asks_for_something_else(seed: int) -> None:
-    scene = emoji.sample(seed)
-    name, missed = near_miss(scene, np.random.default_rng(seed))
+@given(SEEDS, st.sampled_from(sorted(PRESETS)))
+def test_a_near_miss_asks_for_something_else(seed: int, preset: str) -> None:
+    scene = emoji.sample(seed, preset)
+    name, missed = near_miss(scene, np.random.default_rng(seed), preset)
     assert set(map(str, emoji.expected(missed))) != set(map(str, emoji.expected(scene))), name
 
 
