@@ -13,7 +13,7 @@ from clipcond.emoji.misses import near_miss, overlaps
 from clipcond.emoji.oracle import MAX_BACKGROUND_ERROR
 from clipcond.emoji.scenes import combination, is_held_out
 from clipcond.emoji.world import BACKGROUNDS, COLORS, NOUNS, PRESETS, SHAPES, SIZES, SPRITES, UNITS
-from weights.train import common
+from weights.train import data
 
 SEEDS = st.integers(0, 2**62)
 
@@ -63,7 +63,7 @@ def test_training_and_held_out_scenes_never_share_a_combination(seed: int, prese
 
 
 def test_the_training_stream_never_gives_a_held_out_combination() -> None:
-    stream = common.with_near_misses(common.scenes("small", 3), "small", seed=0)
+    stream = data.with_near_misses(data.scenes("small", 3), "small", np.random.default_rng(0))
     seen = {combination(scene) for scene in islice(stream, 4000)}
     held_out = {combination(emoji.sample(seed, held_out=True)) for seed in range(2000)}
     assert len(seen) > 500

@@ -1,19 +1,24 @@
 """Every training stage runs, resumes, trains on from shipped weights, and makes a folder that stock diffusers loads."""
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
-from transformers import CLIPModel
+from diffusers import AutoencoderTiny, StableDiffusionPipeline
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import DataLoader
+from transformers import CLIPModel, CLIPTokenizer
 
 from clipcond import emoji
 from clipcond.emoji.scenes import Item, Scene
-from weights.train import autoencoder, clip, common, denoiser, patches
+from weights.train import autoencoder, clip, common, compose, data, denoiser, patches, plan
 
 ROOT = Path(autoencoder.__file__).parents[2]
 MINUTES = 0.05
@@ -38,7 +43,6 @@ def stage(name: str, *options: str | Path) -> str:
 @pytest.mark.parametrize("preset", ["small", "full"])
 def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
     run = tmp_path / preset
-    stage("tokenizer", "--out", run / "tokenizer")
     common_options = (
         "--preset",
         preset,
@@ -52,6 +56,7 @@ def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
         "cpu",
     )
     for name, *more in (
+        ["tokenizer"],
         ["clip"],
         ["clip", "--judge", "--seed", "1"],
         ["autoencoder"],
@@ -72,6 +77,8 @@ def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "emoji")
     image = pipe("a fox", num_inference_steps=1).images[0]
     assert image.width == emoji.world.PRESETS[preset].size
+    shipped = [f for part in ("emoji", "judge") for f in (tmp_path / part).rglob("*.*")]
+    assert sum(file.stat().st_size for file in shipped) <= 40e6
     assert list(run.glob("samples-*.png"))
     if preset == "full":  # minutes on a CPU; training on is the same code
         return
@@ -98,35 +105,138 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 @pytest.mark.slow
 def test_a_stage_resumes_where_it_stopped(tmp_path: Path) -> None:
-    stage("tokenizer", "--out", tmp_path / "tokenizer")
-    options = ("--run", tmp_path, "--batch", 2, "--device", "cpu", "--minutes")
-    stage("clip", *options, MINUTES)
+    stage("tokenizer", "--run", tmp_path)
+    options = ("--run", tmp_path, "--batch", 2, "--device", "cpu", "--minutes", 2 * MINUTES)
+    stage("clip", *options, "--call-minutes", MINUTES)
+    assert (tmp_path / "clip").is_dir()
     first = torch.load(tmp_path / "clip.ckpt", weights_only=True)
-    stage("clip", *options, 2 * MINUTES)
+    assert first["minutes"] < 2 * MINUTES
+    stage("clip", *options)
     second = torch.load(tmp_path / "clip.ckpt", weights_only=True)
     assert second["step"] > first["step"] > 0
     assert second["minutes"] > first["minutes"]
 
 
-@pytest.mark.parametrize("preset", ["small", "full"])
-def test_the_autoencoder_folds_patches_and_loses_nothing(preset: str) -> None:
-    _, pixels = common.batch(common.scenes(preset, 1), 8, preset)
-    model = autoencoder.build(preset).half().float()
-    pictures = pixels / 127.5 - 1
+@pytest.fixture(scope="module")
+def autoencoders() -> dict[str, AutoencoderTiny]:
+    """As they load: from half precision."""
+    return {preset: autoencoder.build(preset).half().float() for preset in ("small", "full")}
+
+
+@pytest.mark.parametrize(("preset", "mse"), [("small", 1e-7), ("full", 1e-3)])
+def test_the_autoencoder_keeps_what_its_code_keeps(
+    autoencoders: dict[str, AutoencoderTiny], preset: str, mse: float
+) -> None:
+    model, pictures = autoencoders[preset], autoencoder.pictures(preset, 10_000, 3)
     with torch.no_grad():
-        codes = model.encode(pictures).latents
-        back = model.decode(codes).sample
-    latents = codes * autoencoder.SCALING_FACTOR
-    assert latents.shape == (8, 48, pictures.shape[-1] // 4, pictures.shape[-1] // 4)
-    torch.testing.assert_close(latents, autoencoder.latents_of(pixels), rtol=1e-3, atol=1e-3)
-    torch.testing.assert_close(back, pictures, rtol=0, atol=1e-3)  # an eighth of a grey level
+        latents = model.encode(pictures).latents * model.config.scaling_factor
+    side = pictures.shape[-1] // autoencoder.FOLD[preset]
+    assert latents.shape == (3, 48, side, side)
+    pixels = ((pictures + 1) * 127.5).round().to(torch.uint8)
+    torch.testing.assert_close(latents, autoencoder.latents_of(model, pixels), rtol=1e-3, atol=1e-3)
     assert 0.5 < latents.square().mean() < 2
+    found = autoencoder.quality(model, preset, 3)
+    assert found["mse"] < mse
+    assert found["read_back"] == 1
 
 
-def test_the_autoencoder_says_when_it_is_too_shallow_to_count_its_columns() -> None:
-    model = autoencoder.build("small")
+def test_the_decoder_inverts_the_code_to_a_grey_level(
+    autoencoders: dict[str, AutoencoderTiny],
+) -> None:
+    """Projecting twice changes nothing, so what it loses, it loses once: the rest is the weights' half precision."""
+    once = autoencoder.decoded(autoencoders["full"], autoencoder.pictures("full", 10_000, 1))
+    inner = once.abs().amax(1, keepdim=True) < 0.9  # where the decoder's clamp at black is far
+    twice = autoencoder.decoded(autoencoders["full"], once)
+    assert ((twice - once).abs() * inner).mean() < 1 / 127.5
+
+
+def test_the_autoencoder_says_when_it_is_too_shallow_to_count_its_columns(
+    autoencoders: dict[str, AutoencoderTiny],
+) -> None:
     with pytest.raises(ValueError, match="count 10 columns, not 16"):
-        patches.unfold(model.decoder, columns=16)
+        patches.unfold(autoencoders["small"].decoder, patches.identity_code(), columns=16)
+
+
+@pytest.mark.parametrize("preset", ["small", "full"])
+def test_the_composer_draws_what_the_renderer_draws(preset: str) -> None:
+    scenes = [emoji.sample(seed, preset) for seed in range(12)]
+    drawn = compose.Composer(preset, zooms=False)(
+        stacked([compose.plain(s, preset) for s in scenes])
+    )
+    size = emoji.world.PRESETS[preset].size
+    wanted = np.stack([emoji.render_array(scene, size) for scene in scenes])
+    assert np.abs(drawn.permute(0, 2, 3, 1).numpy().astype(int) - wanted).max() <= 1
+
+
+def test_a_varied_picture_is_the_scene_at_another_scale_and_place() -> None:
+    """A lone square: its area says the zoom, and none of it is lost."""
+    scene = Scene("white", (Item("black square", 12, 12, 8 + 1),))
+    rng = np.random.default_rng(0)
+    layouts = [compose.varied(scene, "small", rng) for _ in range(200)]
+    drawn = compose.Composer("small", zooms=True)(stacked(layouts)).float()
+    dark = (drawn.mean(1) < 150).float()
+    sides = {round(float(area) ** 0.5) for area in dark.sum((1, 2))}
+    assert sides == {round(9 * zoom) for zoom in compose.ZOOMS}
+    backgrounds = {tuple(layout.background.tolist()) for layout in layouts}
+    assert len(backgrounds) > 50
+    assert len({tuple(layout.tiles[0, 1:].tolist()) for layout in layouts}) > 20
+
+
+def stacked(layouts: list[compose.Layout]) -> compose.Layout:
+    parts = zip(*layouts, strict=True)
+    return compose.Layout(*(torch.from_numpy(np.stack(part)) for part in parts))
+
+
+def test_batches_come_the_same_from_a_seed_and_differ_between_workers() -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(ROOT / "weights" / "emoji" / "tokenizer")
+    args = argparse.Namespace(preset="small", seed=0, batch=6)
+    batches = clip.batches(args, tokenizer, 0)
+    one, again = (next(iter(batches)) for _ in range(2))
+    assert torch.equal(one.tokens, again.tokens)
+    assert torch.equal(one.layout.tiles, again.layout.tiles)
+    assert one.tokens.shape[1] % data.TOKEN_STEP == 0
+    assert one.target.shape == (6, 38, 3)
+    worked = next(iter(DataLoader(batches, batch_size=None, num_workers=1)))
+    assert torch.equal(worked.tokens, one.tokens)
+    assert torch.equal(worked.layout.tiles, one.layout.tiles)
+    assert next(data.scenes("small", 1, worker=0)) != next(data.scenes("small", 1, worker=1))
+
+
+@pytest.mark.parametrize("preset", ["small", "full"])
+def test_a_denoiser_forward_is_cheap(preset: str) -> None:
+    assert plan.denoiser_flops(preset) <= 1.5e9
+
+
+def test_the_plan_says_what_the_minutes_give(tmp_path: Path) -> None:
+    log = tmp_path / "clip.jsonl"
+    rows = [{"samples": 5_000, "minutes": 1.0}, {"samples": 65_000, "minutes": 1.5}]
+    log.write_text("\n".join(map(json.dumps, rows)))
+    assert plan.pictures_per_second(log) == pytest.approx(2000)
+    rates = {"clip": 2000.0, "judge": 2000.0, "denoiser": 1000.0}
+    costs = {"clip": 10**9, "judge": 10**9, "denoiser": 10**9}
+    printed = table_text(plan.table(rates, costs, peak=30e12, minutes=20.0))
+    assert "20.0 %" in printed  # 2000 pictures/s x 3 GFLOP of 30 TFLOP/s
+    assert "660,000" in printed  # 11 minutes of the denoiser's 1000 pictures/s
+    with pytest.raises(SystemExit, match="--minutes"):
+        plan.pictures_per_second(tmp_path / "denoiser.jsonl")
+
+
+def table_text(table: Table) -> str:
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+@pytest.mark.slow
+def test_one_command_trains_everything(tmp_path: Path) -> None:
+    options = ("--run", tmp_path, "--batch", 2, "--device", "cpu", "--samples", 1)
+    stage("run", "--minutes", 4 * MINUTES, "--stage", "clip", *options[:-2])
+    stage("run", "--minutes", 4 * MINUTES, "--stage", "judge", *options[:-2])
+    stage("run", "--minutes", 4 * MINUTES, "--stage", "denoiser", *options)
+    stage("run", "--minutes", 4 * MINUTES, "--stage", "assemble", "--run", tmp_path)
+    StableDiffusionPipeline.from_pretrained(tmp_path / "shipped" / "emoji")
+    CLIPModel.from_pretrained(tmp_path / "shipped" / "judge")
 
 
 def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:

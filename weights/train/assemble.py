@@ -62,9 +62,11 @@ def pipeline(run: Path, unet: nn.Module) -> StableDiffusionPipeline:
     )
 
 
-def sample_grid(pipe: StableDiffusionPipeline, path: Path, *, count: int, columns: int = 8) -> None:
+def sample_grid(
+    pipe: StableDiffusionPipeline, path: Path, *, preset: str, count: int, columns: int = 8
+) -> None:
     """Pictures of training captions, enlarged, as one PNG; the captions beside it as text."""
-    prompts = [caption(sample(seed), seed) for seed in range(count)]
+    prompts = [caption(sample(seed, preset), seed) for seed in range(count)]
     pipe.set_progress_bar_config(disable=True)
     images = pipe(prompts, num_inference_steps=20, guidance_scale=4.0,
                   generator=torch.Generator().manual_seed(0)).images  # fmt: skip

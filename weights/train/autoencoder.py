@@ -2,52 +2,93 @@
 
     python -m weights.train.autoencoder --run runs/small
 
-It moves each 4 x 4 patch into 48 channels and back (`patches.py`) and loses nothing, so that what the denoiser makes is
-what one sees, and all the training time goes to the denoiser.
+It turns patches into 48 channels and back, linearly (`patches.py`), so that all the training time goes to the denoiser.
+`small` moves each 4 x 4 patch as it is and loses nothing; `full` keeps the 48 principal components of each 8 x 8 patch.
 """
 
 import json
+import math
 
+import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
+from clipcond.emoji import check, expected, sample
+from clipcond.emoji.render import render_array
 from clipcond.emoji.world import PRESETS
 from weights.train import common
-from weights.train.patches import CODE_RANGE, LATENT_CHANNELS, WIDTH, codes, fold, unfold
+from weights.train.patches import Code, encode, fold, identity_code, principal_code, unfold
 
-COUNTING_BLOCKS = {"small": 3, "full": 5}  # each counts three columns of the map, after a first one
-SCALING_FACTOR = 1.7 / CODE_RANGE  # makes the latents of rendered scenes about unit variance
+LATENT_CHANNELS = 48
+FOLD = {"small": 4, "full": 8}  # pixels of a latent's side
+SCALING_FACTOR = {
+    "small": 34.0,
+    "full": 1017.0,
+}  # makes latents of rendered scenes about unit variance
+QUARTER_PARTS = 16  # components of a 4 x 4 quarter of an 8 x 8 patch
+_FIRST_SEED = 7 << 40  # a stream of its own
+_SCENES = 512
+
+
+def pictures(preset: str, first: int, count: int) -> torch.Tensor:
+    """Rendered training scenes, [count, 3, size, size] in -1..1."""
+    size = PRESETS[preset].size
+    drawn = [render_array(sample(_FIRST_SEED + first + i, preset), size) for i in range(count)]
+    return torch.from_numpy(np.stack(drawn)).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def code_of(preset: str) -> Code:
+    """The preset's linear code."""
+    if FOLD[preset] == 4:
+        return identity_code()
+    return principal_code(
+        pictures(preset, 0, _SCENES), channels=LATENT_CHANNELS, parts=QUARTER_PARTS
+    )
 
 
 def build(preset: str) -> AutoencoderTiny:
-    """An AutoencoderTiny that gives back exactly what it takes."""
+    """An AutoencoderTiny that gives back what its code keeps."""
+    code = code_of(preset)
+    levels = len(code.levels)
+    cells = PRESETS[preset].size // FOLD[preset]
     model = AutoencoderTiny(
         latent_channels=LATENT_CHANNELS,
-        encoder_block_out_channels=(LATENT_CHANNELS,) * 3,
-        decoder_block_out_channels=(WIDTH,) * 3,
-        num_encoder_blocks=(0, 0, 0),
-        num_decoder_blocks=(COUNTING_BLOCKS[preset], 1, 1),
-        scaling_factor=SCALING_FACTOR,
+        encoder_block_out_channels=(code.projection.shape[1],) * (levels + 1),
+        decoder_block_out_channels=(code.width,) * (levels + 1),
+        num_encoder_blocks=(0,) * (levels + 1),
+        # the first blocks count three columns of the map each, after a first one
+        num_decoder_blocks=(math.ceil((cells - 1) / 3), *(1,) * levels),
+        scaling_factor=SCALING_FACTOR[preset],
     )
-    fold(model.encoder)
-    unfold(model.decoder, columns=PRESETS[preset].size // 4)
+    fold(model.encoder, code)
+    unfold(model.decoder, code, columns=cells)
     return model
 
 
-def latents_of(pixels: torch.Tensor) -> torch.Tensor:
+def latents_of(model: AutoencoderTiny, pixels: torch.Tensor) -> torch.Tensor:
     """What the encoder gives, times the scaling factor, without running it: uint8 pictures -> latents."""
-    return codes(pixels / 127.5 - 1) * SCALING_FACTOR
+    projection = model.encoder.layers[-1].weight[:, :, 1, 1]
+    return encode(pixels / 127.5 - 1, projection) * model.config.scaling_factor
 
 
 @torch.no_grad()
-def error(model: AutoencoderTiny, preset: str, count: int = 256) -> float:
-    """Mean squared error of encode and decode, pictures in 0..1, on fresh scenes."""
-    _, pixels = common.batch(common.scenes(preset, 7), count, preset)
-    target = pixels / 127.5 - 1
-    drawn = torch.cat(
-        [model.decode(model.encode(part).latents).sample for part in target.split(64)]
-    )
-    return ((drawn - target) / 2).square().mean().item()
+def decoded(model: AutoencoderTiny, pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures in -1..1, encoded and decoded."""
+    parts = pictures.split(16)
+    return torch.cat([model.decode(model.encode(part).latents).sample for part in parts])
+
+
+def quality(model: AutoencoderTiny, preset: str, count: int = 64) -> dict[str, float]:
+    """Mean squared error of pictures in 0..1, and the share that the oracle still reads, on fresh scenes."""
+    scenes = [sample(_FIRST_SEED + _SCENES + i, preset) for i in range(count)]
+    true = pictures(preset, _SCENES, count)
+    drawn = decoded(model, true)
+    levels = ((drawn + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+    read = [
+        bool(check(picture.numpy(), expected(scene), preset))
+        for picture, scene in zip(levels, scenes, strict=True)
+    ]
+    return {"mse": ((drawn - true) / 2).square().mean().item(), "read_back": sum(read) / count}
 
 
 def main() -> None:
@@ -55,7 +96,7 @@ def main() -> None:
     args = common.parse(common.options(__doc__, minutes=0))
     model = build(args.preset).half()
     model.save_pretrained(args.run / "vae")
-    print(json.dumps({"stage": "autoencoder", "mse": error(model.float(), args.preset)}))
+    print(json.dumps({"stage": "autoencoder"} | quality(model.float(), args.preset)))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 
 Radford et al. 2021, figure 3: a symmetric cross-entropy over the N x N cosine similarities, with a learnt
 logit scale clamped at ln 100. Half of every batch are near misses of the other half, so that the towers look at
-every detail. Half of the pictures are zoomed a little and on a background of a slightly other colour, so that the
-image tower knows a sprite at any size and anywhere. `--freeze-text` trains the image tower alone (Zhai et al. 2022,
+every detail. Half of the pictures are zoomed and on a background of a slightly other colour, so that the image tower
+knows a sprite at any size and anywhere. `--freeze-text` trains the image tower alone (Zhai et al. 2022,
 LiT), for when a denoiser already reads the text tower.
 
 Contrast alone stays blind to who stands left of whom for long: each tower learns to tell a relation only as far as the
@@ -15,8 +15,7 @@ well (`layout`); these layers are dropped afterwards.
 """
 
 import math
-from dataclasses import replace
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +25,18 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from clipcond.emoji.render import render_array
 from clipcond.emoji.scenes import Scene
-from clipcond.emoji.world import BACKGROUNDS, PRESETS
+from clipcond.emoji.world import PRESETS
 from weights.train import common
+from weights.train.compose import Composer
+from weights.train.data import Batches, loader
 
 SHAPES = {
     "small": dict(
         text=(128, 4, 4), vision=(160, 4, 4), patch=4, projection=128, batch=128, rate=1.2e-3
     ),
     "full": dict(
-        text=(384, 8, 6), vision=(384, 8, 6), patch=8, projection=256, batch=1024, rate=1e-3
+        text=(128, 4, 4), vision=(192, 5, 6), patch=16, projection=160, batch=1024, rate=1e-3
     ),
 }
 
@@ -81,36 +81,26 @@ def image_processor(size: int) -> CLIPImageProcessorPil:
 def normalize(pixels: torch.Tensor, processor: CLIPImageProcessorPil) -> torch.Tensor:
     """What the processor does to pictures that already have its size: uint8 -> float."""
     mean, std = (
-        torch.tensor(v)[:, None, None] for v in (processor.image_mean, processor.image_std)
+        torch.tensor(v, device=pixels.device)[:, None, None]
+        for v in (processor.image_mean, processor.image_std)
     )
     return (pixels / 255 - mean) / std
 
 
-def varied(scene: Scene, rng: np.random.Generator, size: int) -> np.ndarray:
-    """The scene's picture, uint8 [size, size, 3]; half of the time zoomed by up to an eighth, its background shifted."""
-    if rng.random() < 0.5:
-        return render_array(scene, size)
-    color = tuple(
-        int(v) for v in np.clip(rng.normal(BACKGROUNDS[str(scene.background)], 12), 0, 255)
-    )
-    drawn = render_array(
-        replace(scene, background=color), size + int(rng.integers(-size // 8, size // 8 + 1))
-    )
-    top, left = (int(v) for v in rng.integers(0, abs(len(drawn) - size) + 1, 2))
-    if len(drawn) >= size:
-        return drawn[top : top + size, left : left + size]
-    canvas = np.full((size, size, 3), color, np.uint8)
-    canvas[top : top + len(drawn), left : left + len(drawn)] = drawn
-    return canvas
+class Towers(nn.Module):
+    """Both towers in one forward: unit embeddings of pictures and captions, each [batch, projection]."""
 
+    def __init__(self, model: CLIPModel) -> None:
+        super().__init__()
+        self.model = model
 
-def embed(
-    model: CLIPModel, images: torch.Tensor, tokens: dict[str, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit embeddings of pictures and captions, each [batch, projection]."""
-    text = F.normalize(model.get_text_features(**tokens).pooler_output.float(), dim=-1)
-    image = F.normalize(model.get_image_features(images).pooler_output.float(), dim=-1)
-    return image, text
+    def forward(
+        self, images: torch.Tensor, tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """From normalized pictures and token ids; what is behind a caption's first EOS changes nothing."""
+        text = self.model.get_text_features(tokens).pooler_output.float()
+        image = self.model.get_image_features(images).pooler_output.float()
+        return F.normalize(image, dim=-1), F.normalize(text, dim=-1)
 
 
 def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
@@ -148,42 +138,50 @@ class LayoutHeads(nn.Module):
         return sum((r - target.flatten(1)).square().sum(1).mean() for r in readings)
 
 
+def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
+    """Half of each batch are near misses; half of the pictures are zoomed."""
+    return Batches(
+        preset=args.preset,
+        stream=1000 * (1 + args.seed) + step,
+        size=args.batch or SHAPES[args.preset]["batch"],
+        tokenizer=tokenizer,
+        target=partial(layout, sprites=PRESETS[args.preset].sprites),
+        contrastive=True,
+        length=None,
+        empty=0.0,
+    )
+
+
 def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> None:
     """Train until the clock runs out."""
     shape, device = SHAPES[args.preset], torch.device(args.device)
-    size, pictures = args.batch or shape["batch"], PRESETS[args.preset].size
-    processor = image_processor(pictures)
+    processor = image_processor(PRESETS[args.preset].size)
     model.to(device).train()
     if device.type == "cpu":
         model.set_attn_implementation("eager")  # its backward is half as long as sdpa's here
     if args.freeze_text:
         model.text_model.requires_grad_(False)
         model.text_projection.requires_grad_(False)
-    sprites = PRESETS[args.preset].sprites
-    heads = LayoutHeads(shape["projection"], len(sprites)).to(device)
+    compose = Composer(args.preset, zooms=True).to(device)
+    heads = LayoutHeads(shape["projection"], len(PRESETS[args.preset].sprites)).to(device)
     groups = common.decay_groups(model, 0.1) + common.decay_groups(heads, 0.0)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     stage = common.Stage(name, args, optimizer, model=model, heads=heads)
-    rng = np.random.default_rng((args.seed, stage.step))
-    stream = common.scenes(args.preset, 1000 * (1 + args.seed) + stage.step)
-    stream = common.with_near_misses(stream, args.preset, args.seed + stage.step)
+    towers = common.compiled(Towers(model), device)
+    data = loader(batches(args, tokenizer, stage.step), device, args.workers)
     while stage.going(args.rate or shape["rate"]):
-        scenes = list(islice(stream, size))
-        drawn = np.stack([varied(scene, rng, pictures) for scene in scenes])
-        images = normalize(torch.from_numpy(drawn).permute(0, 3, 1, 2), processor).to(device)
-        texts = common.captions(scenes, rng)
-        tokens = tokenizer(texts, padding=True, return_tensors="pt").to(device)
-        target = torch.from_numpy(np.stack([layout(scene, sprites) for scene in scenes])).to(device)
+        batch = next(data)
+        images = normalize(compose(batch.layout), processor)
         with common.autocast(device):
-            image, text = embed(model, images, tokens)
+            image, text = towers(images, batch.tokens)
         loss = contrastive_loss(image, text, model.logit_scale.exp())
-        read = heads(image, text, target)
+        read = heads(image, text, batch.target)
         stage.optimizer.zero_grad()
         (loss + read).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         stage.optimizer.step()
         model.logit_scale.data.clamp_(0, math.log(100))
-        stage.stepped(loss, size, layout=read.item(), logit_scale=model.logit_scale.exp().item())
+        stage.stepped(loss, len(images), layout=read.detach(), logit_scale=model.logit_scale.exp())
 
 
 def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) -> None:

@@ -3,24 +3,18 @@
 import argparse
 import json
 import math
+import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from clipcond.emoji.captions import caption
-from clipcond.emoji.misses import near_miss
-from clipcond.emoji.render import render_array
-from clipcond.emoji.scenes import Scene, is_held_out, sample
 from clipcond.emoji.world import PRESETS
 
 SAVE_MINUTES, LOG_STEPS = 2, 50
-SEEDS_PER_STREAM = 1 << 40  # each stage and seed draws its own scenes
 
 
 def options(description: str | None, *, minutes: float) -> argparse.ArgumentParser:
@@ -30,7 +24,17 @@ def options(description: str | None, *, minutes: float) -> argparse.ArgumentPars
     )
     parser.add_argument("--preset", choices=list(PRESETS), default="small")
     parser.add_argument("--minutes", type=float, default=minutes, help="wall time of this stage")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument(
+        "--call-minutes", type=float, help="stop after so long; the same command goes on from there"
+    )
+    gpu = torch.cuda.is_available()
+    parser.add_argument("--device", default="cuda" if gpu else "cpu")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=max(1, (os.cpu_count() or 1) - 2) if gpu else 0,
+        help="processes that sample scenes; 0 for this one",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", type=Path, default=Path("runs/small"), help="folder of this run")
     parser.add_argument("--batch", type=int, help="pictures a step, instead of the preset's")
@@ -47,36 +51,6 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     if args.init and not (args.run / "tokenizer").exists():
         shutil.copytree(args.init, args.run, dirs_exist_ok=True)
     return args
-
-
-def scenes(preset: str, stream: int) -> Iterator[Scene]:
-    """An endless stream of training scenes, never a held-out one."""
-    seed = stream * SEEDS_PER_STREAM
-    while True:
-        yield sample(seed, preset)
-        seed += 1
-
-
-def with_near_misses(stream: Iterator[Scene], preset: str, seed: int) -> Iterator[Scene]:
-    """Each scene followed by a near miss of itself (skipped where that would be a held-out scene)."""
-    rng = np.random.default_rng(seed)
-    for scene in stream:
-        yield scene
-        _, missed = near_miss(scene, rng, preset)
-        if not is_held_out(missed):
-            yield missed
-
-
-def batch(stream: Iterator[Scene], count: int, preset: str) -> tuple[list[Scene], torch.Tensor]:
-    """`count` scenes and their pictures, uint8 [count, 3, size, size]."""
-    drawn = [next(stream) for _ in range(count)]
-    pixels = np.stack([render_array(scene, PRESETS[preset].size) for scene in drawn])
-    return drawn, torch.from_numpy(pixels).permute(0, 3, 1, 2)
-
-
-def captions(drawn: list[Scene], rng: np.random.Generator) -> list[str]:
-    """One caption for each scene."""
-    return [caption(scene, int(rng.integers(1 << 31))) for scene in drawn]
 
 
 def autocast(device: torch.device) -> torch.autocast:
@@ -130,29 +104,33 @@ class Stage:
             optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"] if state else 0
         self.clock = Clock(args.minutes, state["minutes"] if state else 0.0)
+        self.last = self.clock.spent + args.call_minutes if args.call_minutes else math.inf
         self.saved = self.clock.spent
-        self.losses: list[float] = []
+        self.losses: list[torch.Tensor] = []
 
     def going(self, peak: float) -> bool:
         """Whether there is time for another step; sets its learning rate, and saves where that is due."""
-        over = self.clock.progress == 1
+        over = self.clock.progress == 1 or self.clock.spent >= self.last
         if over or self.clock.spent - self.saved > SAVE_MINUTES:
             self.save()
         for group in self.optimizer.param_groups:
             group["lr"] = self.clock.rate(peak)
         return not over
 
-    def stepped(self, loss: torch.Tensor, size: int, **row: float) -> None:
-        """Count a step of `size` pictures and log every fiftieth."""
+    def stepped(self, loss: torch.Tensor, size: int, **row: torch.Tensor) -> None:
+        """Count a step of `size` pictures and log every fiftieth; only those wait for the device."""
         self.step += 1
-        self.losses.append(loss.item())
+        self.losses.append(loss.detach())
         if self.step % LOG_STEPS == 0:
-            mean, rate = sum(self.losses) / len(self.losses), self.optimizer.param_groups[0]["lr"]
-            row = (
-                dict(samples=self.step * size, minutes=self.clock.spent, loss=mean, rate=rate) | row
-            )
+            values = dict(
+                samples=self.step * size,
+                minutes=self.clock.spent,
+                loss=torch.stack(self.losses).mean().item(),
+                rate=self.optimizer.param_groups[0]["lr"],
+            ) | {key: value.item() for key, value in row.items()}
             line = json.dumps(
-                {"stage": self.name, "step": self.step} | {k: round(v, 5) for k, v in row.items()}
+                {"stage": self.name, "step": self.step}
+                | {key: round(value, 5) for key, value in values.items()}
             )
             print(line, flush=True)
             print(line, file=self.log, flush=True)
@@ -168,6 +146,11 @@ class Stage:
         torch.save(state, partial)
         partial.replace(self.path)
         self.saved = self.clock.spent
+
+
+def compiled(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model compiled where that pays: on a GPU. Its parameters are the same ones."""
+    return torch.compile(model) if device.type == "cuda" else model
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

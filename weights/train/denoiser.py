@@ -13,11 +13,13 @@ in training only, has to name the sprite in each cell as well; where the noise h
 
 import copy
 from collections.abc import Iterator
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderTiny, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from torch.nn import functional as F
@@ -27,16 +29,20 @@ from clipcond.emoji.scenes import Scene
 from clipcond.emoji.world import PRESETS, UNITS
 from weights.train import common
 from weights.train.assemble import pipeline, sample_grid
-from weights.train.autoencoder import latents_of
-from weights.train.patches import LATENT_CHANNELS
+from weights.train.autoencoder import FOLD, LATENT_CHANNELS, latents_of
+from weights.train.compose import Composer
+from weights.train.data import Batches, loader
 
 SHAPES = {
     "small": dict(channels=(96, 160), groups=16, batch=64, rate=8e-4, average=0.998),
-    "full": dict(channels=(256, 384, 512), groups=32, batch=512, rate=6e-4, average=0.9995),
+    "full": dict(channels=(96, 160), groups=16, batch=512, rate=8e-4, average=0.999),
 }
 FREE_SHARE = 0.1  # of captions left empty
 MIN_SIGMA = 0.15  # below it the weight stays: copying its input must not drown what the network has to invent
-BLOCK, REUSE = 16, 3  # batches drawn at a time, and how often each scene is seen, with other noise
+BLOCK, REUSE = (
+    16,
+    3,
+)  # batches sampled at a time, and how often each scene is seen, with other noise
 LAYOUT_WEIGHT = 0.05  # makes the two losses about as large
 TRAIN_STEPS = 1000  # timesteps are sigma x 1000 in the schedulers
 
@@ -45,7 +51,7 @@ def build(preset: str, text_width: int) -> UNet2DConditionModel:
     """An untrained denoiser of the preset's shape."""
     channels = SHAPES[preset]["channels"]
     return UNet2DConditionModel(
-        sample_size=PRESETS[preset].size // 4,
+        sample_size=PRESETS[preset].size // FOLD[preset],
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
         block_out_channels=channels,
@@ -59,19 +65,17 @@ def build(preset: str, text_width: int) -> UNet2DConditionModel:
 
 
 class TextStates:
-    """Captions -> the text encoder's token states at all 77 positions, as the pipeline computes them."""
+    """Token ids -> the text encoder's token states at all positions, as the pipeline computes them."""
 
-    def __init__(self, clip: CLIPModel, tokenizer: CLIPTokenizer, device: torch.device) -> None:
+    def __init__(self, clip: CLIPModel, device: torch.device) -> None:
         self.encoder = clip.text_model.to(device).eval()
-        self.tokenizer = tokenizer
         self.device = device
 
     @torch.no_grad()
-    def __call__(self, texts: list[str]) -> torch.Tensor:
-        """States [batch, 77, width]."""
-        tokens = self.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt")
+    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
+        """States [batch, positions, width]."""
         with common.autocast(self.device):
-            return self.encoder(tokens.input_ids.to(self.device)).last_hidden_state
+            return self.encoder(tokens).last_hidden_state
 
 
 def sample_sigma(count: int, device: torch.device) -> torch.Tensor:
@@ -93,16 +97,31 @@ def layout(scene: Scene, sprites: tuple[str, ...], side: int) -> np.ndarray:
     return cells
 
 
-class Losses(nn.Module):
-    """The velocity's error, and that of the layout that a linear layer reads from the middle block."""
+class WithMiddle(nn.Module):
+    """A denoiser that also gives what its middle block makes."""
 
-    def __init__(self, unet: UNet2DConditionModel, sprites: int) -> None:
+    def __init__(self, unet: UNet2DConditionModel) -> None:
         super().__init__()
-        self.head = nn.Conv2d(unet.config.block_out_channels[-1], sprites + 1, 1)
+        self.unet = unet
         unet.mid_block.register_forward_hook(self._keep)
 
     def _keep(self, _module: nn.Module, _args: Any, output: torch.Tensor) -> None:
         self.middle = output
+
+    def forward(
+        self, noisy: torch.Tensor, timestep: torch.Tensor, states: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The predicted clean code and the middle block's output."""
+        predicted = self.unet(noisy, timestep, states, return_dict=False)[0]
+        return predicted, self.middle
+
+
+class Losses(nn.Module):
+    """The velocity's error, and that of the layout that a linear layer reads from the middle block."""
+
+    def __init__(self, width: int, sprites: int) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(width, sprites + 1, 1)
 
     def forward(
         self, unet: nn.Module, latents: torch.Tensor, states: torch.Tensor, cells: torch.Tensor
@@ -113,55 +132,72 @@ class Losses(nn.Module):
         noisy = (1 - s) * latents + s * torch.randn_like(latents)
         noisy = noisy.contiguous(memory_format=torch.channels_last)
         with common.autocast(latents.device):
-            predicted = unet(noisy, sigma * TRAIN_STEPS, states, return_dict=False)[0]
-            named = self.head(self.middle)
+            predicted, middle = unet(noisy, sigma * TRAIN_STEPS, states)
+            named = self.head(middle)
         velocity = (predicted.float() - latents) / s.clamp(min=MIN_SIGMA)
         return velocity.square().mean(), F.cross_entropy(named.float(), cells)
 
 
-def batches(
-    args: Any, states: TextStates, step: int
+def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
+    """Training scenes with captions at all positions, one in ten empty, and the sprite in each cell."""
+    shape, world = SHAPES[args.preset], PRESETS[args.preset]
+    side = (world.size // FOLD[args.preset]) >> (len(shape["channels"]) - 1)  # of the middle block
+    return Batches(
+        preset=args.preset,
+        stream=3000 + args.seed + step,
+        size=args.batch or shape["batch"],
+        tokenizer=tokenizer,
+        target=partial(layout, sprites=world.sprites, side=side),
+        contrastive=False,
+        length=tokenizer.model_max_length,
+        empty=FREE_SHARE,
+    )
+
+
+def examples(
+    args: Any, data: Batches, states: TextStates, vae: AutoencoderTiny
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Endless (latents, text states, layouts)."""
-    rng = np.random.default_rng((args.seed, step, 4))
-    size = args.batch or SHAPES[args.preset]["batch"]
-    stream: Iterator[Scene] = common.scenes(args.preset, 3000 + args.seed + step)
+    compose = Composer(args.preset, zooms=False).to(states.device)
+    vae = vae.to(states.device)
+    stream = loader(data, states.device, args.workers)
     while True:
-        scenes, pixels = common.batch(stream, size * BLOCK, args.preset)
-        texts = [
-            text if rng.random() >= FREE_SHARE else "" for text in common.captions(scenes, rng)
+        block = [
+            (latents_of(vae, compose(batch.layout)), states(batch.tokens), batch.target)
+            for batch in islice(stream, BLOCK)
         ]
-        latents = latents_of(pixels.to(states.device))
-        side = latents.shape[-1] >> len(SHAPES[args.preset]["channels"]) - 1  # of the middle block
-        drawn = [layout(scene, PRESETS[args.preset].sprites, side) for scene in scenes]
-        cells = torch.from_numpy(np.stack(drawn)).to(states.device)
-        read = torch.cat([states(texts[i : i + size]) for i in range(0, len(texts), size)])
+        latents, read, cells = (torch.cat(part) for part in zip(*block, strict=True))
         for _ in range(REUSE):
-            for chosen in torch.randperm(len(texts), device=states.device).split(size):
+            for chosen in torch.randperm(len(latents), device=states.device).split(data.size):
                 yield latents[chosen], read[chosen], cells[chosen]
 
 
-def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Module:
+def train(
+    args: Any, unet: UNet2DConditionModel, states: TextStates, tokenizer: CLIPTokenizer
+) -> nn.Module:
     """Train until the clock runs out; returns the averaged weights."""
     shape, device = SHAPES[args.preset], states.device
-    size = args.batch or shape["batch"]
     unet.to(device, memory_format=torch.channels_last).train()
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is half as long as sdpa's here
     average = copy.deepcopy(unet).eval().requires_grad_(False)
-    losses = Losses(unet, len(PRESETS[args.preset].sprites)).to(device)
+    losses = Losses(shape["channels"][-1], len(PRESETS[args.preset].sprites)).to(device)
     groups = common.decay_groups(unet, 0.02) + common.decay_groups(losses, 0.0)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     stage = common.Stage("denoiser", args, optimizer, model=unet, average=average, losses=losses)
     torch.manual_seed(args.seed * 1_000_003 + stage.step)
-    data, drawn = batches(args, states, stage.step), stage.clock.spent
+    denoiser = common.compiled(WithMiddle(unet), device)
+    vae = AutoencoderTiny.from_pretrained(args.run / "vae").requires_grad_(False)
+    data = examples(args, batches(args, tokenizer, stage.step), states, vae)
+    drawn = stage.clock.spent
     while stage.going(args.rate or shape["rate"]):
         optimizer.zero_grad()
-        loss, misread = losses(unet, *next(data))
+        latents, read, cells = next(data)
+        loss, misread = losses(denoiser, latents, read, cells)
         (loss + LAYOUT_WEIGHT * misread).backward()
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
-        stage.stepped(loss, size, layout=misread.item())
+        stage.stepped(loss, len(latents), layout=misread.detach())
         decay = min(shape["average"], (1 + stage.step) / (10 + stage.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
@@ -175,7 +211,7 @@ def train(args: Any, unet: UNet2DConditionModel, states: TextStates) -> nn.Modul
 def draw_samples(args: Any, average: nn.Module, step: int) -> None:
     """What the model draws by now, as RUN/samples-STEP.png."""
     path = args.run / f"samples-{step:06d}.png"
-    sample_grid(pipeline(args.run, average), path, count=args.samples)
+    sample_grid(pipeline(args.run, average), path, preset=args.preset, count=args.samples)
 
 
 def main() -> None:
@@ -185,19 +221,19 @@ def main() -> None:
         "--grid-minutes",
         type=float,
         default=8,
-        help="draw a sample grid this often (needs RUN/vae)",
+        help="draw a sample grid this often",
     )
     parser.add_argument("--samples", type=int, default=32, help="pictures of a sample grid")
     args = common.parse(parser)
     torch.manual_seed(args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     clip = CLIPModel.from_pretrained(args.run / "clip").float()
-    states = TextStates(clip, tokenizer, torch.device(args.device))
+    states = TextStates(clip, torch.device(args.device))
     if args.init:
         unet = UNet2DConditionModel.from_pretrained(args.init / "unet").float()
     else:
         unet = build(args.preset, clip.config.text_config.hidden_size)
-    average = train(args, unet, states)
+    average = train(args, unet, states, tokenizer)
     average.cpu().half().save_pretrained(args.run / "unet")
 
 

@@ -1,34 +1,100 @@
-"""A patch folding that AutoencoderTiny's own layers compute exactly, and its inverse, as weights.
+"""Linear patch codes that AutoencoderTiny's own layers compute, and their inverse, as weights.
 
-Folding is easy: two strided convolutions, each moving 2 x 2 pixels to channels. Unfolding is not: the decoder doubles a
-map by repeating its cells, and a convolution does the same everywhere, so it cannot tell a cell's left half from its
-right half. But zero padding gives the border away, so the first layers count from it: with b = 0 outside,
-b <- relu(1 - b shifted by one) settles to 1, 0, 1, 0, ... one column a layer. After the doubling, b differs from its
-left neighbour in even columns only, which makes a mask that lets through the right phase of each pixel.
+Folding is easy: strided convolutions, each moving 2 x 2 cells to channels, and a projection. Unfolding is not: the
+decoder doubles a map by repeating its cells, and a convolution does the same everywhere, so it cannot tell a cell's left
+half from its right half. But zero padding gives the border away, so the first layers count from it: with b = 0 outside,
+b <- relu(1 - b shifted by one) settles to 1, 0, 1, 0, ... one column a layer. After a doubling, b differs from its left
+neighbour in even columns only, which makes a mask that lets through what is right for each of the four phases.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-LATENT_CHANNELS = 48
 CODE_RANGE = 0.05  # codes are within this of zero, where the decoder's soft clamp, 3 tanh(x / 3), is the identity
-_GATE = 4.0  # what closes a gate: more than any pixel value, 0..1, with noise on it
+_GATE = 4.0  # what closes a gate: more than any value of a map, about 0..1, with noise on it
+_ROOM = 1.25  # a map's values are scaled to 0..1 with so much room around
 _MIDDLE = 1  # taps of a 3 x 3 kernel: the cell itself ...
 _BEFORE = 0  # ... and the one to its left, or above it
 
-# Channels of the decoder. Pixels of a map are 4 phases x colours; parities and masks are (column, row).
-_PIXELS = range(48)
-_PARITY = (48, 49)
+# Channels of the decoder: a map's values at 0 and at _SECOND in turn; parities, and the edges made of them, (column, row).
 _EDGE = (48, 49)
-_HALF = range(50, 62)
-_MASK = (62, 63)
-WIDTH = 64
+_SECOND = 50
 
 
-def codes(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures [batch, 3, height, width] in -1..1 -> codes [batch, 48, height / 4, width / 4]."""
-    return _unshuffle(_unshuffle(pictures)) * CODE_RANGE
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A linear code of square patches, and how the decoder takes it apart.
+
+    Attributes:
+        projection: [channels, pixels of a patch x 3], picture in -1..1 -> code.
+        levels: one [parts, 4 x parts of the next] matrix a doubling: what a cell holds -> what its four phases hold,
+            the last of them colours in -1..1. The first takes the code.
+        bounds: how large the code can be, and what a phase holds after each level.
+    """
+
+    projection: torch.Tensor
+    levels: tuple[torch.Tensor, ...]
+    bounds: tuple[torch.Tensor, ...]
+
+    @property
+    def width(self) -> int:
+        """Channels that the decoder needs: all phases of a level side by side, and 16 for counting and masks."""
+        return 16 + max(max(level.shape) for level in self.levels)
+
+
+def encode(pictures: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
+    """Pictures [batch, 3, height, width] in -1..1 -> codes [batch, channels, height / patch, width / patch]."""
+    while pictures.shape[1] < projection.shape[1]:
+        pictures = _unshuffle(pictures)
+    return torch.einsum("kp,bpyx->bkyx", projection, pictures)
+
+
+def identity_code() -> Code:
+    """Every pixel of a 4 x 4 patch as it is."""
+    return Code(
+        projection=torch.eye(48) * CODE_RANGE,
+        levels=(torch.eye(48) / CODE_RANGE, torch.eye(12)),
+        bounds=(torch.full((48,), CODE_RANGE), torch.ones(12), torch.ones(3)),
+    )
+
+
+def principal_code(pictures: torch.Tensor, *, channels: int, parts: int) -> Code:
+    """The principal components of the 8 x 8 patches of pictures [batch, 3, height, width] in -1..1.
+
+    Each component is scaled by the root of its deviation, half way to unit variance: details weigh more in a denoiser's
+    loss than in pixels, and noise does not drown in them.
+
+    Args:
+        pictures: what to find the components of.
+        channels: components of a patch.
+        parts: components of its 4 x 4 quarters, as which the decoder first takes it apart.
+    """
+    quarters = _unshuffle(_unshuffle(pictures))
+    patches = _unshuffle(quarters)
+    basis, deviation = _components(patches, channels)
+    part_basis, _ = _components(quarters, parts)
+    scale = deviation**-0.5
+    most = basis.abs().sum(1)  # of a component, for pictures in -1..1
+    scale *= CODE_RANGE / float((scale * most).max())
+    quarter_of = (basis / scale[:, None]).unflatten(1, (4, -1))  # code -> pixels of each quarter
+    first = torch.einsum("kqp,jp->kqj", quarter_of, part_basis).flatten(1)
+    return Code(
+        projection=basis * scale[:, None],
+        levels=(first, part_basis, torch.eye(12)),
+        bounds=(scale * most, _ROOM * part_basis.abs().sum(1), torch.ones(12), torch.ones(3)),
+    )
+
+
+def _components(maps: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Orthonormal rows [count, channels] that keep most of a map's squares, and the root mean square along each."""
+    flat = maps.transpose(0, 1).flatten(1).double()
+    values, vectors = torch.linalg.eigh(flat @ flat.T / flat.shape[1])
+    basis = vectors.flip(1)[:, :count].T
+    signs = basis.gather(1, basis.abs().argmax(1, keepdim=True)).sign()  # eigh leaves it open
+    return (basis * signs).float(), values.flip(0)[:count].sqrt().float()
 
 
 def _unshuffle(x: torch.Tensor) -> torch.Tensor:
@@ -38,51 +104,58 @@ def _unshuffle(x: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def fold(encoder: nn.Module) -> None:
-    """Set the encoder's convolutions to `codes`."""
-    first, half, quarter, last = (layer for layer in encoder.layers if isinstance(layer, nn.Conv2d))
-    for layer in (first, half, quarter, last):
+def fold(encoder: nn.Module, code: Code) -> None:
+    """Set the encoder's convolutions to `encode`."""
+    first, *halvings, last = (layer for layer in encoder.layers if isinstance(layer, nn.Conv2d))
+    for layer in (first, *halvings, last):
         _clear(layer)
     for channel in range(3):
         first.weight[channel, channel, _MIDDLE, _MIDDLE] = (
             2.0  # the encoder maps its input to 0..1: back to -1..1
         )
         first.bias[channel] = -1.0
-    for layer, channels in ((half, 3), (quarter, 12)):
+    for depth, layer in enumerate(halvings):
+        channels = 3 * 4**depth
         for phase in range(4):
             row, column = divmod(phase, 2)
             for channel in range(channels):
                 layer.weight[phase * channels + channel, channel, 1 + row, 1 + column] = 1.0
-    for channel in range(LATENT_CHANNELS):
-        last.weight[channel, channel, _MIDDLE, _MIDDLE] = CODE_RANGE
+    last.weight[:, : code.projection.shape[1], _MIDDLE, _MIDDLE] = code.projection
 
 
 @torch.no_grad()
-def unfold(decoder: nn.Module, *, columns: int) -> None:
-    """Set the decoder's weights to the inverse of `codes`, for codes of up to `columns` cells a side."""
+def unfold(decoder: nn.Module, code: Code, *, columns: int) -> None:
+    """Set the decoder's weights to the inverse of the code, for codes of up to `columns` cells a side."""
     convolutions = [layer for layer in decoder.layers if isinstance(layer, nn.Conv2d)]
     blocks = [layer for layer in decoder.layers if hasattr(layer, "fuse")]
-    counting, halving, finishing = blocks[:-2], blocks[-2], blocks[-1]
+    counting, finishing = blocks[: -len(code.levels)], blocks[-len(code.levels) :]
     if 1 + 3 * len(counting) < columns:
         raise ValueError(
             f"{len(counting)} blocks count {1 + 3 * len(counting)} columns, not {columns}"
         )
-    first, to_half, to_full, last = convolutions
+    first, *after_doubling, last = convolutions
     for layer in convolutions:
         _clear(layer)
-    for channel in _PIXELS:  # codes to pixels in 0..1, so that no relu cuts them
-        first.weight[channel, channel, _MIDDLE, _MIDDLE] = 0.5 / CODE_RANGE
+    values = range(len(code.projection))
+    bound, *next_bounds = code.bounds
+    for channel in values:  # a map holds v / bound / 2 + 1/2, in 0..1, so that no relu cuts it
+        first.weight[channel, channel, _MIDDLE, _MIDDLE] = 0.5 / bound[channel]
         first.bias[channel] = 0.5
-    for parity in _PARITY:
+    for parity in _EDGE:
         first.bias[parity] = 1.0
     for block in counting:
         _count(block)
-    _find_edges(to_half, sources=_PARITY, kept=_PIXELS)
-    _let_through(halving, pixels=_PIXELS, out=_HALF)
-    _find_edges(to_full, sources=_MASK, kept=_HALF)
-    _let_through(finishing, pixels=_HALF, out=range(3))
-    for channel in range(3):
-        last.weight[channel, channel, _MIDDLE, _MIDDLE] = 1.0
+    sources = _EDGE
+    levels = zip(code.levels, next_bounds, after_doubling, finishing, strict=True)
+    for depth, (level, next_bound, layer, block) in enumerate(levels):
+        start = _SECOND if depth % 2 == 0 else 0
+        out = range(start, start + len(next_bound))
+        _find_edges(layer, sources=sources, kept=values)
+        share = level * bound[:, None] / next_bound.repeat(4)
+        _let_through(block, share, values=values, out=out)
+        values, sources, bound = out, _masks(block), next_bound
+    for channel, value in enumerate(values):
+        last.weight[channel, value, _MIDDLE, _MIDDLE] = 1.0
 
 
 def _clear(layer: nn.Conv2d) -> None:
@@ -101,15 +174,19 @@ def _copy(layer: nn.Conv2d, out: int, source: int, weight: float = 1.0) -> None:
     layer.weight[out, source, _MIDDLE, _MIDDLE] += weight
 
 
+def _masks(block: nn.Module) -> tuple[int, int]:
+    """The last two channels carry the masks, (column, row)."""
+    width = block.conv[0].in_channels
+    return width - 2, width - 1
+
+
 def _count(block: nn.Module) -> None:
     """Three steps of b <- relu(1 - b before); all else passes through the block's shortcut."""
     layers = [layer for layer in block.conv if isinstance(layer, nn.Conv2d)]
     for layer in layers:
         _clear(layer)
-    for axis, parity in enumerate(_PARITY):
-        kept = _MASK[
-            axis
-        ]  # carries b past the steps: the shortcut adds it again, so it is taken away at the end
+    # kept carries b past the steps: the shortcut adds it again, so it is taken away at the end
+    for axis, (parity, kept) in enumerate(zip(_EDGE, _masks(block), strict=True)):
         for layer in layers:
             _less_before(layer, parity, parity, axis=axis)
             layer.bias[parity] = 1.0
@@ -119,7 +196,7 @@ def _count(block: nn.Module) -> None:
 
 
 def _find_edges(layer: nn.Conv2d, *, sources: tuple[int, int], kept: range) -> None:
-    """After a doubling: keep the pixels, and take each parity's difference to the neighbour before."""
+    """After a doubling: keep the values, and take each parity's difference to the neighbour before."""
     for channel in kept:
         _copy(layer, channel, channel)
     for axis, (edge, source) in enumerate(zip(_EDGE, sources, strict=True)):
@@ -127,29 +204,38 @@ def _find_edges(layer: nn.Conv2d, *, sources: tuple[int, int], kept: range) -> N
         _less_before(layer, edge, source, axis=axis)
 
 
-def _let_through(block: nn.Module, *, pixels: range, out: range) -> None:
-    """Masks from edges, then each phase of the pixels where its mask is open, added up."""
+def _let_through(block: nn.Module, share: torch.Tensor, *, values: range, out: range) -> None:
+    """Masks from edges, then each phase's share of the values where its mask is open, added up.
+
+    A map holds half of its value plus 1/2; what that adds comes from a channel that is 1, as a bias together with the
+    gates' would be rounded too coarsely in half precision.
+    """
     absolute, gate, total = (layer for layer in block.conv if isinstance(layer, nn.Conv2d))
-    colors = len(pixels) // 4
     for layer in (absolute, gate, total):
         _clear(layer)
+    phases = share.shape[1]
+    used = {*values, *range(phases)}
+    *even, one = [channel for channel in range(gate.out_channels) if channel not in used][:5]
     signs = [(edge, sign) for edge in _EDGE for sign in (1.0, -1.0)]
-    free = [channel for channel in range(WIDTH) if channel not in pixels][:4]
     for channel, (edge, sign) in zip(
-        free, signs, strict=True
+        even, signs, strict=True
     ):  # relu(e) and relu(-e): together 1 in even cells, else 0
         _copy(absolute, channel, edge, sign)
-    for i, channel in enumerate(pixels):
+    for channel in values:
         _copy(absolute, channel, channel)
-        row, column = divmod(i // colors, 2)
-        _copy(gate, channel, channel)
+    absolute.bias[one] = 1.0
+    share = share.half().float()
+    for i in range(phases):
+        gate.weight[i, list(values), _MIDDLE, _MIDDLE] = share[:, i]
+        _copy(gate, i, one, 0.5 - float(share[:, i].sum()) / 2)
+        row, column = divmod(i // len(out), 2)
         for axis, odd in enumerate((column, row)):
-            for source in free[2 * axis : 2 * axis + 2]:
-                _copy(gate, channel, source, -_GATE if odd else _GATE)
-            gate.bias[channel] -= 0.0 if odd else _GATE
-        _copy(total, out[i % colors], channel)
-    for axis, mask in enumerate(_MASK):
-        spare = free[2 + axis]
-        for source in free[2 * axis : 2 * axis + 2]:
+            for source in even[2 * axis : 2 * axis + 2]:
+                _copy(gate, i, source, -_GATE if odd else _GATE)
+            gate.bias[i] -= 0.0 if odd else _GATE
+        _copy(total, out[i % len(out)], i)
+    for axis, mask in enumerate(_masks(block)):
+        spare = even[2 + axis]
+        for source in even[2 * axis : 2 * axis + 2]:
             _copy(gate, spare, source)
         _copy(total, mask, spare)

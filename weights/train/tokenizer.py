@@ -1,33 +1,34 @@
 """Stage 1: a byte-level BPE in CLIP's own format, from the captions of the emoji world.
 
-python -m weights.train.tokenizer --out runs/small/tokenizer
+python -m weights.train.tokenizer --run runs/small
 """
 
-import argparse
 import json
-from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from clipcond.emoji.captions import IRREGULAR_PLURALS, OPENINGS, SYNONYMS, caption
+from clipcond.emoji.captions import SYNONYMS, caption, plural
 from clipcond.emoji.scenes import sample
-from clipcond.emoji.world import BACKGROUNDS, COLORS, NOUNS, PRESETS, SHAPES
+from clipcond.emoji.world import PRESETS, SHAPES
+from weights.train import common
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 VOCAB_SIZE = 2048
 POSITIONS = 77
 
 
-def corpus(count: int) -> list[str]:
-    """Captions of both presets, and every word of the world, so that `full` needs no other tokenizer."""
-    words = [*NOUNS, *COLORS, *SHAPES, *BACKGROUNDS, *IRREGULAR_PLURALS.values(), *OPENINGS]
-    words += [word for group in SYNONYMS.values() for word in group]
-    texts = [caption(sample(seed, preset), seed) for preset in PRESETS for seed in range(count)]
+def corpus(preset: str, count: int) -> list[str]:
+    """Captions of a preset, and every word of its world."""
+    world = PRESETS[preset]
+    nouns, others = (*world.nouns, *SHAPES), (*world.colors, *world.backgrounds)
+    words = [word for name in (*nouns, *others) for word in SYNONYMS.get(name, (name,))]
+    words += [plural(word) for noun in nouns for word in SYNONYMS.get(noun, (noun,))]
+    texts = [caption(sample(seed, preset), seed) for seed in range(count)]
     return texts + words * 20
 
 
-def train(count: int = 20_000) -> CLIPTokenizer:
+def train(preset: str, count: int = 20_000) -> CLIPTokenizer:
     """Learn the merges; the special tokens come last, so that EOS is the highest id as in CLIP."""
     reference = CLIPTokenizer(vocab={BOS: 0, EOS: 1}, merges=[])
     backend = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token=None))
@@ -41,7 +42,7 @@ def train(count: int = 20_000) -> CLIPTokenizer:
         show_progress=False,
         min_frequency=2,
     )
-    backend.train_from_iterator(corpus(count), trainer)
+    backend.train_from_iterator(corpus(preset, count), trainer)
     merges = [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]
     tokens = [
         *alphabet,
@@ -55,12 +56,10 @@ def train(count: int = 20_000) -> CLIPTokenizer:
 
 
 def main() -> None:
-    """Train and save."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    out = parser.parse_args().out
-    tokenizer = train()
-    tokenizer.save_pretrained(out)
+    """Train and save to `RUN/tokenizer`."""
+    args = common.parse(common.options(__doc__, minutes=0))
+    tokenizer = train(args.preset)
+    tokenizer.save_pretrained(args.run / "tokenizer")
     print(
         json.dumps({"stage": "tokenizer", "entries": len(tokenizer), "eos": tokenizer.eos_token_id})
     )

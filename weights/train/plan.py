@@ -1,0 +1,153 @@
+"""Measure each stage for a short while and print the plan that fits the time; nothing that it trains is kept.
+
+    python -m weights.train.plan --preset full --minutes 24     # about four minutes on a GPU
+
+Prints what a forward costs, how fast pictures go through each stage and what share of the device's own matrix rate
+that is, and how many pictures each stage of `weights.train.run` would see.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import CLIPTokenizer
+
+from clipcond.emoji.world import PRESETS
+from weights.train import clip, common, denoiser
+from weights.train.assemble import pipeline
+from weights.train.autoencoder import FOLD, LATENT_CHANNELS
+from weights.train.run import SHARES, command, prepare
+from weights.train.tokenizer import POSITIONS
+
+BACKWARD = 2  # a backward costs about as much as so many forwards
+PICTURES, STEPS = 4, 20
+_MATRIX = 8192
+
+
+def denoiser_flops(preset: str) -> int:
+    """Floating-point operations of one denoiser forward for one picture."""
+    width, side = clip.SHAPES[preset]["text"][0], PRESETS[preset].size // FOLD[preset]
+    unet = denoiser.build(preset, width)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        unet(
+            torch.zeros(1, LATENT_CHANNELS, side, side),
+            torch.zeros(1),
+            torch.zeros(1, POSITIONS, width),
+        )
+    return counter.get_total_flops()
+
+
+def clip_flops(preset: str, tokenizer: CLIPTokenizer) -> int:
+    """Floating-point operations of both towers' forward for one picture and its caption of 16 tokens."""
+    model, size = clip.build(preset, tokenizer), PRESETS[preset].size
+    tokens = torch.full((1, 16), tokenizer.eos_token_id)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        clip.Towers(model)(torch.zeros(1, 3, size, size), tokens)
+    return counter.get_total_flops()
+
+
+def matrix_rate(device: torch.device) -> float:
+    """Operations a second of the device's own bfloat16 matrix product: the best of a few."""
+    side = _MATRIX if device.type == "cuda" else 1024
+    a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
+    best = float("inf")
+    for _ in range(10):
+        start = time.perf_counter()
+        for _ in range(4):
+            a @ a
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, (time.perf_counter() - start) / 4)
+    return 2 * side**3 / best
+
+
+def pictures_per_second(log: Path) -> float:
+    """From a stage's log: between its first and its last row, so that compiling and starting workers do not count.
+
+    Raises:
+        SystemExit: the stage ran too short for two rows.
+    """
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    if len(rows) < 2:
+        raise SystemExit(
+            f"{log.stem}: fewer than {2 * common.LOG_STEPS} steps; give more --minutes"
+        )
+    first, last = rows[0], rows[-1]
+    return (last["samples"] - first["samples"]) / (last["minutes"] - first["minutes"]) / 60
+
+
+def sampling_seconds(run: Path, preset: str) -> float:
+    """Seconds that an untrained denoiser takes on the CPU for four pictures in twenty steps, guided, and decoded."""
+    pipe = pipeline(run, denoiser.build(preset, clip.SHAPES[preset]["text"][0]))
+    pipe.set_progress_bar_config(disable=True)
+    start = time.perf_counter()
+    pipe(["a fox"] * PICTURES, num_inference_steps=STEPS, guidance_scale=3.0)
+    return time.perf_counter() - start
+
+
+def measured(preset: str, run: Path, options: list[str]) -> dict[str, float]:
+    """Pictures a second of each stage that trains; the judge is another CLIP."""
+    prepare(preset, run)
+    found = {}
+    for stage in ("clip", "denoiser"):
+        subprocess.run(command(stage, preset, run, *options), check=True)
+        found[stage] = pictures_per_second(run / f"{stage}.jsonl")
+    return found | {"judge": found["clip"]}
+
+
+def table(rates: dict[str, float], costs: dict[str, int], *, peak: float, minutes: float) -> Table:
+    """The plan: a row a stage."""
+    head = "stage|GFLOP a forward|pictures/s|TFLOP/s|of the matrix rate|minutes|pictures"
+    plan = Table(*head.split("|"), title=f"{minutes:g} minutes")
+    for stage, share in SHARES.items():
+        work = rates[stage] * costs[stage] * (1 + BACKWARD)
+        seen = rates[stage] * share * minutes * 60
+        plan.add_row(
+            stage,
+            f"{costs[stage] / 1e9:.2f}",
+            f"{rates[stage]:,.0f}",
+            f"{work / 1e12:.3g}",
+            f"{100 * work / peak:.1f} %",
+            f"{share * minutes:.1f}",
+            f"{seen:,.0f}",
+        )
+    return plan
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--preset", choices=list(PRESETS), default="full")
+    parser.add_argument("--minutes", type=float, default=24, help="of the run to plan")
+    parser.add_argument("--measure", type=float, default=1.5, help="minutes of each stage now")
+    args, rest = parser.parse_known_args()  # the rest goes to the stages: --batch, --workers ...
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder)
+        options = ["--minutes", f"{args.measure}", *rest]
+        rates = measured(args.preset, run, options)
+        tokenizer = CLIPTokenizer.from_pretrained(run / "tokenizer")
+        seconds = sampling_seconds(run, args.preset)
+    of_clip = clip_flops(args.preset, tokenizer)
+    costs = {"clip": of_clip, "judge": of_clip, "denoiser": denoiser_flops(args.preset)}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    peak = matrix_rate(device)
+    console = Console()
+    console.print(table(rates, costs, peak=peak, minutes=args.minutes))
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    console.print(f"{name}: {peak / 1e12:.3g} TFLOP/s in a bfloat16 matrix product")
+    console.print(
+        f"{PICTURES} pictures in {STEPS} steps: {seconds:.1f} s on {torch.get_num_threads()} CPU threads"
+    )
+
+
+if __name__ == "__main__":
+    main()
