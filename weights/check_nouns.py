@@ -43,7 +43,7 @@ def faintest(preset: str) -> list[tuple[float, str, str]]:
         energy = on_background(preset, "small", background).square().sum((1, 2, 3))
         found += [
             (float(e), name, background)
-            for e, name in zip(energy, PRESETS[preset].sprites, strict=True)
+            for e, name in zip(energy, PRESETS[preset].looked_for, strict=True)
         ]
     return sorted(found)[:SHOWN]
 
@@ -53,7 +53,7 @@ def most_alike(preset: str) -> list[tuple[float, str, str]]:
     drawn = on_background(preset, "small", "gray").flatten(1)
     energy, apart = drawn.square().sum(1), torch.cdist(drawn, drawn).square()
     share = apart / torch.minimum(energy[:, None], energy[None])
-    names = PRESETS[preset].sprites
+    names = PRESETS[preset].looked_for
     found = [
         (float(share[i, j]), names[i], names[j]) for i, j in combinations(range(len(names)), 2)
     ]

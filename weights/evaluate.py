@@ -1,6 +1,7 @@
 """Measure the shipped models on held-out prompts and write `weights/evaluation.json`, which the card is made from.
 
     python -m weights.evaluate                        # everything, about 20 minutes on two cores
+    python -m weights.evaluate --preset full --model runs/full/shipped/emoji --judge runs/full/shipped/judge
     python -m weights.evaluate --split train --only tasks --guidance-scale 5   # to choose settings: never held-out ones
 
 Intervals are 95 % bootstrap intervals over prompts (scipy), since pictures of one prompt are not independent.
@@ -26,6 +27,7 @@ from clipcond.emoji.requirements import Background
 from clipcond.emoji.scenes import draw, is_held_out
 from clipcond.emoji.world import NOUNS, PRESETS, UNITS
 from clipcond.score import statistics
+from weights.train.assemble import save_grid
 
 CANDIDATES, SEEDS = 8, 3
 WEIGHTED_SEEDS = 2
@@ -34,6 +36,8 @@ PAIRS = 50
 WEIGHTS = (0.4, 0.7, 1.0, 1.3, 1.6)
 UNSEEN_BACKGROUNDS = ((200, 225, 205), (120, 160, 170), (245, 225, 225), (214, 196, 180))
 UNSEEN_SIZES = (11, 14)
+RECALL_SCENES = {"small": 256, "full": 1000}
+GRID_PROMPTS = 64
 _EVALUATION_SEED = 1 << 55
 Json = dict[str, Any]
 
@@ -47,7 +51,8 @@ def interval(per_prompt: np.ndarray) -> Json:
 class Studio:
     """The shipped pipeline, its conditioner, and settings: prompts and seeds to pictures."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, preset: str = "small") -> None:
+        self.preset = preset
         self.pipe = StableDiffusionPipeline.from_pretrained(args.model).to(args.device)
         self.pipe.set_progress_bar_config(disable=True)
         self.conditioner = Conditioner.from_pipeline(self.pipe)
@@ -76,9 +81,9 @@ def tasks(studio: Studio, args: argparse.Namespace) -> Json:
     """Accuracy a task by the oracle; and how often the background is right where a prompt names one."""
     report: Json = {}
     backgrounds: list[float] = []
-    for name, every in emoji.tasks(split=args.split).items():
+    for name, every in emoji.tasks(args.preset, split=args.split).items():
         prompts = every[: args.prompts]
-        verdicts = judged(prompts, studio.table(prompts, SEEDS, name))
+        verdicts = judged(prompts, studio.table(prompts, SEEDS, name), args.preset)
         report[name] = interval(np.array(verdicts, dtype=bool).mean(1))
         named = [[background_passed(v) for v in row] for row in verdicts]
         backgrounds += [np.mean(row) for row in named if row[0] is not None]
@@ -86,10 +91,12 @@ def tasks(studio: Studio, args: argparse.Namespace) -> Json:
     return {"tasks": report}
 
 
-def judged(prompts: list[str], rows: list[list[Image.Image]]) -> list[list[emoji.Verdict]]:
+def judged(
+    prompts: list[str], rows: list[list[Image.Image]], preset: str = "small"
+) -> list[list[emoji.Verdict]]:
     """The oracle's verdict on each picture of each prompt."""
     return [
-        [emoji.check(image, emoji.expected(prompt)) for image in row]
+        [emoji.check(image, emoji.expected(prompt, preset), preset) for image in row]
         for prompt, row in zip(prompts, rows, strict=True)
     ]
 
@@ -102,10 +109,10 @@ def background_passed(verdict: emoji.Verdict) -> bool | None:
 
 def reranking(studio: Studio, args: argparse.Namespace) -> Json:
     """On the hard tasks together: mean of 8, best of 8 by each CLIP, and by the oracle itself as the ceiling."""
-    found = emoji.tasks(split=args.split)
+    found = emoji.tasks(args.preset, split=args.split)
     prompts = [prompt for name in HARD for prompt in found[name][: args.prompts // len(HARD)]]
     rows = studio.table(prompts, CANDIDATES, "best of 8")
-    truth = np.array(judged(prompts, rows), dtype=bool)
+    truth = np.array(judged(prompts, rows, args.preset), dtype=bool)
     report: Json = {"mean": interval(truth.mean(1)), "oracle": interval(truth.max(1))}
     for name, folder in (("clip", args.model), ("judge", args.judge)):
         scorer = ClipScorer.from_pretrained(folder)
@@ -121,12 +128,12 @@ def reranking(studio: Studio, args: argparse.Namespace) -> Json:
 Pair = tuple[str, str, str, str, bool]
 
 
-def weighted_pairs(split: str, count: int) -> list[Pair]:
+def weighted_pairs(split: str, count: int, preset: str = "small") -> list[Pair]:
     """Two-object prompts to weigh: both sprites, their phrases, and whether the weighted one, the first, leads."""
     rng = np.random.default_rng(_EVALUATION_SEED)
     pairs: list[Pair] = []
     while len(pairs) < count:
-        scene = draw(rng, PRESETS["small"], "pair")
+        scene = draw(rng, PRESETS[preset], "pair")
         if is_held_out(scene) == (split == "held_out"):
             first, second = scene.groups
             phrases = noun_phrase(first, rng), noun_phrase(second, rng)
@@ -143,14 +150,14 @@ def found_at_weight(studio: Studio, pairs: list[Pair], weight: float, name: str)
     rows = studio.table(prompts, WEIGHTED_SEEDS, name)
     found = []
     for pair, row in zip(pairs, rows, strict=True):
-        seen = [{item.sprite for item in emoji.read(image).items} for image in row]
+        seen = [{item.sprite for item in emoji.read(image, studio.preset).items} for image in row]
         found.append([np.mean([sprite in s for s in seen]) for sprite in pair[:2]])
     return np.array(found)
 
 
 def weighting(studio: Studio, args: argparse.Namespace) -> Json:
     """How often each of two objects is found, as the weight of one of them moves."""
-    pairs = weighted_pairs(args.split, args.pairs)
+    pairs = weighted_pairs(args.split, args.pairs, args.preset)
     report: Json = {}
     for weight in WEIGHTS:
         found = found_at_weight(studio, pairs, weight, f"weight {weight}")
@@ -158,25 +165,22 @@ def weighting(studio: Studio, args: argparse.Namespace) -> Json:
     return {"weighting": report}
 
 
-def clip_accuracy(scorer: ClipScorer) -> Json:
-    """Zero-shot top-1 at unseen sizes and backgrounds; recall@1 among 256 held-out scenes, both ways."""
-    names = PRESETS["small"].sprites
+def clip_accuracy(scorer: ClipScorer, preset: str) -> Json:
+    """Zero-shot top-1 at unseen sizes and backgrounds; recall@1 among distinct held-out scenes, both ways."""
+    names, side = PRESETS[preset].sprites, PRESETS[preset].size
     prompts = [f"a photo of {'an' if name[0] in 'aeiou' else 'a'} {name}" for name in names]
     images, truth = [], []
     for label, name in enumerate(names):
         for size in UNSEEN_SIZES:
             for background in UNSEEN_BACKGROUNDS:
                 middle = (UNITS - size) // 2
-                images.append(
-                    emoji.render(
-                        emoji.Scene(background, (emoji.Item(name, middle + 2, middle - 2, size),))
-                    )
-                )
+                item = emoji.Item(name, middle + 2, middle - 2, size)
+                images.append(emoji.render(emoji.Scene(background, (item,)), side))
                 truth.append(label)
     right = scorer.similarity(images, prompts).argmax(1).numpy() == np.array(truth)
     by_sprite = right.reshape(len(names), -1).mean(1)
-    scenes, captions = distinct_scenes(256)
-    similarity = scorer.similarity([emoji.render(scene) for scene in scenes], captions)
+    scenes, captions = distinct_scenes(RECALL_SCENES[preset], preset)
+    similarity = scorer.similarity([emoji.render(scene, side) for scene in scenes], captions)
     label = torch.arange(len(scenes))
     return {
         "zero_shot_top1": interval(by_sprite),
@@ -187,13 +191,13 @@ def clip_accuracy(scorer: ClipScorer) -> Json:
     }
 
 
-def distinct_scenes(count: int) -> tuple[list[emoji.Scene], list[str]]:
+def distinct_scenes(count: int, preset: str) -> tuple[list[emoji.Scene], list[str]]:
     """Held-out scenes with complete captions, no two alike."""
     found: dict[str, emoji.Scene] = {}
     rng = np.random.default_rng(_EVALUATION_SEED)
     seed = _EVALUATION_SEED
     while len(found) < count:
-        scene = emoji.sample(seed, held_out=True)
+        scene = emoji.sample(seed, preset, held_out=True)
         found.setdefault(compose(scene, rng, with_relation=True, with_background=True), scene)
         seed += 1
     return list(found.values()), list(found)
@@ -204,10 +208,22 @@ def clips(_studio: Studio, args: argparse.Namespace) -> Json:
     folders = {"clip": args.model, "judge": args.judge}
     return {
         "clips": {
-            name: clip_accuracy(ClipScorer.from_pretrained(folder))
+            name: clip_accuracy(ClipScorer.from_pretrained(folder), args.preset)
             for name, folder in folders.items()
         }
     }
+
+
+def grid(studio: Studio, args: argparse.Namespace) -> Json:
+    """Pictures of held-out captions as one PNG, the captions beside it as text; and how many of them are right."""
+    seeds = range(_EVALUATION_SEED, _EVALUATION_SEED + GRID_PROMPTS)
+    prompts = [
+        emoji.caption(emoji.sample(seed, args.preset, held_out=True), seed) for seed in seeds
+    ]
+    images = studio.draw(prompts, list(range(GRID_PROMPTS)), "grid")
+    save_grid(images, prompts, args.grid)
+    right = judged(prompts, [[image] for image in images], args.preset)
+    return {"grid": {"prompts": GRID_PROMPTS, "right": sum(bool(row[0]) for row in right)}}
 
 
 PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {
@@ -215,6 +231,7 @@ PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {
     "tasks": tasks,
     "reranking": reranking,
     "weighting": weighting,
+    "grid": grid,
 }
 
 
@@ -225,7 +242,9 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
     parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
-    parser.add_argument("--json", type=Path, help="write here instead of printing")
+    parser.add_argument("--preset", choices=list(PRESETS), default="small")
+    parser.add_argument("--json", type=Path, help="write here too")
+    parser.add_argument("--grid", type=Path, help=f"a PNG of {GRID_PROMPTS} held-out prompts")
     parser.add_argument("--only", choices=list(PARTS), action="append", help="one part of it")
     parser.add_argument("--split", choices=["held_out", "train"], default="held_out")
     parser.add_argument("--prompts", type=int, default=100, help="a task")
@@ -235,7 +254,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=40)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
-    studio, start = Studio(args), time.monotonic()
+    studio, start = Studio(args, args.preset), time.monotonic()
     report: Json = {
         "split": args.split,
         "steps": args.steps,
@@ -245,7 +264,7 @@ def main() -> None:
         else torch.cuda.get_device_name(),
         "torch": torch.__version__,
     }
-    for name in args.only or PARTS:
+    for name in args.only or [part for part in PARTS if part != "grid" or args.grid]:
         report |= PARTS[name](studio, args)
     report["minutes"] = round((time.monotonic() - start) / 60, 1)
     text = json.dumps(report, indent=1, default=float)

@@ -61,20 +61,21 @@ def drawing(file: Path) -> Image.Image:
     return square
 
 
-def openmoji(drawn: Image.Image, scene: emoji.Scene) -> Image.Image:
+def openmoji(drawn: Image.Image, scene: emoji.Scene, pixels: int = UNITS) -> Image.Image:
     """The scene's one item drawn with an OpenMoji picture in place of its sprite."""
     (item,) = scene.items
-    picture = Image.new("RGB", (UNITS, UNITS), BACKGROUNDS[str(scene.background)])
-    small = drawn.resize((item.size, item.size), Image.Resampling.LANCZOS)
-    picture.paste(small, (item.x, item.y), small)
+    picture = Image.new("RGB", (pixels, pixels), BACKGROUNDS[str(scene.background)])
+    x, y, side = (v * pixels // UNITS for v in (item.x, item.y, item.size))
+    small = drawn.resize((side, side), Image.Resampling.LANCZOS)
+    picture.paste(small, (x, y), small)
     return picture
 
 
-def scenes(name: str) -> list[emoji.Scene]:
+def scenes(name: str, preset: str = "small") -> list[emoji.Scene]:
     """One noun on every background, in two sizes and two places."""
     return [
         emoji.Scene(background, (emoji.Item(name, x, y, SIZES[size]),))
-        for background in BACKGROUNDS
+        for background in PRESETS[preset].backgrounds
         for size, places in PLACES.items()
         for x, y in places
     ]
@@ -99,13 +100,18 @@ def accuracy(scorer: ClipScorer, pictures: dict[str, list[Image.Image]]) -> Json
     }
 
 
-def measure(folder: Path, scorers: dict[str, Path]) -> Json:
+def measure(folder: Path, scorers: dict[str, Path], preset: str) -> Json:
     """The whole report."""
-    names = PRESETS["small"].nouns
+    names, pixels = PRESETS[preset].nouns, PRESETS[preset].size
+    shown = {name: scenes(name, preset) for name in names}
     drawn = {name: drawing(file_of(NOUNS[name], folder)) for name in names}
     sets = {
-        "openmoji": {name: [openmoji(drawn[name], s) for s in scenes(name)] for name in names},
-        "own sprites": {name: [emoji.render(s) for s in scenes(name)] for name in names},
+        "openmoji": {
+            name: [openmoji(drawn[name], s, pixels) for s in own] for name, own in shown.items()
+        },
+        "own sprites": {
+            name: [emoji.render(s, pixels) for s in own] for name, own in shown.items()
+        },
     }
     report: Json = {"classes": len(names), "chance": 1 / len(names)}
     for name, place in scorers.items():
@@ -123,11 +129,13 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, required=True, help="OpenMoji's color/72x72 or color/svg"
     )
+    parser.add_argument("--preset", choices=list(PRESETS), default="small")
     parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
     parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
     parser.add_argument("--json", type=Path, help="write here too")
     args = parser.parse_args()
-    text = json.dumps(measure(args.folder, {"clip": args.model, "judge": args.judge}), indent=1)
+    scorers = {"clip": args.model, "judge": args.judge}
+    text = json.dumps(measure(args.folder, scorers, args.preset), indent=1)
     print(text)
     if args.json:
         args.json.write_text(text + "\n")

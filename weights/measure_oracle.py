@@ -178,7 +178,7 @@ def main() -> None:
     report = {
         "count": args.count,
         "pixels": PRESETS[args.preset].size,
-        "sprites": len(PRESETS[args.preset].sprites),
+        "sprites": len(PRESETS[args.preset].looked_for),
         "backgrounds": len(PRESETS[args.preset].backgrounds),
         "read_back": {
             name: accepts(args.count, damage, args.preset) for name, damage in DAMAGES.items()

@@ -50,7 +50,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class _Templates:
-    """A preset's sprites at one size: colour (premultiplied, luma and colour differences), alpha, and their spectra."""
+    """What a preset looks for at one size: colour (premultiplied, luma and colour differences), alpha, and their spectra."""
 
     pixels: int
     color: Float[torch.Tensor, "sprites 3 pixels pixels"]
@@ -77,7 +77,7 @@ class _Templates:
 @cache
 def _templates(preset: str, units: int) -> _Templates:
     side = PRESETS[preset].read_at
-    drawn = [sprite(name, units * side // UNITS) for name in PRESETS[preset].sprites]
+    drawn = [sprite(name, units * side // UNITS) for name in PRESETS[preset].looked_for]
     color, alpha = (
         torch.from_numpy(np.stack(part)).permute(0, 3, 1, 2).contiguous()
         for part in zip(*drawn, strict=True)
@@ -92,7 +92,7 @@ def _templates(preset: str, units: int) -> _Templates:
 def on_background(
     preset: str, size: str, background: str
 ) -> Float[torch.Tensor, "sprites 3 pixels pixels"]:
-    """What each sprite of a preset adds to a background, as the oracle reads it: luma and colour differences."""
+    """What each sprite that a preset looks for adds to a background, as the oracle reads it: luma and colour differences."""
     color = _LUMA_CHROMA @ torch.tensor(BACKGROUNDS[background], dtype=torch.float32)
     return _templates(preset, SIZES[size]).on(color)
 
@@ -112,7 +112,7 @@ class Matcher:
         background: Float[torch.Tensor, " 3"],
         preset: str,
     ) -> None:
-        self.names = PRESETS[preset].sprites
+        self.names = PRESETS[preset].looked_for
         self.scale = picture.shape[-1] / UNITS
         self.rest = torch.einsum("ij,jyx->iyx", _LUMA_CHROMA, picture - background[:, None, None])
         self.background = _LUMA_CHROMA @ background

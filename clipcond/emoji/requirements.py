@@ -7,6 +7,7 @@ relation, with an optional background. A word that it does not know is an error:
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -14,7 +15,7 @@ from PIL import Image
 from clipcond.emoji.captions import JOINERS, NUMBERS, OPENINGS, SYNONYMS, plural
 from clipcond.emoji.oracle import Reading, read
 from clipcond.emoji.scenes import Group, Item, Scene, relation
-from clipcond.emoji.world import BACKGROUNDS, COLORS, NOUNS, SHAPES, SIZES
+from clipcond.emoji.world import COLORS, PRESETS, SHAPES, SIZES, color_and_noun
 from clipcond.errors import ClipcondError
 
 _SIZE_NAMES = {units: name for name, units in SIZES.items()}
@@ -114,13 +115,17 @@ def check(
     return Verdict(tuple((requirement, requirement.holds(reading)) for requirement in requirements))
 
 
-def expected(what: str | Scene) -> tuple[Requirement, ...]:
+def expected(what: str | Scene, preset: str = "small") -> tuple[Requirement, ...]:
     """What a picture of a caption, or of a scene, must show.
+
+    Args:
+        what: a caption in the preset's words, or a scene.
+        preset: whose words.
 
     Raises:
         ClipcondError: a word is not of this world; the message quotes it.
     """
-    return _of_scene(what) if isinstance(what, Scene) else _of_text(what)
+    return _of_scene(what) if isinstance(what, Scene) else _of_text(what, _grammar(preset))
 
 
 def _of_scene(scene: Scene) -> tuple[Requirement, ...]:
@@ -140,48 +145,65 @@ def _words_of(names: Iterable[str]) -> dict[str, str]:
 
 _RELATIONS = _words_of(("left of", "right of", "above", "below"))
 _SIZE_WORDS = _words_of(("small", "large")) | {"normal": "normal"}
-_BACKGROUND_WORDS = _words_of(BACKGROUNDS)
 _NUMBERS = (
     {"a": 1, "an": 1}
     | {w: n for n, w in enumerate(NUMBERS) if n}
     | {str(n): n for n in range(1, 5)}
 )
-_SINGULAR = _words_of((*NOUNS, *SHAPES))
-_NOUN_WORDS = _SINGULAR | {plural(word): name for word, name in _SINGULAR.items()}
 
 
 def _alternatives(words: Iterable[str]) -> str:
     return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
 
 
-_GROUP = re.compile(
-    rf"(?:(?P<number>{_alternatives(_NUMBERS)}) )?(?:(?P<size>{_alternatives(_SIZE_WORDS)}) )?"
-    rf"(?:(?P<color>{_alternatives(COLORS)}) )?(?P<noun>{_alternatives(_NOUN_WORDS)})(?![a-z])"
-)
 _JOIN = re.compile(
     rf" (?:(?P<relation>{_alternatives(_RELATIONS)})|{_alternatives(JOINERS)}) |, (?:and )?"
-)
-_ENDING = re.compile(
-    rf"(?:,? (?:on|against|with|in front of)(?: an?)?|,) (?P<name>{_alternatives(_BACKGROUND_WORDS)})(?: background)?$"
 )
 _OPENING = re.compile(rf"^(?:{_alternatives(OPENINGS)}) ")
 
 
-def _of_text(text: str) -> tuple[Requirement, ...]:
+@dataclass(frozen=True, slots=True)
+class _Grammar:
+    """What depends on a preset's words: {word: noun}, {word: background}, and the patterns made of them."""
+
+    nouns: dict[str, str]
+    backgrounds: dict[str, str]
+    group: re.Pattern[str]
+    ending: re.Pattern[str]
+
+
+@cache
+def _grammar(preset: str) -> _Grammar:
+    world = PRESETS[preset]
+    singular = _words_of(dict.fromkeys(color_and_noun(name)[1] for name in world.looked_for))
+    nouns = singular | {plural(word): name for word, name in singular.items()}
+    backgrounds = _words_of(world.backgrounds)
+    group = (
+        rf"(?:(?P<number>{_alternatives(_NUMBERS)}) )?(?:(?P<size>{_alternatives(_SIZE_WORDS)}) )?"
+        rf"(?:(?P<color>{_alternatives(COLORS)}) )?(?P<noun>{_alternatives(nouns)})(?![a-z])"
+    )
+    ending = (
+        rf"(?:,? (?:on|against|with|in front of)(?: an?)?|,) "
+        rf"(?P<name>{_alternatives(backgrounds)})(?: background)?$"
+    )
+    return _Grammar(nouns, backgrounds, re.compile(group), re.compile(ending))
+
+
+def _of_text(text: str, grammar: _Grammar) -> tuple[Requirement, ...]:
     words = _OPENING.sub("", re.sub(r"\s+", " ", text.lower()).strip(" .,"))
     found: list[Requirement] = []
-    if ending := _ENDING.search(words):
-        found.append(Background(_BACKGROUND_WORDS[ending["name"]]))
+    if ending := grammar.ending.search(words):
+        found.append(Background(grammar.backgrounds[ending["name"]]))
         words = words[: ending.start()]
     groups, relations, at = [], [], 0
     while True:
-        match = _GROUP.match(words, at)
+        match = grammar.group.match(words, at)
         if not match:
             raise ClipcondError(
                 f"the emoji world does not understand {words[at:]!r} in {text!r}; it knows phrases such as "
                 f"'two small red hearts' or 'a fox left of a car on a pink background'"
             )
-        groups.append(_group(match, text))
+        groups.append(_group(match, text, grammar))
         at = match.end()
         if at == len(words):
             break
@@ -201,8 +223,8 @@ def _of_text(text: str) -> tuple[Requirement, ...]:
     return (*found, NothingElse(frozenset(group.sprite for group in groups)))
 
 
-def _group(match: re.Match[str], text: str) -> Group:
-    noun = _NOUN_WORDS[match["noun"]]
+def _group(match: re.Match[str], text: str, grammar: _Grammar) -> Group:
+    noun = grammar.nouns[match["noun"]]
     if (noun in SHAPES) != bool(match["color"]):
         hint = "needs a colour" if noun in SHAPES else "comes in one colour only"
         raise ClipcondError(f"in {text!r}: {match[0]!r}: in the emoji world a {noun} {hint}")

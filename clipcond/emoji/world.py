@@ -103,6 +103,7 @@ class Preset:
     Attributes:
         nouns: what it knows beside coloured shapes.
         colors: of the shapes.
+        looked_for: sprites that its oracle tells apart and its captions may name: those that it draws, or more.
         backgrounds: names of background colours.
         kinds: kinds of scene (`scenes.draw`) and how often each is drawn.
         max_objects: in one picture.
@@ -112,6 +113,7 @@ class Preset:
 
     nouns: tuple[str, ...]
     colors: tuple[str, ...]
+    looked_for: tuple[str, ...]
     backgrounds: tuple[str, ...]
     kinds: dict[str, float]
     max_objects: int
@@ -128,6 +130,7 @@ PRESETS: dict[str, Preset] = {
     "small": Preset(
         nouns=tuple(FIRST_NOUNS)[:20],
         colors=COLORS[:6],
+        looked_for=tuple(SPRITES)[: len(FIRST_NOUNS) + len(SHAPES) * len(COLORS)],
         backgrounds=tuple(BACKGROUNDS)[:7],
         kinds={"single": 0.22, "count": 0.23, "pair": 0.55},
         max_objects=4,
@@ -137,6 +140,7 @@ PRESETS: dict[str, Preset] = {
     "full": Preset(
         nouns=tuple(NOUNS),
         colors=COLORS,
+        looked_for=tuple(SPRITES),
         backgrounds=tuple(BACKGROUNDS),
         kinds={"single": 0.2, "count": 0.2, "pair": 0.45, "several": 0.15},
         max_objects=4,

@@ -123,7 +123,7 @@ def autoencoders() -> dict[str, AutoencoderTiny]:
     return {preset: autoencoder.build(preset).half().float() for preset in ("small", "full")}
 
 
-@pytest.mark.parametrize(("preset", "mse"), [("small", 1e-7), ("full", 1e-3)])
+@pytest.mark.parametrize(("preset", "mse"), [("small", 1e-7), ("full", 2e-3)])
 def test_the_autoencoder_keeps_what_its_code_keeps(
     autoencoders: dict[str, AutoencoderTiny], preset: str, mse: float
 ) -> None:

@@ -62,16 +62,19 @@ def pipeline(run: Path, unet: nn.Module) -> StableDiffusionPipeline:
     )
 
 
-def sample_grid(
-    pipe: StableDiffusionPipeline, path: Path, *, preset: str, count: int, columns: int = 8
-) -> None:
-    """Pictures of training captions, enlarged, as one PNG; the captions beside it as text."""
+def sample_grid(pipe: StableDiffusionPipeline, path: Path, *, preset: str, count: int) -> None:
+    """Pictures of training captions as one PNG, the captions beside it as text."""
     prompts = [caption(sample(seed, preset), seed) for seed in range(count)]
     pipe.set_progress_bar_config(disable=True)
     images = pipe(prompts, num_inference_steps=20, guidance_scale=4.0,
                   generator=torch.Generator().manual_seed(0)).images  # fmt: skip
-    cell = 128
-    grid = Image.new("RGB", (columns * cell, -(-count // columns) * cell))
+    save_grid(images, prompts, path)
+
+
+def save_grid(images: list[Image.Image], prompts: list[str], path: Path) -> None:
+    """Eight pictures a row, those of 32 px enlarged, and PATH.txt with the prompts."""
+    columns, cell = 8, 132
+    grid = Image.new("RGB", (columns * cell, -(-len(images) // columns) * cell))
     for i, image in enumerate(images):
         tile = image.resize((cell - 4, cell - 4), Image.Resampling.LANCZOS)
         grid.paste(tile, (i % columns * cell, i // columns * cell))
