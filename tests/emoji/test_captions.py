@@ -1,5 +1,7 @@
 """Captions say what the scene shows, and are read back as that."""
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +15,10 @@ from clipcond.emoji.world import NOUNS
 from clipcond.errors import ClipcondError
 
 SEEDS = st.integers(0, 2**62)
+TASKS = {
+    "held_out": "400d0a5fbb078ff7",
+    "train": "5b9a146a3b202e1d",
+}  # what every figure about the shipped model was measured on
 
 
 def implies(scene: emoji.Scene, requirement: object) -> bool:
@@ -108,6 +114,7 @@ def test_tasks_are_a_hundred_prompts_that_the_oracle_understands(split: str) -> 
         "position",
         "color attribution",
     }
+    assert sha256(str(found).encode()).hexdigest()[:16] == TASKS[split]
     for name, prompts in found.items():
         assert len(set(prompts)) >= 100
         requirements = [emoji.expected(prompt) for prompt in prompts]

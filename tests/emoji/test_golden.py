@@ -47,7 +47,6 @@ GOLDEN = {
     "near misses": (misses, "b725f4a2cb04b149"),
     "pictures": (pictures, "a51e1a9457e35bb9"),
     "readings": (readings, "8ca38f9beccf9a83"),
-    "tasks": (lambda: emoji.tasks().items(), "683d343d59fe6ada"),
 }
 
 
