@@ -169,7 +169,6 @@ ROWS: dict[int, Row] = {
     30: Row(
         "Stable Cascade's prior needs its text encoder even where tensors are given",
         "keeps the pipeline's text encoders where they are",
-        "not built: Stable Cascade is not supported yet, and refused by name",
     ),
     31: Row(
         "`!` is the padding token of Stable Diffusion 2 and of SDXL's second encoder, and a typed `<|endoftext|>` ends the text",
@@ -186,8 +185,7 @@ ROWS: dict[int, Row] = {
     ),
     34: Row(
         "HunyuanDiT, CogVideoX and the unCLIP prior read texts of fixed lengths",
-        "knows each family's lengths from one table",
-        "not built: these families are not supported yet, and refused by name",
+        "knows each family's lengths from one table, and refuses a longer prompt; the unCLIP prior's pipeline is refused",
     ),
     35: Row(
         "`_execution_device` fails with a misleading error where a component has no `.device`",

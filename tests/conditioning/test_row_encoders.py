@@ -186,6 +186,7 @@ def test_both_sequences_are_stored_for_training(tmp_path):
         assert torch.equal(item["prompt_attention_mask_2"], alone.prompt_attention_mask_2[0])
 
 
+@pytest.mark.pitfall(34)
 def test_what_is_too_long_for_it_is_an_error():
     with pytest.raises(PromptTooLongError, match="75 tokens that fit"):
         Conditioner.from_pipeline(DIT)("a cat " * 60)

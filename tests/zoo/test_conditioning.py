@@ -50,7 +50,7 @@ def conditioned(conditioner, call, prompt, **options):
 
 
 @pytest.mark.parametrize("name", SUPPORTED_HERE)
-@pytest.mark.pitfall(13, 21, 22)
+@pytest.mark.pitfall(13, 21, 22, 30)
 @pytest.mark.filterwarnings("ignore")
 def test_it_draws_what_strings_draw(name):
     entry = ZOO[name]
@@ -76,6 +76,7 @@ def test_it_draws_what_strings_draw(name):
 @pytest.mark.parametrize(
     "name", sorted(FIRST[family] for family in FIRST if family not in POOLED_ONLY)
 )
+@pytest.mark.pitfall(34)
 @pytest.mark.filterwarnings("ignore")
 def test_weights_and_long_prompts_reach_the_picture(name):
     if name in CLEANED:
