@@ -4,6 +4,7 @@ python -m weights.train.tokenizer --run runs/small
 """
 
 import json
+from pathlib import Path
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -56,10 +57,12 @@ def train(preset: str, count: int = 20_000) -> CLIPTokenizer:
 
 
 def main() -> None:
-    """Train and save to `RUN/tokenizer`."""
-    args = common.parse(common.options(__doc__, minutes=0))
+    """Train and save to `RUN/tokenizer`, or where it is told to."""
+    parser = common.options(__doc__, minutes=0)
+    parser.add_argument("--out", type=Path, help="instead of RUN/tokenizer")
+    args = common.parse(parser)
     tokenizer = train(args.preset)
-    tokenizer.save_pretrained(args.run / "tokenizer")
+    tokenizer.save_pretrained(args.out or args.run / "tokenizer")
     print(
         json.dumps({"stage": "tokenizer", "entries": len(tokenizer), "eos": tokenizer.eos_token_id})
     )
