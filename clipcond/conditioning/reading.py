@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from itertools import accumulate
 
 from clipcond.conditioning.report import PromptReport, ReportedToken
 from clipcond.errors import (
@@ -103,24 +103,14 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
 
 
 def _cleaned(line: Line, clean: Callable[[str], str]) -> Line:
-    """The line as the pipelines clean it, each piece ending where what is left of it ends.
+    """The line as the pipelines clean it, each piece ending where what is before its end does, cleaned with one more letter.
 
-    After parsing, as cleaning takes away what weights are written with.
+    After parsing, as cleaning takes away what weights are written with. The letter keeps what would be stripped at an end.
     """
     text = clean(line.text)
-    before, after = ([c.lower() for c in found] for found in (line.text, text))
-    if before == after:
-        return line._replace(text=text)
-    moved = SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
-
-    def place(end: int) -> int:
-        at = next((code for code in moved if end <= code[2]), None)
-        if at is None:
-            return len(text)
-        kind, start, _, new_start, new_end = at
-        return new_start + end - start if kind == "equal" else new_end
-
-    return line._replace(text=text, pieces=tuple((place(end), w) for end, w in line.pieces))
+    ends = [min(len(clean(line.text[:end] + "x")) - 1, len(text)) for end, _ in line.pieces]
+    pieces = zip(accumulate(ends, max), (weight for _, weight in line.pieces), strict=True)
+    return line._replace(text=text, pieces=tuple(pieces))
 
 
 def _check(prompt: Prompt, rules: Rules) -> None:
