@@ -214,10 +214,11 @@ def test_the_plan_says_what_the_minutes_give(tmp_path: Path) -> None:
     assert plan.pictures_per_second(log) == pytest.approx(2000)
     rates = {"clip": 2000.0, "judge": 2000.0, "denoiser": 1000.0}
     costs = {"clip": 10**9, "judge": 10**9, "denoiser": 10**9}
-    printed = table_text(plan.table(rates, costs, peak=30e12, minutes=20.0))
+    rows = plan.plan(rates, costs, peak=30e12, minutes=20.0)
+    printed = table_text(plan.table(rows, 20.0))
     assert "20.0 %" in printed  # 2000 pictures/s x 3 GFLOP of 30 TFLOP/s
     assert "660,000" in printed  # 11 minutes of the denoiser's 1000 pictures/s
-    with pytest.raises(SystemExit, match="--minutes"):
+    with pytest.raises(SystemExit, match="--measure"):
         plan.pictures_per_second(tmp_path / "denoiser.jsonl")
 
 
@@ -239,14 +240,28 @@ def test_one_command_trains_everything(tmp_path: Path) -> None:
     CLIPModel.from_pretrained(tmp_path / "shipped" / "judge")
 
 
-def test_the_rate_warms_up_holds_and_falls_to_zero() -> None:
+def test_the_rate_warms_up_by_steps_holds_and_falls_to_zero_by_the_clock() -> None:
     clock = common.Clock(minutes=10)
+    assert clock.rate(1.0, 0) == pytest.approx(1 / common.WARMUP_STEPS)
+    assert clock.rate(1.0, common.WARMUP_STEPS // 2 - 1) == pytest.approx(0.5)
     rates = {}
-    for spent in (0.0, 0.15, 3.0, 7.5, 10.0):
+    for spent in (3.0, 7.5, 10.0):
         clock.start = common.time.monotonic() - spent * 60
-        rates[spent] = clock.rate(1.0)
-    assert rates[0.0] < rates[0.15] < rates[3.0] == 1.0 > rates[7.5] > rates[10.0]
+        rates[spent] = clock.rate(1.0, 1000)
+    assert rates[3.0] == 1.0 > rates[7.5] > rates[10.0]
     assert rates[10.0] < 1e-6
+
+
+def test_the_heads_leave_the_towers_to_the_contrast_at_first() -> None:
+    heads = clip.LayoutHeads(16, 235)
+    image, text = (torch.randn(4, 16, requires_grad=True) for _ in range(2))
+    target = torch.randn(4, 235, 3)
+    read = heads(image, text, target)
+    assert read.item() == pytest.approx(2 * target.flatten(1).square().sum(1).mean().item())
+    read.backward()
+    assert not image.grad.any()
+    assert not text.grad.any()
+    assert heads.image.weight.grad.any()
 
 
 def test_the_layouts_that_the_heads_name() -> None:

@@ -123,11 +123,17 @@ def layout(scene: Scene, sprites: tuple[str, ...]) -> np.ndarray:
 
 
 class LayoutHeads(nn.Module):
-    """A linear reading of `layout` from each tower's embedding; used in training only."""
+    """A linear reading of `layout` from each tower's embedding; used in training only.
+
+    It begins at zero: a random reading of so many outputs would give the towers a gradient many times the contrastive
+    one, which the clipping of the norm would then take away.
+    """
 
     def __init__(self, projection: int, sprites: int) -> None:
         super().__init__()
         self.image, self.text = (nn.Linear(projection, 3 * sprites) for _ in range(2))
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(
         self, image: torch.Tensor, text: torch.Tensor, target: torch.Tensor

@@ -15,6 +15,7 @@ from torch import nn
 from clipcond.emoji.world import PRESETS
 
 SAVE_MINUTES, LOG_STEPS = 2, 50
+WARMUP_STEPS = 100  # Adam's averages settle in 1 / (1 - 0.98) steps; by the clock, compiling would use the warm-up up
 
 
 def options(description: str | None, *, minutes: float) -> argparse.ArgumentParser:
@@ -53,12 +54,18 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     return args
 
 
-def autocast(device: torch.device) -> torch.autocast:
+def training_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 where the device computes in it; a CPU without such instructions emulates it, over ten times slower than float32."""
     quick = device.type != "cpu" or any(
         torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16")
     )
-    return torch.autocast(device.type, torch.bfloat16, enabled=quick)
+    return torch.bfloat16 if quick else torch.float32
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Computing in the training dtype where that is not the weights' own."""
+    dtype = training_dtype(device)
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
 
 
 class Clock:
@@ -77,12 +84,10 @@ class Clock:
         """Share of the time that is used up, 0..1."""
         return min(1.0, self.spent / self.minutes)
 
-    def rate(self, peak: float, *, warmup: float = 0.03, hold: float = 0.5) -> float:
-        """Learning rate now: a linear warm-up, `peak`, and a cosine to zero over the rest."""
-        at = self.progress
-        if at < warmup:
-            return peak * max(at, 1e-3) / warmup
-        return peak * 0.5 * (1 + math.cos(math.pi * max(0.0, at - hold) / (1 - hold)))
+    def rate(self, peak: float, step: int, *, hold: float = 0.5) -> float:
+        """Learning rate of the step: a linear warm-up, `peak`, and a cosine to zero over the rest of the time."""
+        falling = max(0.0, self.progress - hold) / (1 - hold)
+        return peak * min(1.0, (step + 1) / WARMUP_STEPS) * (1 + math.cos(math.pi * falling)) / 2
 
 
 class Stage:
@@ -114,7 +119,7 @@ class Stage:
         if over or self.clock.spent - self.saved > SAVE_MINUTES:
             self.save()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.clock.rate(peak)
+            group["lr"] = self.clock.rate(peak, self.step)
         return not over
 
     def stepped(self, loss: torch.Tensor, size: int, **row: torch.Tensor) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -29,6 +30,7 @@ from weights.train.tokenizer import POSITIONS
 BACKWARD = 2  # a backward costs about as much as so many forwards
 PICTURES, STEPS = 4, 20
 _MATRIX = 8192
+Row = dict[str, Any]
 
 
 def denoiser_flops(preset: str) -> int:
@@ -53,10 +55,11 @@ def clip_flops(preset: str, tokenizer: CLIPTokenizer) -> int:
     return counter.get_total_flops()
 
 
-def matrix_rate(device: torch.device) -> float:
-    """Operations a second of the device's own bfloat16 matrix product: the best of a few."""
+def matrix_rate(device: torch.device) -> tuple[float, str]:
+    """Operations a second of the device's own matrix product, the best of a few, and the dtype that training computes in."""
     side = _MATRIX if device.type == "cuda" else 1024
-    a = torch.randn(side, side, device=device, dtype=torch.bfloat16)
+    dtype = common.training_dtype(device)
+    a = torch.randn(side, side, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(10):
         start = time.perf_counter()
@@ -65,7 +68,7 @@ def matrix_rate(device: torch.device) -> float:
         if device.type == "cuda":
             torch.cuda.synchronize()
         best = min(best, (time.perf_counter() - start) / 4)
-    return 2 * side**3 / best
+    return 2 * side**3 / best, str(dtype).removeprefix("torch.")
 
 
 def pictures_per_second(log: Path) -> float:
@@ -77,7 +80,7 @@ def pictures_per_second(log: Path) -> float:
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if len(rows) < 2:
         raise SystemExit(
-            f"{log.stem}: fewer than {2 * common.LOG_STEPS} steps; give more --minutes"
+            f"{log.stem}: fewer than {2 * common.LOG_STEPS} steps; give more --measure"
         )
     first, last = rows[0], rows[-1]
     return (last["samples"] - first["samples"]) / (last["minutes"] - first["minutes"]) / 60
@@ -102,33 +105,48 @@ def measured(preset: str, run: Path, options: list[str]) -> dict[str, float]:
     return found | {"judge": found["clip"]}
 
 
-def table(rates: dict[str, float], costs: dict[str, int], *, peak: float, minutes: float) -> Table:
-    """The plan: a row a stage."""
-    head = "stage|GFLOP a forward|pictures/s|TFLOP/s|of the matrix rate|minutes|pictures"
-    plan = Table(*head.split("|"), title=f"{minutes:g} minutes")
-    for stage, share in SHARES.items():
-        work = rates[stage] * costs[stage] * (1 + BACKWARD)
-        seen = rates[stage] * share * minutes * 60
-        plan.add_row(
-            stage,
-            f"{costs[stage] / 1e9:.2f}",
-            f"{rates[stage]:,.0f}",
-            f"{work / 1e12:.3g}",
-            f"{100 * work / peak:.1f} %",
-            f"{share * minutes:.1f}",
-            f"{seen:,.0f}",
+def plan(
+    rates: dict[str, float], costs: dict[str, int], *, peak: float, minutes: float
+) -> list[Row]:
+    """What each stage would see."""
+    return [
+        {
+            "stage": stage,
+            "forward_gflop": costs[stage] / 1e9,
+            "pictures_per_second": rates[stage],
+            "matrix_share": rates[stage] * costs[stage] * (1 + BACKWARD) / peak,
+            "minutes": share * minutes,
+            "pictures": rates[stage] * share * minutes * 60,
+        }
+        for stage, share in SHARES.items()
+    ]
+
+
+def table(rows: list[Row], minutes: float) -> Table:
+    """The plan for people."""
+    head = "stage|GFLOP a forward|pictures/s|of the matrix rate|minutes|pictures"
+    printed = Table(*head.split("|"), title=f"{minutes:g} minutes")
+    for row in rows:
+        printed.add_row(
+            row["stage"],
+            f"{row['forward_gflop']:.2f}",
+            f"{row['pictures_per_second']:,.0f}",
+            f"{100 * row['matrix_share']:.1f} %",
+            f"{row['minutes']:.1f}",
+            f"{row['pictures']:,.0f}",
         )
-    return plan
+    return printed
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print and write."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--preset", choices=list(PRESETS), default="full")
     parser.add_argument("--minutes", type=float, default=24, help="of the run to plan")
     parser.add_argument("--measure", type=float, default=1.5, help="minutes of each stage now")
+    parser.add_argument("--json", type=Path, help="write here too")
     args, rest = parser.parse_known_args()  # the rest goes to the stages: --batch, --workers ...
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)
@@ -139,14 +157,22 @@ def main() -> None:
     of_clip = clip_flops(args.preset, tokenizer)
     costs = {"clip": of_clip, "judge": of_clip, "denoiser": denoiser_flops(args.preset)}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    peak = matrix_rate(device)
+    threads = f"CPU, threads: {torch.get_num_threads()}"
+    peak, dtype = matrix_rate(device)
+    report = {
+        "preset": args.preset,
+        "hardware": torch.cuda.get_device_name() if device.type == "cuda" else threads,
+        "matrix_tflops": peak / 1e12,
+        "dtype": dtype,
+        "stages": plan(rates, costs, peak=peak, minutes=args.minutes),
+        "sampling": {"pictures": PICTURES, "steps": STEPS, "seconds": seconds, "on": threads},
+    }
     console = Console()
-    console.print(table(rates, costs, peak=peak, minutes=args.minutes))
-    name = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    console.print(f"{name}: {peak / 1e12:.3g} TFLOP/s in a bfloat16 matrix product")
-    console.print(
-        f"{PICTURES} pictures in {STEPS} steps: {seconds:.1f} s on {torch.get_num_threads()} CPU threads"
-    )
+    console.print(table(report["stages"], args.minutes))
+    console.print(f"{report['hardware']}: {peak / 1e12:.3g} TFLOP/s in a matrix product in {dtype}")
+    console.print(f"{PICTURES} pictures in {STEPS} steps: {seconds:.1f} s on {threads}")
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":
