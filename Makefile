@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 RUN := HF_HUB_OFFLINE=1 $(BIN)/python -m
 
-.PHONY: install demo app test test-all test-gpu check clean
+.PHONY: install demo app test test-all test-gpu figures check clean
 
 install: $(STAMP)
 
@@ -40,6 +40,21 @@ test-all: check $(STAMP)-quantization
 test-gpu:
 	HF_HUB_OFFLINE=1 PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu tests/gpu -o filterwarnings=default \
 		-o addopts="--import-mode=importlib --strict-markers -ra"
+
+# Every figure, page and picture that rests on the shipped model, on an idle machine, in about an hour; OPENMOJI is a folder of that
+# font's pictures (see weights/measure_openmoji.py): without it the figure for another drawing style stays as it is.
+figures: install
+	$(RUN) weights.measure_oracle --json weights/oracle.json
+	$(RUN) weights.evaluate --json weights/evaluation.json
+	$(if $(OPENMOJI),$(RUN) weights.measure_openmoji --folder $(OPENMOJI) --json weights/openmoji.json)
+	$(RUN) weights.measure_speed --json weights/speed.json
+	$(RUN) weights.measure_weighting --pairs 40
+	$(RUN) weights.measure_reranking --prompts 28
+	$(RUN) weights.card
+	rm -rf out/figures
+	$(BIN)/clipcond generate "a red heart to the left of a (fox:1.3)" --candidates 8 --keep 4 --out out/figures
+	cp out/figures/*-grid.png docs/demo.png
+	$(RUN) demos.screenshots
 
 check: install
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ from PIL import Image
 from clipcond import emoji
 from clipcond.emoji.requirements import Background, Count, Relation
 from clipcond.emoji.scenes import relation
-from clipcond.emoji.world import GRID, PRESETS, SIZES, UNITS
+from clipcond.emoji.world import GRID, PRESETS, SHIPPED, SIZES, UNITS
 from clipcond.errors import ClipcondError
 
 MAX_THINGS = 9
@@ -34,7 +34,7 @@ def compose(text: str, seed: int = 0) -> emoji.Scene:
         raise ClipcondError(f"{text!r} asks for {len(things)} things; at most {MAX_THINGS} fit")
     rng = np.random.default_rng(seed)
     named = [item.name for item in wanted if isinstance(item, Background)]
-    background = named[0] if named else str(rng.choice(PRESETS["small"].backgrounds))
+    background = named[0] if named else str(rng.choice(PRESETS[SHIPPED].backgrounds))
     relations = [item for item in wanted if isinstance(item, Relation)]
     for _ in range(_TRIES):
         items = _place(rng, things)

@@ -25,11 +25,12 @@ from clipcond import ClipScorer, Conditioner, emoji
 from clipcond.emoji.captions import compose, noun_phrase
 from clipcond.emoji.requirements import Background
 from clipcond.emoji.scenes import draw, is_held_out
-from clipcond.emoji.world import NOUNS, PRESETS, UNITS
+from clipcond.emoji.world import NOUNS, PRESETS, SHIPPED, UNITS
 from clipcond.score import statistics
 from weights.train.assemble import save_grid
 
-CANDIDATES, SEEDS = 8, 3
+CANDIDATES = 8
+SEEDS = {"small": 3, "full": 4}  # pictures a prompt
 WEIGHTED_SEEDS = 2
 HARD = ("two objects", "counting", "position", "color attribution")
 PAIRS = 50
@@ -51,7 +52,7 @@ def interval(per_prompt: np.ndarray) -> Json:
 class Studio:
     """The shipped pipeline, its conditioner, and settings: prompts and seeds to pictures."""
 
-    def __init__(self, args: argparse.Namespace, preset: str = "small") -> None:
+    def __init__(self, args: argparse.Namespace, preset: str = SHIPPED) -> None:
         self.preset = preset
         self.pipe = StableDiffusionPipeline.from_pretrained(args.model).to(args.device)
         self.pipe.set_progress_bar_config(disable=True)
@@ -83,7 +84,7 @@ def tasks(studio: Studio, args: argparse.Namespace) -> Json:
     backgrounds: list[float] = []
     for name, every in emoji.tasks(args.preset, split=args.split).items():
         prompts = every[: args.prompts]
-        verdicts = judged(prompts, studio.table(prompts, SEEDS, name), args.preset)
+        verdicts = judged(prompts, studio.table(prompts, SEEDS[args.preset], name), args.preset)
         report[name] = interval(np.array(verdicts, dtype=bool).mean(1))
         named = [[background_passed(v) for v in row] for row in verdicts]
         backgrounds += [np.mean(row) for row in named if row[0] is not None]
@@ -92,7 +93,7 @@ def tasks(studio: Studio, args: argparse.Namespace) -> Json:
 
 
 def judged(
-    prompts: list[str], rows: list[list[Image.Image]], preset: str = "small"
+    prompts: list[str], rows: list[list[Image.Image]], preset: str = SHIPPED
 ) -> list[list[emoji.Verdict]]:
     """The oracle's verdict on each picture of each prompt."""
     return [
@@ -128,7 +129,7 @@ def reranking(studio: Studio, args: argparse.Namespace) -> Json:
 Pair = tuple[str, str, str, str, bool]
 
 
-def weighted_pairs(split: str, count: int, preset: str = "small") -> list[Pair]:
+def weighted_pairs(split: str, count: int, preset: str = SHIPPED) -> list[Pair]:
     """Two-object prompts to weigh: both sprites, their phrases, and whether the weighted one, the first, leads."""
     rng = np.random.default_rng(_EVALUATION_SEED)
     pairs: list[Pair] = []
@@ -242,7 +243,7 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
     parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
-    parser.add_argument("--preset", choices=list(PRESETS), default="small")
+    parser.add_argument("--preset", choices=list(PRESETS), default=SHIPPED)
     parser.add_argument("--json", type=Path, help="write here too")
     parser.add_argument("--grid", type=Path, help=f"a PNG of {GRID_PROMPTS} held-out prompts")
     parser.add_argument("--only", choices=list(PARTS), action="append", help="one part of it")
@@ -256,7 +257,12 @@ def main() -> None:
     args = parser.parse_args()
     studio, start = Studio(args, args.preset), time.monotonic()
     report: Json = {
+        "preset": args.preset,
         "split": args.split,
+        "prompts": args.prompts,
+        "seeds": SEEDS[args.preset],
+        "pairs": args.pairs,
+        "weighted_seeds": WEIGHTED_SEEDS,
         "steps": args.steps,
         "guidance_scale": args.guidance_scale,
         "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads"

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from clipcond import ClipScorer, emoji
-from clipcond.emoji.world import BACKGROUNDS, NOUNS, PRESETS, SIZES, UNITS
+from clipcond.emoji.world import BACKGROUNDS, NOUNS, PRESETS, SHIPPED, SIZES, UNITS
 from clipcond.score import build_classifier, confusion_of, interval
 
 PLACES = {"normal": ((4, 8), (16, 12)), "large": ((4, 4), (12, 8))}
@@ -71,7 +71,7 @@ def openmoji(drawn: Image.Image, scene: emoji.Scene, pixels: int = UNITS) -> Ima
     return picture
 
 
-def scenes(name: str, preset: str = "small") -> list[emoji.Scene]:
+def scenes(name: str, preset: str = SHIPPED) -> list[emoji.Scene]:
     """One noun on every background, in two sizes and two places."""
     return [
         emoji.Scene(background, (emoji.Item(name, x, y, SIZES[size]),))
@@ -129,7 +129,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, required=True, help="OpenMoji's color/72x72 or color/svg"
     )
-    parser.add_argument("--preset", choices=list(PRESETS), default="small")
+    parser.add_argument("--preset", choices=list(PRESETS), default=SHIPPED)
     parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
     parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
     parser.add_argument("--json", type=Path, help="write here too")

@@ -18,7 +18,7 @@ from clipcond.emoji import check, expected, read, render, sample
 from clipcond.emoji.misses import MISSES
 from clipcond.emoji.render import render_array, sprite
 from clipcond.emoji.scenes import Item, Scene
-from clipcond.emoji.world import PRESETS, UNITS
+from clipcond.emoji.world import PRESETS, SHIPPED, UNITS
 
 FIRST_SEED = (
     3 << 59
@@ -125,7 +125,7 @@ def _without(scene: Scene, item: object) -> Scene:
     return Scene(scene.background, tuple(other for other in scene.items if other is not item))
 
 
-def accepts(count: int, damage: Damage, preset: str = "small") -> float:
+def accepts(count: int, damage: Damage, preset: str = SHIPPED) -> float:
     """Share of scenes that are read back exactly: background, sprites, sizes, places and nothing else."""
     right = 0
     for seed in tqdm(range(count), desc="true scenes", leave=False):
@@ -170,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", choices=list(PRESETS), default="small")
+    parser.add_argument("--preset", choices=list(PRESETS), default=SHIPPED)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

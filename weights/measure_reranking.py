@@ -17,9 +17,8 @@ from scipy import stats
 
 from clipcond import ClipScorer, emoji
 from clipcond.score import best_of_n, interval
-from weights.card import table
 from weights.evaluate import HARD, Studio, judged
-from weights.pages import ROOT, Json, options, publish
+from weights.pages import ROOT, Json, options, publish, table
 
 TEMPLATE = Path(__file__).parent / "reranking.template.md"
 SELECTORS = {

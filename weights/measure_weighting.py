@@ -15,7 +15,6 @@ import numpy as np
 
 from clipcond import Conditioner
 from clipcond.weighting import MODES
-from weights.card import percent, points, table
 from weights.evaluate import (
     PAIRS,
     WEIGHTED_SEEDS,
@@ -25,7 +24,7 @@ from weights.evaluate import (
     interval,
     weighted_pairs,
 )
-from weights.pages import Json, options, publish
+from weights.pages import Json, options, percent, points, publish, table
 
 TEMPLATE = Path(__file__).parent / "weighting.template.md"
 WEIGHTS = (0.3, 0.6, 1.0, 1.4, 1.8)

@@ -15,6 +15,22 @@ ROOT = Path(__file__).parents[1]
 Json = dict[str, Any]
 
 
+def percent(found: dict[str, float]) -> str:
+    """A mean with its 95 % interval."""
+    return f"{100 * found['mean']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
+
+
+def points(found: dict[str, float]) -> str:
+    """A difference in percentage points with its 95 % interval."""
+    return f"{100 * found['mean']:+.1f} points ({100 * found['low']:+.1f} to {100 * found['high']:+.1f})"
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def options(description: str | None, name: str) -> argparse.ArgumentParser:
     """The options of a script that writes weights/NAME.json, docs/NAME.md and docs/NAME.png."""
     parser = argparse.ArgumentParser(

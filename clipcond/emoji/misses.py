@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from clipcond.emoji.scenes import Item, Scene
-from clipcond.emoji.world import PRESETS, SIZES, UNITS, Preset, color_and_noun
+from clipcond.emoji.world import PRESETS, SHIPPED, SIZES, UNITS, Preset, color_and_noun
 
 Rng = np.random.Generator
 
@@ -133,7 +133,7 @@ MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
 }
 
 
-def near_miss(scene: Scene, rng: Rng, preset: str = "small") -> tuple[str, Scene]:
+def near_miss(scene: Scene, rng: Rng, preset: str = SHIPPED) -> tuple[str, Scene]:
     """A random near miss of a scene and its name; swaps and mirrors come first where they apply."""
     names = list(MISSES)
     weights = np.array([1, 1, 1, 8, 8, 8, 1, 1, 1])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from clipcond.emoji.matching import MAX_MISFIT, Match, Matcher
 from clipcond.emoji.scenes import Item
-from clipcond.emoji.world import BACKGROUNDS, PRESETS
+from clipcond.emoji.world import BACKGROUNDS, PRESETS, SHIPPED
 from clipcond.errors import ClipcondError
 
 MIN_MARGIN = 0.006  # by how much any other sprite in its place must fit worse
@@ -45,7 +45,7 @@ class Reading:
         return self.left <= MAX_LEFT
 
 
-def read(image: Image.Image | np.ndarray, preset: str = "small") -> Reading:
+def read(image: Image.Image | np.ndarray, preset: str = SHIPPED) -> Reading:
     """Read one square picture of the emoji world.
 
     Args:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from clipcond.emoji.scenes import Scene
-from clipcond.emoji.world import BACKGROUNDS, SPRITES, UNITS
+from clipcond.emoji.world import BACKGROUNDS, PRESETS, SHIPPED, SPRITES, UNITS
 
 CELL = 64
 ATLAS_COLUMNS = 8
@@ -30,7 +30,7 @@ def sprite(name: str, pixels: int) -> tuple[np.ndarray, np.ndarray]:
     return rgba[..., :3] * alpha, alpha
 
 
-def render_array(scene: Scene, size: int = UNITS) -> np.ndarray:
+def render_array(scene: Scene, size: int = PRESETS[SHIPPED].size) -> np.ndarray:
     """`render` as a uint8 array [size, size, 3]."""
     scale = size / UNITS
     background = BACKGROUNDS.get(scene.background, scene.background)
@@ -46,6 +46,6 @@ def render_array(scene: Scene, size: int = UNITS) -> np.ndarray:
     return np.rint(canvas.clip(0, 255)).astype(np.uint8)
 
 
-def render(scene: Scene, size: int = UNITS) -> Image.Image:
+def render(scene: Scene, size: int = PRESETS[SHIPPED].size) -> Image.Image:
     """Draw a scene as a square RGB picture, `size` pixels a side."""
     return Image.fromarray(render_array(scene, size))

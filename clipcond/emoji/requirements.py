@@ -15,7 +15,7 @@ from PIL import Image
 from clipcond.emoji.captions import JOINERS, NUMBERS, OPENINGS, SYNONYMS, plural
 from clipcond.emoji.oracle import Reading, read
 from clipcond.emoji.scenes import Group, Item, Scene, relation
-from clipcond.emoji.world import COLORS, PRESETS, SHAPES, SIZES, color_and_noun
+from clipcond.emoji.world import COLORS, PRESETS, SHAPES, SHIPPED, SIZES, color_and_noun
 from clipcond.errors import ClipcondError
 
 _SIZE_NAMES = {units: name for name, units in SIZES.items()}
@@ -108,14 +108,14 @@ class Verdict:
 
 
 def check(
-    image: Image.Image | np.ndarray, requirements: tuple[Requirement, ...], preset: str = "small"
+    image: Image.Image | np.ndarray, requirements: tuple[Requirement, ...], preset: str = SHIPPED
 ) -> Verdict:
     """Judge a square picture of a preset's world against requirements from `expected`."""
     reading = read(image, preset)
     return Verdict(tuple((requirement, requirement.holds(reading)) for requirement in requirements))
 
 
-def expected(what: str | Scene, preset: str = "small") -> tuple[Requirement, ...]:
+def expected(what: str | Scene, preset: str = SHIPPED) -> tuple[Requirement, ...]:
     """What a picture of a caption, or of a scene, must show.
 
     Args:

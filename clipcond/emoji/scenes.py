@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipcond.emoji.world import GRID, PRESETS, SIZES, UNITS, Preset
+from clipcond.emoji.world import GRID, PRESETS, SHIPPED, SIZES, UNITS, Preset
 
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 _SIZE_NAMES = {units: name for name, units in SIZES.items()}
@@ -77,7 +77,7 @@ def is_held_out(scene: Scene) -> bool:
     return hashlib.sha256(combination(scene).encode()).digest()[0] % _HELD_OUT_SHARE == 0
 
 
-def sample(seed: int, preset: str = "small", *, held_out: bool = False) -> Scene:
+def sample(seed: int, preset: str = SHIPPED, *, held_out: bool = False) -> Scene:
     """Draw the scene of a seed: from the training combinations, or only from the held-out ones."""
     rng = np.random.default_rng(seed)
     while True:

@@ -11,7 +11,7 @@ import numpy as np
 
 from clipcond.emoji.captions import compose
 from clipcond.emoji.scenes import Scene, draw, is_held_out
-from clipcond.emoji.world import PRESETS, color_and_noun
+from clipcond.emoji.world import PRESETS, SHIPPED, color_and_noun
 
 PROMPTS_PER_TASK = 100
 _FIRST_SEED = 1 << 50
@@ -54,7 +54,7 @@ _TASKS: dict[str, _Task] = {
 
 
 def tasks(
-    preset: str = "small", *, split: Literal["held_out", "train"] = "held_out"
+    preset: str = SHIPPED, *, split: Literal["held_out", "train"] = "held_out"
 ) -> dict[str, list[str]]:
     """{task: 100 different prompts}: held-out ones for measuring, training ones for choosing settings.
 

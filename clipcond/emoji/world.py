@@ -148,3 +148,5 @@ PRESETS: dict[str, Preset] = {
         read_at=64,
     ),
 }
+
+SHIPPED = "small"  # the preset of the model in weights/, which every default follows
