@@ -67,18 +67,17 @@ def summary(found: np.ndarray) -> Json:
     }
 
 
-def page(report: Json) -> str:
-    """docs/weighting.md."""
-    modes = report["modes"]
-    presence = [
-        (f"`{name}`", *(f"{100 * p['mean']:.0f} %" for p in found["weighted"]))
+def found_rows(modes: Json, key: str) -> list[tuple[str, ...]]:
+    """How often an object is found: a row a mode, a column a weight."""
+    return [
+        (f"`{name}`", *(f"{100 * p['mean']:.0f} %" for p in found[key]))
         for name, found in modes.items()
     ]
-    others = [
-        (f"`{name}`", *(f"{100 * p['mean']:.0f} %" for p in found["other"]))
-        for name, found in modes.items()
-    ]
-    effects = [
+
+
+def effect_rows(modes: Json) -> list[tuple[str, ...]]:
+    """What moving a weight does, the strongest mode first."""
+    return [
         (
             f"`{name}`",
             points(found["range"]),
@@ -90,7 +89,11 @@ def page(report: Json) -> str:
         )
         for name, found in sorted(modes.items(), key=lambda item: -item[1]["range"]["mean"])
     ]
-    laws = [
+
+
+def law_rows() -> list[tuple[str, ...]]:
+    """What holds of each mode whatever the model."""
+    return [
         (
             f"`{name}`",
             "yes" if mode.always_finite else "else as `a1111_no_norm`, with a warning",
@@ -99,16 +102,20 @@ def page(report: Json) -> str:
         )
         for name, mode in MODES.items()
     ]
+
+
+def page(report: Json) -> str:
+    """docs/weighting.md."""
+    modes, plain = report["modes"], report["modes"]["comfy"]
     head = tuple(str(weight) for weight in report["weights"])
-    plain = modes["comfy"]
     one = report["weights"].index(1.0)
     return TEMPLATE.read_text().format(
-        laws=table(("mode", "finite for every finite weight", "fragments independent", "weights"), laws),
-        presence=table(("mode, weight", *head), presence),
-        others=table(("mode, weight", *head), others),
+        laws=table(("mode", "finite for every finite weight", "fragments independent", "weights"), law_rows()),
+        presence=table(("mode, weight", *head), found_rows(modes, "weighted")),
+        others=table(("mode, weight", *head), found_rows(modes, "other")),
         effects=table(
             ("mode", "0.3 to 1.8", "0.3 to 1", "1 to 1.8", "off a straight line by", "falls back by", "the other object, at worst"),
-            effects,
+            effect_rows(modes),
         ),
         plain=percent(plain["weighted"][one]),
         plain_other=percent(plain["other"][one]),
