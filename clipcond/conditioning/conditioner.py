@@ -93,8 +93,8 @@ class Conditioner:
         """Condition for a diffusers pipeline object, sharing its tokenizers and text encoders.
 
         Args:
-            pipe: Stable Diffusion 1, 2, XL, the XL refiner, 3, 3.5 or Flux.1, or a variant of one (image to image,
-                inpainting, ControlNet, LCM, ...).
+            pipe: of one of the families of docs/pipelines.md, in any of their variants (image to image, inpainting,
+                ControlNet, LCM, ...).
             dialect: see the class, as for the others.
             weighting: what weights do.
             long_prompt: what happens beyond an encoder's length.
