@@ -28,8 +28,9 @@ from weights.train import common
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
-    """The sampler of the card: DPM-Solver++ 2M on flow sigmas."""
+    """The sampler of the card: DPM-Solver++ 2M on flow sigmas, stochastic: fresh noise at every step mends what went wrong."""
     return DPMSolverMultistepScheduler(
+        algorithm_type="sde-dpmsolver++",
         prediction_type="sample",
         use_flow_sigmas=True,
         flow_shift=1.0,
