@@ -110,14 +110,27 @@ def one_more(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
 
 
 def other_size(scene: Scene, rng: Rng, _preset: Preset) -> Scene | None:
-    """A single object in another size, about the same centre."""
-    if len(scene.items) != 1:
+    """One thing, the only one of its kind, in another size about the same centre, where the others leave the room."""
+    index = int(rng.integers(len(scene.items)))
+    item, others = scene.items[index], scene.items[:index] + scene.items[index + 1 :]
+    if item.sprite in {other.sprite for other in others}:
         return None
-    item = scene.items[0]
     side = int(rng.choice([size for size in SIZES.values() if size != item.size]))
     shift = (item.size - side) // 2
     x, y = (int(np.clip(v + shift, 0, UNITS - side)) for v in (item.x, item.y))
-    return replace(scene, items=(replace(item, x=x, y=y, size=side),))
+    if any(overlaps(other, x, y, side) for other in others):
+        return None
+    resized = replace(item, x=x, y=y, size=side)
+    return replace(scene, items=(*scene.items[:index], resized, *scene.items[index + 1 :]))
+
+
+def swapped_sizes(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
+    """`a large fox and a small pig` as a small fox and a large pig, where they were from each other."""
+    if scene.relation is None or scene.items[0].size == scene.items[1].size:
+        return None
+    first, second = scene.items
+    exchanged = (replace(second, sprite=first.sprite), replace(first, sprite=second.sprite))
+    return mirrored(replace(scene, items=exchanged), rng, preset)
 
 
 MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
@@ -130,13 +143,14 @@ MISSES: dict[str, Callable[[Scene, Rng, Preset], Scene | None]] = {
     "one less": one_less,
     "one more": one_more,
     "other size": other_size,
+    "swapped sizes": swapped_sizes,
 }
 
 
 def near_miss(scene: Scene, rng: Rng, preset: str = SHIPPED) -> tuple[str, Scene]:
     """A random near miss of a scene and its name; swaps and mirrors come first where they apply."""
     names = list(MISSES)
-    weights = np.array([1, 1, 1, 8, 8, 8, 1, 1, 1])
+    weights = np.array([1, 1, 1, 8, 8, 8, 1, 1, 4, 16])
     for i in rng.choice(len(names), len(names), replace=False, p=weights / weights.sum()):
         missed = MISSES[names[i]](scene, rng, PRESETS[preset])
         if missed is not None:

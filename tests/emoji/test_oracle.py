@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from clipcond import emoji
-from clipcond.emoji.misses import MISSES
+from clipcond.emoji.misses import MISSES, other_size, overlaps, swapped_sizes
+from clipcond.emoji.scenes import draw
 from clipcond.emoji.world import PRESETS
 from clipcond.errors import ClipcondError
 from weights import measure_oracle
@@ -54,6 +55,35 @@ def near_miss_is_refused(seed: int, kind: str, preset: str) -> None:
         verdict = emoji.check(picture, emoji.expected(scene), preset)
         assert not verdict
         assert verdict.missed
+
+
+@given(SEEDS)
+def test_swapped_sizes_keep_everything_else(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scene = emoji.Scene("white", draw(rng, PRESETS["small"], "pair").items)
+    missed = swapped_sizes(scene, rng, PRESETS["small"])
+    sizes = [item.size for item in scene.items]
+    assert (missed is None) == (sizes[0] == sizes[1])
+    if missed is not None:
+        assert [item.size for item in missed.items] == sizes[::-1]
+        assert [item.sprite for item in missed.items] == [item.sprite for item in scene.items]
+        assert missed.relation == scene.relation
+        assert swapped_sizes(missed, rng, PRESETS["small"]) == scene
+
+
+@given(SEEDS)
+def test_another_size_is_of_one_thing_that_touches_no_other(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scene = emoji.sample(seed, "full")
+    missed = other_size(scene, rng, PRESETS["full"])
+    if missed is not None:
+        changed = [i for i, item in enumerate(missed.items) if item != scene.items[i]]
+        assert len(changed) == 1
+        item = missed.items[changed[0]]
+        assert item.size != scene.items[changed[0]].size
+        others = [other for other in missed.items if other is not item]
+        assert not any(overlaps(other, item.x, item.y, item.size) for other in others)
+        assert item.sprite not in {other.sprite for other in others}
 
 
 @pytest.mark.parametrize("kind", list(measure_oracle.SPOILS))

@@ -195,7 +195,7 @@ def test_batches_come_the_same_from_a_seed_and_differ_between_workers() -> None:
     assert torch.equal(one.tokens, again.tokens)
     assert torch.equal(one.layout.tiles, again.layout.tiles)
     assert one.tokens.shape[1] % data.TOKEN_STEP == 0
-    assert one.target.shape == (6, 38, 3)
+    assert one.target.shape == (6, 38, 4)
     worked = next(iter(DataLoader(batches, batch_size=None, num_workers=1)))
     assert torch.equal(worked.tokens, one.tokens)
     assert torch.equal(worked.layout.tiles, one.layout.tiles)
@@ -255,7 +255,7 @@ def test_the_rate_warms_up_by_steps_holds_and_falls_to_zero_by_the_clock() -> No
 def test_the_heads_leave_the_towers_to_the_contrast_at_first() -> None:
     heads = clip.LayoutHeads(16, 235)
     image, text = (torch.randn(4, 16, requires_grad=True) for _ in range(2))
-    target = torch.randn(4, 235, 3)
+    target = torch.randn(4, 235, 4)
     read = heads(image, text, target)
     assert read.item() == pytest.approx(2 * target.flatten(1).square().sum(1).mean().item())
     read.backward()
@@ -265,14 +265,14 @@ def test_the_heads_leave_the_towers_to_the_contrast_at_first() -> None:
 
 
 def test_the_layouts_that_the_heads_name() -> None:
-    """A fox left of a pig: how many of each, who is where from whom, and which cell is whose."""
+    """A fox left of a pig: how many of each, how large, who is where from whom, and which cell is whose."""
     scene = Scene("white", (Item("fox", 0, 4, 12), Item("pig", 20, 4, 9)))
     sprites = ("pig", "fox", "cat")
     named = clip.layout(scene, sprites)
     assert named.tolist() == [
-        [0.5, 1, 0],
-        [0.5, -1, 0],
-        [0, 0, 0],
-    ]  # the pig is right, the fox left
+        [0.5, -1, 1, 0],
+        [0.5, 0, -1, 0],
+        [0, 0, 0, 0],
+    ]  # the pig is small and right, the fox left
     cells = denoiser.layout(scene, sprites, 4)  # middles of cells at 4, 12, 20 and 28 units
     assert cells.tolist() == [[2, 0, 1, 1], [2, 0, 1, 1], [0] * 4, [0] * 4]

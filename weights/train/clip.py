@@ -5,8 +5,8 @@
 
 Radford et al. 2021, figure 3: a symmetric cross-entropy over the N x N cosine similarities, with a learnt
 logit scale clamped at ln 100. Half of every batch are near misses of the other half, so that the towers look at
-every detail. Half of the pictures are zoomed and on a background of a slightly other colour, so that the image tower
-knows a sprite at any size and anywhere. `--freeze-text` trains the image tower alone (Zhai et al. 2022,
+every detail. Half of the pictures are on a background of a slightly other colour and, with one thing alone, zoomed, so
+that the image tower knows a sprite at any size and anywhere. `--freeze-text` trains the image tower alone (Zhai et al. 2022,
 LiT), for when a denoiser already reads the text tower.
 
 Contrast alone stays blind to who stands left of whom for long: each tower learns to tell a relation only as far as the
@@ -40,6 +40,7 @@ SHAPES = {
     ),
 }
 
+_SIZES = {"small": -1.0, "normal": 0.0, "large": 1.0}
 _STEPS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
 
 
@@ -111,14 +112,17 @@ def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale: torch.Tenso
 
 
 def layout(scene: Scene, sprites: tuple[str, ...]) -> np.ndarray:
-    """What the embeddings must tell: [sprites, 3], how many of each (by halves), and where it is from the other one."""
-    target = np.zeros((len(sprites), 3), np.float32)
-    for item in scene.items:
-        target[sprites.index(item.sprite), 0] += 0.5
+    """What the embeddings must tell of each sprite: [sprites, 4].
+
+    How many there are (by halves), their size (small is -1, large 1), and the step to it from the other one.
+    """
+    target = np.zeros((len(sprites), 4), np.float32)
+    for group in scene.groups:
+        target[sprites.index(group.sprite), :2] = group.count / 2, _SIZES[str(group.size)]
     if scene.relation:
         step = _STEPS[scene.relation]
         for sign, item in zip((1, -1), scene.items, strict=True):
-            target[sprites.index(item.sprite), 1:] = sign * np.array(step)
+            target[sprites.index(item.sprite), 2:] = sign * np.array(step)
     return target
 
 
@@ -131,7 +135,7 @@ class LayoutHeads(nn.Module):
 
     def __init__(self, projection: int, sprites: int) -> None:
         super().__init__()
-        self.image, self.text = (nn.Linear(projection, 3 * sprites) for _ in range(2))
+        self.image, self.text = (nn.Linear(projection, 4 * sprites) for _ in range(2))
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
@@ -145,7 +149,7 @@ class LayoutHeads(nn.Module):
 
 
 def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
-    """Half of each batch are near misses; half of the pictures are zoomed."""
+    """Half of each batch are near misses; half of the pictures are varied."""
     return Batches(
         preset=args.preset,
         stream=1000 * (1 + args.seed) + step,

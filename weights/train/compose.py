@@ -40,11 +40,14 @@ def plain(scene: Scene, preset: str) -> Layout:
 
 
 def varied(scene: Scene, preset: str, rng: np.random.Generator) -> Layout:
-    """Half of the time plain, else zoomed by up to an eighth, anywhere, the background's colour shifted."""
+    """Half of the time plain, else with the background's colour shifted and a lone thing zoomed by up to an eighth.
+
+    Of several, a zoom would blur which one is large.
+    """
     if rng.random() < 0.5:
         return plain(scene, preset)
     color = rng.normal(BACKGROUNDS[str(scene.background)], _BACKGROUND_NOISE).clip(0, 255)
-    zoom = int(rng.integers(len(ZOOMS)))
+    zoom = int(rng.integers(len(ZOOMS))) if len(scene.items) == 1 else PLAIN
     spare = PRESETS[preset].size - _zoomed(preset, zoom)
     shift = tuple(int(v) for v in np.sign(spare) * rng.integers(0, abs(spare) + 1, 2))
     return _placed(replace(scene, background=tuple(int(v) for v in color)), preset, zoom, shift)
