@@ -154,6 +154,7 @@ def evaluation_section(evaluation: Json) -> dict[str, str]:
         "gain": points(best["clip gain"]),
         "gain_met": "met" if gain >= 8 else f"missed by {8 - gain:.1f} points",
         "judge_gain": points(best["judge gain"]),
+        "ceiling_gain": f"{100 * (best['oracle']['mean'] - best['mean']['mean']):+.1f}",
         "weighting": table(weight_head, weights),
         "measured_on": f"{evaluation['hardware']}, torch {evaluation['torch']}, {evaluation['minutes']} minutes",
     }
