@@ -44,7 +44,7 @@ GOLDEN = {
     "sprites": (lambda: PRESETS["small"].sprites, "d211704407087b01"),
     "scenes": (lambda: _SCENES, "3d92e5bb7e62d405"),
     "captions": (captions, "333e7bed16502619"),
-    "near misses": (misses, "b725f4a2cb04b149"),
+    "near misses": (misses, "89e6b54949914f8c"),
     "pictures": (pictures, "a51e1a9457e35bb9"),
     "readings": (readings, "8ca38f9beccf9a83"),
 }

@@ -84,7 +84,7 @@ def test_no_clause_is_cut_however_long(scorer):
 
 def test_the_missing_part_is_named(shipped):
     null = [emoji.caption(emoji.sample(seed), 0) for seed in range(60)]
-    found = {"there": [], "missing": []}
+    found, tables = {"there": [], "missing": []}, []
     for seed in range(200):
         scene = emoji.sample(1000 + seed)
         if len({item.sprite for item in scene.items}) != 2 or len(scene.items) != 2:
@@ -92,6 +92,7 @@ def test_the_missing_part_is_named(shipped):
         a, b = (item.sprite for item in scene.items)
         image = emoji.render(emoji.Scene(scene.background, scene.items[:1]))
         table = shipped.clauses(image, f"a {a} and a {b}", null)
+        tables.append(table)
         for key, row in zip(("there", "missing"), table.rows, strict=True):
             found[key].append(row)
     assert len(found["there"]) > 40
@@ -99,8 +100,9 @@ def test_the_missing_part_is_named(shipped):
     assert sum(told) / len(told) > 0.9
     assert sum(row.missing for row in found["missing"]) / len(told) > 0.7
     assert sum(row.missing for row in found["there"]) / len(told) < 0.1
-    assert "<- missing?" in str(table)
-    assert set(table.missing) == {row.clause for row in table.rows if row.missing}
+    assert all(("<- missing?" in str(table)) == bool(table.missing) for table in tables)
+    for table in tables:
+        assert set(table.missing) == {row.clause for row in table.rows if row.missing}
 
 
 def test_complaints_quote_what_came(scorer):
