@@ -1,5 +1,6 @@
 """The shipped model in a studio; gradio has to be there."""
 
+import socket
 import warnings
 
 import pytest
@@ -21,6 +22,11 @@ def studio():
 
 @pytest.fixture(scope="session")
 def address(studio):
-    blocks, address = serve(studio, block=False)
+    with (
+        socket.socket() as free
+    ):  # two workers must not both look for the first free port from 7860
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    blocks, address = serve(studio, port=port, block=False)
     yield address
     blocks.close()
