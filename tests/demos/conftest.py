@@ -22,9 +22,8 @@ def studio():
 
 @pytest.fixture(scope="session")
 def address(studio):
-    with (
-        socket.socket() as free
-    ):  # two workers must not both look for the first free port from 7860
+    # two workers must not both look for the first free port from 7860
+    with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     blocks, address = serve(studio, port=port, block=False)

@@ -1,6 +1,7 @@
 """What ships: stock libraries load it, it is small, its card is what was measured, and it draws what is asked."""
 
 import json
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from diffusers import StableDiffusionPipeline
 from safetensors import safe_open
 from transformers import CLIPModel, CLIPTokenizer
 
-from clipcond import emoji
+from clipcond import ClipScorer, emoji
 from clipcond.emoji.requirements import Count
+from clipcond.emoji.world import SIZES
 from weights import card
 
 WEIGHTS = Path(card.__file__).parent
@@ -70,6 +72,21 @@ def test_it_draws_what_held_out_prompts_ask() -> None:
     right = share(asked, drawn)
     assert right >= 0.4
     assert share(asked, drawn[5:] + drawn[:5]) <= right / 3
+
+
+@pytest.mark.parametrize("folder", ["emoji/clip", "judge"])
+def test_the_clips_tell_who_is_large(folder: str) -> None:
+    scorer = ClipScorer.from_pretrained(WEIGHTS / folder)
+    right, cosines = [], []
+    for first, second in permutations(("fox", "pig", "car", "pizza", "red heart"), 2):
+        items = (emoji.Item(first, 0, 8, SIZES["large"]), emoji.Item(second, 20, 8, SIZES["small"]))
+        prompts = [f"a large {first} and a small {second}", f"a small {first} and a large {second}"]
+        scores = scorer.similarity([emoji.render(emoji.Scene("white", items))], prompts)[0]
+        right.append(bool(scores[0] > scores[1]))
+        features = scorer.text_features(prompts).features
+        cosines.append(float(features[0] @ features[1]))
+    assert sum(right) / len(right) >= 0.9  # chance is a half
+    assert sum(cosines) / len(cosines) < 0.8  # two towers that are blind to it would be near 1
 
 
 def groups(prompt: str) -> list[emoji.Group]:

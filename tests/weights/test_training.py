@@ -79,6 +79,10 @@ def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
     assert image.width == emoji.world.PRESETS[preset].size
     shipped = [f for part in ("emoji", "judge") for f in (tmp_path / part).rglob("*.*")]
     assert sum(file.stat().st_size for file in shipped) <= 40e6
+    settings = [file.read_text() for file in shipped if file.suffix == ".json"]
+    assert not [
+        text for text in settings if str(tmp_path) in text or '"pad_to_multiple_of": 16' in text
+    ]
     assert list(run.glob("samples-*.png"))
     if preset == "full":  # minutes on a CPU; training on is the same code
         return
@@ -180,6 +184,15 @@ def test_a_varied_picture_is_the_scene_at_another_scale_and_place() -> None:
     backgrounds = {tuple(layout.background.tolist()) for layout in layouts}
     assert len(backgrounds) > 50
     assert len({tuple(layout.tiles[0, 1:].tolist()) for layout in layouts}) > 20
+
+
+def test_two_things_are_never_zoomed() -> None:
+    scene = Scene("white", (Item("black square", 0, 4, 12), Item("red square", 20, 4, 9)))
+    rng = np.random.default_rng(0)
+    layouts = [compose.varied(scene, "small", rng) for _ in range(50)]
+    drawn = compose.Composer("small", zooms=True)(stacked(layouts)).float()
+    dark = (drawn.amax(1) < 100).sum((1, 2))
+    assert dark.unique().numel() == 1
 
 
 def stacked(layouts: list[compose.Layout]) -> compose.Layout:

@@ -107,6 +107,8 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, help="where the judge goes")
     args = parser.parse_args()
     pipe = pipeline(args.run, trained_unet(args.run, args.preset))
+    for part in (pipe.unet, pipe.vae):
+        part.register_to_config(_name_or_path="")  # else where the run was on this machine
     pipe.to(dtype=torch.float16).save_pretrained(args.out)
     common.save_half(pipe.text_encoder, args.out / "text_encoder")
     shutil.copytree(args.run / "clip", args.out / "clip", dirs_exist_ok=True)

@@ -5,9 +5,9 @@
 
 Radford et al. 2021, figure 3: a symmetric cross-entropy over the N x N cosine similarities, with a learnt
 logit scale clamped at ln 100. Half of every batch are near misses of the other half, so that the towers look at
-every detail. Half of the pictures are on a background of a slightly other colour and, with one thing alone, zoomed, so
-that the image tower knows a sprite at any size and anywhere. `--freeze-text` trains the image tower alone (Zhai et al. 2022,
-LiT), for when a denoiser already reads the text tower.
+every detail. Half of the pictures are on a background of a slightly other colour and, with one thing alone,
+zoomed, so that the image tower knows a sprite at any size and anywhere. `--freeze-text` trains the image tower alone
+(Zhai et al. 2022, LiT), for when a denoiser already reads the text tower.
 
 Contrast alone stays blind to who stands left of whom for long: each tower learns to tell a relation only as far as the
 other does already, and both begin at nothing. So a linear layer on each embedding has to name the scene's layout as
@@ -220,6 +220,8 @@ def main() -> None:
     else:
         model = build(args.preset, tokenizer)
     train(args, model, tokenizer, name)
+    # read again: training has set how the first one pads, and that would be saved
+    tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     save(model, tokenizer, args.run / name, PRESETS[args.preset].size)
 
 
