@@ -70,7 +70,7 @@ class _Templates:
         shared -= (background[:, None, None] * spectrum).sum(0) * self.alpha_spectrum
         side = spectrum.shape[-2]
         places = side - self.pixels + 1
-        inner = torch.fft.irfft2(shared, s=(side, side))[:, :places, :places]
+        inner: torch.Tensor = torch.fft.irfft2(shared, s=(side, side))[:, :places, :places]
         return 2 * inner - energy[:, None, None]
 
 
@@ -144,7 +144,7 @@ class Matcher:
         k, top, left = (int(i) for i in np.unravel_index(int(chosen[which].argmax()), gain.shape))
         if gain[k, top, left] < least:
             return None
-        energy = float(self.energies[which][k])
+        own = float(self.energies[which][k])
         drawn = t.color[k] - t.alpha[k] * self.background[:, None, None]
         box = self.rest[:, top : top + pixels, left : left + pixels]
         rival = max(self._rival(other, k, (top, left, pixels)) for other in gains)
@@ -153,9 +153,9 @@ class Matcher:
         units = (round(v / self.scale) for v in (left, top, pixels))
         return Match(
             item=Item(self.names[k], *units),
-            misfit=float(box.square().sum()) / energy,
+            misfit=float(box.square().sum()) / own,
             worst_half=_worst_half(box, drawn),
-            margin=(float(gain[k, top, left]) - rival) / energy,
+            margin=(float(gain[k, top, left]) - rival) / own,
             sharpness=sharpness,
         )
 
@@ -176,7 +176,8 @@ def _worst_half(error: torch.Tensor, drawn: torch.Tensor) -> float:
     """Squared error over energy of the worst half; one that holds little of the sprite counts as if it held a bit."""
     wrong, own = error.square().sum(0), drawn.square().sum(0)
     middle = len(own) // 2
-    halves = [np.s_[:middle], np.s_[middle:], np.s_[:, :middle], np.s_[:, middle:]]
+    first, second = slice(middle), slice(middle, None)
+    halves = [(first,), (second,), (slice(None), first), (slice(None), second)]
     least = _LITTLE * float(own.sum())
     return max(float(wrong[half].sum()) / max(float(own[half].sum()), least) for half in halves)
 

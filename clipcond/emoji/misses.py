@@ -37,7 +37,7 @@ def other_color(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:
         return None
     old = str(rng.choice(colored))
     color, shape = color_and_noun(old)
-    new = f"{_other(preset.colors, {color}, rng)} {shape}"
+    new = f"{_other(preset.colors, {str(color)}, rng)} {shape}"
     return (
         None
         if new in {item.sprite for item in scene.items}

@@ -33,17 +33,19 @@ def sprite(name: str, pixels: int) -> tuple[np.ndarray, np.ndarray]:
 def render_array(scene: Scene, size: int = PRESETS[SHIPPED].size) -> np.ndarray:
     """`render` as a uint8 array [size, size, 3]."""
     scale = size / UNITS
-    background = BACKGROUNDS.get(scene.background, scene.background)
+    background = scene.background
+    color = BACKGROUNDS[background] if isinstance(background, str) else background
     canvas = np.empty((size, size, 3), np.float32)
-    canvas[:] = background
+    canvas[:] = color
     for item in scene.items:
-        color, alpha = sprite(item.sprite, round(item.size * scale))
+        own, alpha = sprite(item.sprite, round(item.size * scale))
         side = len(alpha)
         # rounding must not push an edge out of the picture
         top, left = (min(round(v * scale), size - side) for v in (item.y, item.x))
         patch = canvas[top : top + side, left : left + side]
-        patch[:] = color + (1 - alpha) * patch
-    return np.rint(canvas.clip(0, 255)).astype(np.uint8)
+        patch[:] = own + (1 - alpha) * patch
+    pixels: np.ndarray = np.rint(canvas.clip(0, 255)).astype(np.uint8)
+    return pixels
 
 
 def render(scene: Scene, size: int = PRESETS[SHIPPED].size) -> Image.Image:

@@ -91,6 +91,7 @@ def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> S
     kind = kind or rng.choice(list(preset.kinds), p=list(preset.kinds.values()))
     background = str(rng.choice(preset.backgrounds))
     names = [str(name) for name in rng.choice(preset.sprites, 2, replace=False)]
+    items: tuple[Item, ...]
     match kind:
         case "single":
             size = SIZES[str(rng.choice(list(SIZES), p=[0.25, 0.45, 0.3]))]

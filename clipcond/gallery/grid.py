@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _CELL = 192  # least side of a shown picture, in pixels
 _COLUMNS = 4
 _GAP = 16
@@ -98,7 +99,7 @@ def _draw_mark(draw: ImageDraw.ImageDraw, place: tuple[int, int], *, passed: boo
         draw.line([(x + 1, y + 11), (x + 11, y + 1)], _FAILED, width=3)
 
 
-def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
+def _wrapped(text: str, width: int, font: Font) -> list[str]:
     sample = "a red heart to the left of a fox"
     columns = int(width * len(sample) / font.getlength(sample))
     lines = textwrap.wrap(
@@ -107,7 +108,7 @@ def _wrapped(text: str, width: int, font: ImageFont.FreeTypeFont) -> list[str]:
     return [_fitted(line, width, font) for line in lines]
 
 
-def _fitted(line: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+def _fitted(line: str, width: int, font: Font) -> str:
     if font.getlength(line) <= width:
         return line
     while line and font.getlength(line + "...") > width:
