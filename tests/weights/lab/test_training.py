@@ -18,15 +18,15 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from clipcond import emoji
 from clipcond.emoji.scenes import Item, Scene
-from weights.train import autoencoder, clip, common, compose, data, denoiser, patches, plan
+from weights.lab.reports import ROOT
+from weights.lab.train import autoencoder, clip, common, compose, data, denoiser, patches, plan
 
-ROOT = Path(autoencoder.__file__).parents[2]
 MINUTES = 0.05
 
 
 def stage(name: str, *options: str | Path) -> str:
     """Run one stage as a user would; what it printed."""
-    command = [sys.executable, "-m", f"weights.train.{name}", *map(str, options)]
+    command = [sys.executable, "-m", f"weights.lab.train.{name}", *map(str, options)]
     done = subprocess.run(
         command,
         cwd=ROOT,
