@@ -42,15 +42,15 @@ test-gpu:
 		-o addopts="--import-mode=importlib --strict-markers -ra"
 
 # Every figure, page and picture that rests on the shipped model, on an idle machine, in about an hour; OPENMOJI is a folder of that
-# font's pictures (see weights/measure_openmoji.py): without it the figure for another drawing style stays as it is.
+# font's pictures (weights/lab/measure/openmoji.py): without it the figure for another drawing style stays as it is.
 figures: install
-	$(RUN) weights.measure_oracle --json weights/oracle.json
-	$(RUN) weights.evaluate --json weights/evaluation.json
-	$(if $(OPENMOJI),$(RUN) weights.measure_openmoji --folder $(OPENMOJI) --json weights/openmoji.json)
-	$(RUN) weights.measure_speed --json weights/speed.json
-	$(RUN) weights.measure_weighting --pairs 40
-	$(RUN) weights.measure_reranking --prompts 28
-	$(RUN) weights.card
+	$(RUN) weights.lab.measure.oracle --json weights/oracle.json
+	$(RUN) weights.lab.evaluate --json weights/evaluation.json
+	$(if $(OPENMOJI),$(RUN) weights.lab.measure.openmoji --folder $(OPENMOJI) --json weights/openmoji.json)
+	$(RUN) weights.lab.measure.speed --json weights/speed.json
+	$(RUN) weights.lab.measure.weighting --pairs 40
+	$(RUN) weights.lab.measure.reranking --prompts 28
+	$(RUN) weights.lab.card
 	rm -rf out/figures
 	$(BIN)/clipcond generate "a red heart to the left of a (fox:1.3)" --candidates 8 --keep 4 --out out/figures
 	cp out/figures/*-grid.png docs/demo.png

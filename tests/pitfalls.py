@@ -94,7 +94,6 @@ ROWS: dict[int, Row] = {
     13: Row(
         "the order of positive and negative rows in the denoiser's batch differs between pipelines",
         "hands over positive and negative under their own names, and leaves the order to the pipeline",
-        "not built: no family of another order than Stable Diffusion's is supported yet",
     ),
     14: Row(
         "the callbacks that come with diffusers for cutting off guidance crash for more than one prompt",
@@ -129,12 +128,10 @@ ROWS: dict[int, Row] = {
     21: Row(
         "PixArt, Allegro, Latte and others have `negative_prompt=\"\"` by default, which a negative tensor is at odds with",
         "gives a pipeline exactly the arguments that its family needs",
-        "not built: these families are not supported yet, and refused by name",
     ),
     22: Row(
         "the same tensors have other names in other pipelines",
         "each family's names are in one table",
-        "not built: families of other names are not supported yet, and refused by name",
     ),
     23: Row(
         "Stable Diffusion 3 ignores an attention mask without a word, and orders text and picture the other way than Flux",

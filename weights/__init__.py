@@ -1,1 +1,1 @@
-"""What ships, and the scripts that made and measured it."""
+"""The shelf: the weights that ship with their cards and logs, and what was measured of them. `lab` made it."""

@@ -2,7 +2,7 @@
 
 Every word is a name or keyword of that emoji in Unicode CLDR's English annotations, or made of such words. Chosen from
 Noto's animals, plants, food, vehicles, places and things: what still differs from all others at 18 pixels, and stands
-out from every background (`python -m weights.check_nouns` says both).
+out from every background (`python -m weights.lab.check_nouns` says both).
 """
 
 MORE_NOUNS: dict[str, tuple[str, ...]] = {

@@ -2,7 +2,7 @@
 
 A sprite counts only if it fits closely, clearly better than any other sprite in its place, and with its fine detail;
 what is left once all are taken out must be nearly nothing. The limits below were chosen on rendered scenes and on
-near misses (weights/measure_oracle.py), not fitted to what a model drew.
+near misses (weights/lab/measure/oracle.py), not fitted to what a model drew.
 """
 
 from dataclasses import dataclass

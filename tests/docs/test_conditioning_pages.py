@@ -19,7 +19,7 @@ ROOT = Path(clipcond.__file__).parents[1]
         ("docs/conditioning.md", 3),
         ("docs/migrating.md", 4),
         ("docs/encoders.md", 3),
-        ("weights/weighting.template.md", 1),
+        ("weights/lab/templates/weighting.md", 1),
     ],
 )
 def test_every_block_runs(page, least, tmp_path, monkeypatch):
@@ -31,5 +31,5 @@ def test_every_block_runs(page, least, tmp_path, monkeypatch):
     names = {"clipcond": clipcond, "pipe": tiny_pipeline()}
     for block in blocks:
         exec(compile(block, page, "exec"), names)
-    if page != "weights/weighting.template.md":
+    if page != "weights/lab/templates/weighting.md":
         assert names["images"][0].size == (32, 32)

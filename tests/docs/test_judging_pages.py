@@ -38,7 +38,7 @@ def names():
     }
 
 
-@pytest.mark.parametrize("page", ["docs/scoring.md", "weights/reranking.template.md"])
+@pytest.mark.parametrize("page", ["docs/scoring.md", "weights/lab/templates/reranking.md"])
 def test_every_block_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "weights").symlink_to(ROOT / "weights")

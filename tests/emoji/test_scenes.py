@@ -13,7 +13,7 @@ from clipcond.emoji.misses import near_miss, overlaps
 from clipcond.emoji.oracle import MAX_BACKGROUND_ERROR
 from clipcond.emoji.scenes import combination, is_held_out
 from clipcond.emoji.world import BACKGROUNDS, COLORS, NOUNS, PRESETS, SHAPES, SIZES, SPRITES, UNITS
-from weights.train import data
+from weights.lab.train import data
 
 SEEDS = st.integers(0, 2**62)
 

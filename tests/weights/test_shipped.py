@@ -2,7 +2,6 @@
 
 import json
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +12,8 @@ from transformers import CLIPModel, CLIPTokenizer
 from clipcond import ClipScorer, emoji
 from clipcond.emoji.requirements import Count
 from clipcond.emoji.world import SIZES
-from weights import card
-
-WEIGHTS = Path(card.__file__).parent
+from weights.lab import card
+from weights.lab.reports import WEIGHTS
 
 
 def test_all_weights_are_half_precision_safetensors_of_30_mb_together() -> None:

@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import diffusers
 import torch
 
 Parts = dict[str, Callable[[], Any]]
+Call = Callable[[], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,43 +27,35 @@ class Animal:
 
     name: str
     build: Callable[[], Any]
-    call: Callable[[], dict[str, Any]]
+    call: Call
     prompt: str = "prompt"
     needs: str = ""
 
 
-def animal(
-    name: str,
+def family(
     parts: Parts,
-    call: Callable[[], dict[str, Any]],
+    options: dict[str, Any] | None = None,
     *,
     prompt: str = "prompt",
     needs: str = "",
-    **options: Any,
-) -> tuple[str, Animal]:
-    """(name, entry) of a class whose constructor takes `parts` by name and `options` as they are."""
-    return name, Animal(
-        name, lambda: assemble(getattr(diffusers, name), parts, options), call, prompt, needs
-    )
+    **calls: Call,
+) -> dict[str, Animal]:
+    """{class: entry} of classes whose constructors take `parts` by name and `options` as they are, each with its call."""
+    return {
+        name: Animal(name, partial(assemble, name, parts, options or {}), call, prompt, needs)
+        for name, call in calls.items()
+    }
 
 
-def resized(entry: tuple[str, Animal], **sizes: Any) -> tuple[str, Animal]:
-    """The same, with attributes of the pipeline set that no argument reaches: the sizes that it draws at."""
-    name, found = entry
+def assemble(kind: str | type, parts: Parts, options: dict[str, Any]) -> Any:
+    """The pipeline made of those `parts` that its constructor names; required ones without a part are None.
 
-    def build() -> Any:
-        pipe = found.build()
-        for attribute, value in sizes.items():
-            setattr(pipe, attribute, value)
-        return pipe
-
-    return name, replace(found, build=build)
-
-
-def assemble(pipeline_class: type, parts: Parts, options: dict[str, Any]) -> Any:
-    """The pipeline made of those `parts` that its constructor names; required ones without a part are None."""
+    An option that the constructor does not take, but the pipeline has, is set afterwards: a size that it draws at.
+    """
+    pipeline_class = getattr(diffusers, kind) if isinstance(kind, str) else kind
+    known = inspect.signature(pipeline_class.__init__).parameters
     taken: dict[str, Any] = {}
-    for key, parameter in inspect.signature(pipeline_class.__init__).parameters.items():
+    for key, parameter in known.items():
         if key in parts:
             torch.manual_seed(0)
             taken[key] = parts[key]()
@@ -70,6 +64,10 @@ def assemble(pipeline_class: type, parts: Parts, options: dict[str, Any]) -> Any
         elif key != "self" and parameter.default is parameter.empty:
             taken[key] = None
     pipe = pipeline_class(**taken)
+    for key in options.keys() - known.keys():
+        if not hasattr(pipe, key):
+            raise TypeError(f"{kind} neither takes nor has {key}")
+        setattr(pipe, key, options[key])
     for part in pipe.components.values():
         if isinstance(part, torch.nn.Module):
             part.eval()

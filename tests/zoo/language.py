@@ -1,6 +1,6 @@
 """Families with Qwen2.5-VL: Kandinsky 5 and 6, HunyuanVideo 1.5, HunyuanImage 2.1."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,13 +14,12 @@ from diffusers import (
     Kandinsky6Transformer3DModel,
 )
 from diffusers.guiders import AdaptiveProjectedMixGuidance, ClassifierFreeGuidance
-from transformers import SiglipImageProcessorPil
 
 from pipelines.tiny import clip_tokenizer, tiny_text_encoder
-from tests.zoo.animal import Animal, Parts, animal, resized
-from tests.zoo.components import flow_vae, siglip
+from tests.zoo.animal import Animal, Parts, family
+from tests.zoo.components import FLOW, flow_vae, siglip, siglip_processor, slot
 from tests.zoo.hunyuan import hunyuan_video_vae
-from tests.zoo.inputs import picture, steps
+from tests.zoo.inputs import call, picture
 from tests.zoo.language_models import (
     byte_encoder,
     byte_tokenizer,
@@ -31,24 +30,13 @@ from tests.zoo.language_models import (
 )
 
 KANDINSKY: dict[str, Any] = dict(
-    in_visual_dim=4,
-    out_visual_dim=4,
-    in_text_dim=32,
-    in_text_dim2=32,
-    time_dim=16,
-    model_dim=16,
-    ff_dim=24,
-    num_text_blocks=1,
-    num_visual_blocks=1,
-    axes_dims=(4, 2, 2),
-)
-QWEN: Parts = dict(
-    text_encoder=lambda: qwen(32),
-    tokenizer=qwen_processor,
-    text_encoder_2=tiny_text_encoder,
-    tokenizer_2=clip_tokenizer,
-    scheduler=lambda: FlowMatchEulerDiscreteScheduler(shift=5.0),
-)
+    in_visual_dim=4, out_visual_dim=4, in_text_dim=32, in_text_dim2=32, time_dim=16, model_dim=16, ff_dim=24,
+    num_text_blocks=1, num_visual_blocks=1, axes_dims=(4, 2, 2),
+)  # fmt: skip
+HUNYUAN: dict[str, Any] = dict(
+    num_attention_heads=2, attention_head_dim=8, num_layers=1, num_refiner_layers=1, out_channels=4,
+    text_embed_dim=32, text_embed_2_dim=32,
+)  # fmt: skip
 
 
 def _trained(denoiser: torch.nn.Module) -> torch.nn.Module:
@@ -60,102 +48,61 @@ def _trained(denoiser: torch.nn.Module) -> torch.nn.Module:
 
 
 def _kandinsky(kind: type = Kandinsky5Transformer3DModel, **changes: Any) -> Parts:
-    return QWEN | dict(
+    texts = slot(1, lambda: qwen(32), qwen_processor) | slot(2, tiny_text_encoder, clip_tokenizer)
+    return texts | dict(
         transformer=lambda: _trained(kind(**(KANDINSKY | changes))),
-        vae=lambda: hunyuan_video_vae(4),
+        vae=hunyuan_video_vae,
+        scheduler=lambda: FlowMatchEulerDiscreteScheduler(shift=5.0),
     )
 
 
-def _film(frames: int = 5, **more: Any) -> Callable[[], dict[str, Any]]:
-    return lambda: steps(height=16, width=16, num_frames=frames, **more)
+def _glyphs(encoder: Any) -> Parts:
+    """The encoder, and ByT5 for what is in quotes."""
+    byt5 = slot(2, lambda: byte_encoder(32), byte_tokenizer)
+    return slot(1, lambda: encoder(32), qwen_tokenizer) | byt5 | FLOW
 
 
-HUNYUAN: dict[str, Any] = dict(
-    num_attention_heads=2,
-    num_layers=1,
-    num_refiner_layers=1,
-    text_embed_dim=32,
-    text_embed_2_dim=32,
-)
-GLYPHS: Parts = dict(
-    tokenizer=qwen_tokenizer,
-    text_encoder_2=lambda: byte_encoder(32),
-    tokenizer_2=byte_tokenizer,
-    scheduler=FlowMatchEulerDiscreteScheduler,
-)
-VIDEO: Parts = GLYPHS | dict(
-    text_encoder=lambda: qwen_text(32),
+VIDEO: Parts = _glyphs(qwen_text) | dict(
     transformer=lambda: HunyuanVideo15Transformer3DModel(
-        in_channels=9,
-        out_channels=4,
-        attention_head_dim=8,
-        image_embed_dim=32,
-        rope_axes_dim=(2, 2, 4),
-        target_size=32,
-        **HUNYUAN,
+        **HUNYUAN, in_channels=9, image_embed_dim=32, rope_axes_dim=(2, 2, 4), target_size=32
     ),
     vae=lambda: AutoencoderKLHunyuanVideo15(
-        latent_channels=4,
-        block_out_channels=(8, 8, 8, 8, 8),
-        layers_per_block=1,
+        latent_channels=4, block_out_channels=(8, 8, 8, 8, 8), layers_per_block=1
     ),
     guider=ClassifierFreeGuidance,
     image_encoder=siglip,
-    feature_extractor=lambda: SiglipImageProcessorPil(size={"height": 32, "width": 32}),
+    feature_extractor=siglip_processor,
 )
-IMAGE: Parts = GLYPHS | dict(
-    text_encoder=lambda: qwen(32),
+IMAGE: Parts = _glyphs(qwen) | dict(
     transformer=lambda: HunyuanImageTransformer2DModel(
-        in_channels=4,
-        out_channels=4,
-        attention_head_dim=8,
-        num_single_layers=1,
-        rope_axes_dim=(4, 4),
-        **HUNYUAN,
+        **HUNYUAN, in_channels=4, num_single_layers=1, rope_axes_dim=(4, 4)
     ),
     vae=lambda: AutoencoderKLHunyuanImage(
-        in_channels=3,
-        out_channels=3,
-        latent_channels=4,
-        block_out_channels=(32, 32),
-        layers_per_block=1,
-        spatial_compression_ratio=2,
-        sample_size=16,
+        in_channels=3, out_channels=3, latent_channels=4, block_out_channels=(32, 32), layers_per_block=1,
+        spatial_compression_ratio=2, sample_size=16,
     ),
     guider=AdaptiveProjectedMixGuidance,
     ocr_guider=lambda: AdaptiveProjectedMixGuidance(guidance_scale=2.0),
-)
+)  # fmt: skip
+SIX = _kandinsky(Kandinsky6Transformer3DModel, in_audio_dim=4, out_audio_dim=4)
+_film = partial(call, 16)
 
-
-ANIMALS: dict[str, Animal] = dict(
-    [
-        animal("Kandinsky5T2VPipeline", _kandinsky(), _film()),
-        animal(
-            "Kandinsky5I2VPipeline",
-            _kandinsky(visual_cond=True),
-            _film(17, image=picture(16)),
-        ),
-        resized(
-            animal(
-                "Kandinsky5T2IPipeline",
-                _kandinsky() | dict(vae=lambda: flow_vae(4, 4)),
-                lambda: steps(height=32, width=32),
-            ),
-            resolutions=[(32, 32)],
-        ),
-        animal(
-            "Kandinsky6TI2VAPipeline",
-            _kandinsky(Kandinsky6Transformer3DModel, in_audio_dim=4, out_audio_dim=4),
-            _film(sample_audio=False),
-        ),
-        animal(
-            "HunyuanVideo15Pipeline", VIDEO, lambda: steps(1, height=32, width=32, num_frames=5)
-        ),
-        animal(
-            "HunyuanVideo15ImageToVideoPipeline",
-            VIDEO,
-            lambda: steps(1, image=picture(), num_frames=5),
-        ),
-        animal("HunyuanImagePipeline", IMAGE, lambda: steps(1, height=16, width=16)),
-    ]
-)
+ANIMALS: dict[str, Animal] = {
+    **family(_kandinsky(), Kandinsky5T2VPipeline=_film(num_frames=5)),
+    **family(
+        _kandinsky(visual_cond=True),
+        Kandinsky5I2VPipeline=_film(num_frames=17, image=picture(16)),
+    ),
+    **family(
+        _kandinsky() | dict(vae=lambda: flow_vae(4, 4)),
+        dict(resolutions=[(32, 32)]),
+        Kandinsky5T2IPipeline=call(32),
+    ),
+    **family(SIX, Kandinsky6TI2VAPipeline=_film(num_frames=5, sample_audio=False)),
+    **family(
+        VIDEO,
+        HunyuanVideo15Pipeline=call(32, count=1, num_frames=5),
+        HunyuanVideo15ImageToVideoPipeline=call(count=1, image=picture(), num_frames=5),
+    ),
+    **family(IMAGE, HunyuanImagePipeline=call(16, count=1)),
+}

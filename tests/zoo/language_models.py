@@ -30,18 +30,13 @@ from transformers import (
 from clipcond.conditioning import templates
 from clipcond.tokens import Template
 from pipelines.tiny import WORDS
+from tests.zoo.components import T5_SIZES
 
 VOCABULARY = 600
 
 LLAMA_SPECIAL = ("<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>")
-QWEN_SPECIAL = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
+QWEN_SPECIAL = tuple(
+    "<|endoftext|> <|im_start|> <|im_end|> <|vision_start|> <|vision_end|> <|image_pad|> <|video_pad|>".split()
 )
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -111,14 +106,9 @@ def qwen_processor() -> Qwen2_5_VLProcessor:
 
 def _language(width: int) -> dict[str, Any]:
     return dict(
-        vocab_size=len(llama_tokenizer()) + len(QWEN_SPECIAL),
-        hidden_size=width,
-        intermediate_size=37,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        num_hidden_layers=3,
-        max_position_embeddings=4096,
-    )
+        vocab_size=len(llama_tokenizer()) + len(QWEN_SPECIAL), hidden_size=width, intermediate_size=37,
+        num_attention_heads=4, num_key_value_heads=2, num_hidden_layers=3, max_position_embeddings=4096,
+    )  # fmt: skip
 
 
 def llama(width: int, kind: type = LlamaModel) -> LlamaModel | LlamaForCausalLM:
@@ -157,14 +147,4 @@ def byte_tokenizer() -> ByT5Tokenizer:
 
 def byte_encoder(width: int) -> T5EncoderModel:
     """ByT5's encoder, one layer."""
-    config = T5Config(
-        vocab_size=len(byte_tokenizer()),
-        d_model=width,
-        d_kv=8,
-        d_ff=37,
-        num_layers=1,
-        num_heads=4,
-        dropout_rate=0.0,
-        feed_forward_proj="gated-gelu",
-    )
-    return T5EncoderModel(config)
+    return T5EncoderModel(T5Config(vocab_size=len(byte_tokenizer()), d_model=width, **T5_SIZES))

@@ -1,8 +1,5 @@
 """What makes no picture: sound and shapes."""
 
-from typing import Any
-
-import torch
 from diffusers import (
     AutoencoderOobleck,
     EDMDPMSolverMultistepScheduler,
@@ -13,33 +10,19 @@ from diffusers import (
 )
 from diffusers.pipelines.shap_e.renderer import ShapERenderer
 
-from pipelines.tiny import clip_tokenizer, projected
-from tests.zoo.animal import Animal, Parts, animal
-from tests.zoo.components import T5
-from tests.zoo.inputs import steps
+from tests.zoo.animal import Animal, Parts, family
+from tests.zoo.components import PROJECTED, T5
+from tests.zoo.inputs import call
 
 AUDIO: Parts = T5 | dict(
     transformer=lambda: StableAudioDiTModel(
-        sample_size=4,
-        in_channels=3,
-        num_layers=1,
-        attention_head_dim=4,
-        num_attention_heads=2,
-        num_key_value_attention_heads=2,
-        out_channels=3,
-        cross_attention_dim=4,
-        time_proj_dim=8,
-        global_states_input_dim=8,
-        cross_attention_input_dim=4,
+        sample_size=4, in_channels=3, num_layers=1, attention_head_dim=4, num_attention_heads=2,
+        num_key_value_attention_heads=2, out_channels=3, cross_attention_dim=4, time_proj_dim=8,
+        global_states_input_dim=8, cross_attention_input_dim=4,
     ),
     vae=lambda: AutoencoderOobleck(
-        encoder_hidden_size=6,
-        downsampling_ratios=[1, 2],
-        decoder_channels=3,
-        decoder_input_channels=3,
-        audio_channels=2,
-        channel_multiples=[2, 4],
-        sampling_rate=4,
+        encoder_hidden_size=6, downsampling_ratios=[1, 2], decoder_channels=3, decoder_input_channels=3,
+        audio_channels=2, channel_multiples=[2, 4], sampling_rate=4,
     ),
     projection_model=lambda: StableAudioProjectionModel(
         text_encoder_dim=32, conditioning_dim=4, min_value=0, max_value=32
@@ -47,51 +30,23 @@ AUDIO: Parts = T5 | dict(
     scheduler=lambda: EDMDPMSolverMultistepScheduler(
         solver_order=2, prediction_type="v_prediction", sigma_data=1.0, sigma_schedule="exponential"
     ),
-)
-SHAPE: Parts = dict(
-    text_encoder=lambda: projected(1),
-    tokenizer=clip_tokenizer,
+)  # fmt: skip
+SHAPE: Parts = PROJECTED | dict(
     prior=lambda: PriorTransformer(
-        num_attention_heads=2,
-        attention_head_dim=16,
-        embedding_dim=16,
-        num_embeddings=32,
-        embedding_proj_dim=32,
-        time_embed_dim=64,
-        num_layers=1,
-        clip_embed_dim=32,
-        additional_embeddings=0,
-        time_embed_act_fn="gelu",
-        norm_in_type="layer",
-        encoder_hid_proj_type=None,
-        added_emb_type=None,
+        num_attention_heads=2, attention_head_dim=16, embedding_dim=16, num_embeddings=32, embedding_proj_dim=32,
+        time_embed_dim=64, num_layers=1, clip_embed_dim=32, additional_embeddings=0, time_embed_act_fn="gelu",
+        norm_in_type="layer", encoder_hid_proj_type=None, added_emb_type=None,
     ),
     shap_e_renderer=lambda: ShapERenderer(
         param_shapes=((8, 93), (8, 8), (8, 8), (8, 8)), d_latent=16, d_hidden=8, n_output=12
     ),
     scheduler=lambda: HeunDiscreteScheduler(
-        beta_schedule="exp",
-        num_train_timesteps=1024,
-        prediction_type="sample",
-        use_karras_sigmas=True,
-        clip_sample=True,
-        clip_sample_range=1.0,
+        beta_schedule="exp", num_train_timesteps=1024, prediction_type="sample",
+        use_karras_sigmas=True, clip_sample=True, clip_sample_range=1.0,
     ),
-)
+)  # fmt: skip
 
-
-def _shape() -> dict[str, Any]:
-    return dict(
-        num_inference_steps=1,
-        frame_size=32,
-        generator=torch.Generator().manual_seed(0),
-        output_type="latent",
-    )
-
-
-ANIMALS: dict[str, Animal] = dict(
-    [
-        animal("StableAudioPipeline", AUDIO, steps),
-        animal("ShapEPipeline", SHAPE, _shape),
-    ]
-)
+ANIMALS: dict[str, Animal] = {
+    **family(AUDIO, StableAudioPipeline=call()),
+    **family(SHAPE, ShapEPipeline=call(count=1, frame_size=32)),
+}

@@ -1,182 +1,75 @@
 """Which pipelines of the zoo can be conditioned, by family, and why the others cannot."""
 
-_BY_FAMILY: dict[str, tuple[str, ...]] = {
-    "Stable Diffusion 1 and 2": (
-        "AnimateDiffControlNetPipeline",
-        "AnimateDiffPAGPipeline",
-        "AnimateDiffPipeline",
-        "AnimateDiffSparseControlNetPipeline",
-        "AnimateDiffVideoToVideoControlNetPipeline",
-        "AnimateDiffVideoToVideoPipeline",
-        "LatentConsistencyModelImg2ImgPipeline",
-        "LatentConsistencyModelPipeline",
-        "StableDiffusionAdapterPipeline",
-        "StableDiffusionControlNetImg2ImgPipeline",
-        "StableDiffusionControlNetInpaintPipeline",
-        "StableDiffusionControlNetPAGInpaintPipeline",
-        "StableDiffusionControlNetPAGPipeline",
-        "StableDiffusionControlNetPipeline",
-        "StableDiffusionDepth2ImgPipeline",
-        "StableDiffusionImg2ImgPipeline",
-        "StableDiffusionInpaintPipeline",
-        "StableDiffusionInstructPix2PixPipeline",
-        "StableDiffusionPAGImg2ImgPipeline",
-        "StableDiffusionPAGInpaintPipeline",
-        "StableDiffusionPAGPipeline",
-        "StableDiffusionPipeline",
-        "StableDiffusionUpscalePipeline",
-        "StableUnCLIPImg2ImgPipeline",
-    ),
-    "LEDITS++": ("LEditsPPPipelineStableDiffusion",),
-    "Stable Diffusion XL": (
-        "AnimateDiffSDXLPipeline",
-        "StableDiffusionXLAdapterPipeline",
-        "StableDiffusionXLControlNetImg2ImgPipeline",
-        "StableDiffusionXLControlNetInpaintPipeline",
-        "StableDiffusionXLControlNetPAGImg2ImgPipeline",
-        "StableDiffusionXLControlNetPAGPipeline",
-        "StableDiffusionXLControlNetPipeline",
-        "StableDiffusionXLControlNetUnionImg2ImgPipeline",
-        "StableDiffusionXLControlNetUnionInpaintPipeline",
-        "StableDiffusionXLControlNetUnionPipeline",
-        "StableDiffusionXLImg2ImgPipeline",
-        "StableDiffusionXLInpaintPipeline",
-        "StableDiffusionXLInstructPix2PixPipeline",
-        "StableDiffusionXLPAGImg2ImgPipeline",
-        "StableDiffusionXLPAGInpaintPipeline",
-        "StableDiffusionXLPAGPipeline",
-        "StableDiffusionXLPipeline",
-    ),
-    "Stable Diffusion 3": (
-        "StableDiffusion3ControlNetInpaintingPipeline",
-        "StableDiffusion3ControlNetPipeline",
-        "StableDiffusion3Img2ImgPipeline",
-        "StableDiffusion3InpaintPipeline",
-        "StableDiffusion3PAGImg2ImgPipeline",
-        "StableDiffusion3PAGPipeline",
-        "StableDiffusion3Pipeline",
-    ),
-    "Flux.1": (
-        "FluxControlImg2ImgPipeline",
-        "FluxControlInpaintPipeline",
-        "FluxControlNetImg2ImgPipeline",
-        "FluxControlNetInpaintPipeline",
-        "FluxControlNetPipeline",
-        "FluxControlPipeline",
-        "FluxFillPipeline",
-        "FluxImg2ImgPipeline",
-        "FluxInpaintPipeline",
-        "FluxKontextInpaintPipeline",
-        "FluxKontextPipeline",
-        "FluxPipeline",
-    ),
-    "Stable Diffusion latent upscaler": ("StableDiffusionLatentUpscalePipeline",),
-    "Stable Cascade prior": ("StableCascadePriorPipeline",),
-    "Stable Cascade decoder": (
-        "StableCascadeCombinedPipeline",
-        "StableCascadeDecoderPipeline",
-    ),
-    "DeepFloyd IF": (
-        "IFImg2ImgPipeline",
-        "IFImg2ImgSuperResolutionPipeline",
-        "IFInpaintingPipeline",
-        "IFInpaintingSuperResolutionPipeline",
-        "IFPipeline",
-        "IFSuperResolutionPipeline",
-    ),
-    "PixArt": (
-        "PixArtAlphaPipeline",
-        "PixArtSigmaPAGPipeline",
-        "PixArtSigmaPipeline",
-    ),
-    "Allegro": ("AllegroPipeline",),
-    "AuraFlow": ("AuraFlowPipeline",),
-    "Chroma": (
-        "ChromaImg2ImgPipeline",
-        "ChromaInpaintPipeline",
-        "ChromaPipeline",
-    ),
-    "LTX-Video": (
-        "LTXImageToVideoPipeline",
-        "LTXPipeline",
-    ),
-    "LTX-Video with conditions": ("LTXConditionPipeline",),
-    "Mochi": ("MochiPipeline",),
-    "CogVideoX": (
-        "CogVideoXFunControlPipeline",
-        "CogVideoXImageToVideoPipeline",
-        "CogVideoXPipeline",
-        "CogVideoXVideoToVideoPipeline",
-        "ConsisIDPipeline",
-    ),
-    "CogView3+": ("CogView3PlusPipeline",),
-    "Cosmos": (
-        "Cosmos2TextToImagePipeline",
-        "Cosmos2VideoToWorldPipeline",
-        "CosmosTextToWorldPipeline",
-        "CosmosVideoToWorldPipeline",
-    ),
-    "Kandinsky 3": (
-        "Kandinsky3Img2ImgPipeline",
-        "Kandinsky3Pipeline",
-    ),
-    "Wan": (
-        "ChronoEditPipeline",
-        "HeliosPipeline",
-        "HeliosPyramidPipeline",
-        "LucyEditPipeline",
-        "SkyReelsV2DiffusionForcingImageToVideoPipeline",
-        "SkyReelsV2DiffusionForcingPipeline",
-        "SkyReelsV2DiffusionForcingVideoToVideoPipeline",
-        "SkyReelsV2ImageToVideoPipeline",
-        "SkyReelsV2Pipeline",
-        "WanAnimatePipeline",
-        "WanImageToVideoPipeline",
-        "WanPipeline",
-        "WanVACEPipeline",
-        "WanVideoToVideoPipeline",
-    ),
-    "AnyFlow": (
-        "AnyFlowFARPipeline",
-        "AnyFlowPipeline",
-    ),
-    "Bria 3.2": ("BriaPipeline",),
-    "Latte": ("LattePipeline",),
-    "Stable Audio": ("StableAudioPipeline",),
-    "HunyuanDiT": (
-        "HunyuanDiTControlNetPipeline",
-        "HunyuanDiTPAGPipeline",
-        "HunyuanDiTPipeline",
-    ),
-    "PRX": ("PRXPipeline",),
-    "Motif-Video": (
-        "MotifVideoImage2VideoPipeline",
-        "MotifVideoPipeline",
-    ),
-    "Stable Audio 3": (
-        "StableAudio3AudioToAudioPipeline",
-        "StableAudio3InpaintPipeline",
-        "StableAudio3Pipeline",
-    ),
-    "HunyuanVideo": (
-        "HunyuanVideoPipeline",
-        "HunyuanSkyreelsImageToVideoPipeline",
-        "HunyuanVideoFramepackPipeline",
-    ),
-    "Kandinsky 5 pictures": ("Kandinsky5T2IPipeline",),
-    "Kandinsky 5 films": (
-        "Kandinsky5T2VPipeline",
-        "Kandinsky5I2VPipeline",
-    ),
-    "Kandinsky 6": ("Kandinsky6TI2VAPipeline",),
-    "HiDream": ("HiDreamImagePipeline",),
-    "HunyuanVideo 1.5": (
-        "HunyuanVideo15Pipeline",
-        "HunyuanVideo15ImageToVideoPipeline",
-    ),
-    "HunyuanImage 2.1": ("HunyuanImagePipeline",),
+_BY_FAMILY = {
+    "Stable Diffusion 1 and 2": """
+        AnimateDiffControlNet AnimateDiffPAG AnimateDiff AnimateDiffSparseControlNet AnimateDiffVideoToVideoControlNet
+        AnimateDiffVideoToVideo LatentConsistencyModelImg2Img LatentConsistencyModel StableDiffusionAdapter
+        StableDiffusionControlNetImg2Img StableDiffusionControlNetInpaint StableDiffusionControlNetPAGInpaint
+        StableDiffusionControlNetPAG StableDiffusionControlNet StableDiffusionDepth2Img StableDiffusionImg2Img
+        StableDiffusionInpaint StableDiffusionInstructPix2Pix StableDiffusionPAGImg2Img StableDiffusionPAGInpaint
+        StableDiffusionPAG StableDiffusion StableDiffusionUpscale StableUnCLIPImg2Img
+    """,
+    "LEDITS++": "LEditsPPPipelineStableDiffusion",
+    "Stable Diffusion XL": """
+        AnimateDiffSDXL StableDiffusionXLAdapter StableDiffusionXLControlNetImg2Img StableDiffusionXLControlNetInpaint
+        StableDiffusionXLControlNetPAGImg2Img StableDiffusionXLControlNetPAG StableDiffusionXLControlNet
+        StableDiffusionXLControlNetUnionImg2Img StableDiffusionXLControlNetUnionInpaint StableDiffusionXLControlNetUnion
+        StableDiffusionXLImg2Img StableDiffusionXLInpaint StableDiffusionXLInstructPix2Pix StableDiffusionXLPAGImg2Img
+        StableDiffusionXLPAGInpaint StableDiffusionXLPAG StableDiffusionXL
+    """,
+    "Stable Diffusion 3": """
+        StableDiffusion3ControlNetInpainting StableDiffusion3ControlNet StableDiffusion3Img2Img StableDiffusion3Inpaint
+        StableDiffusion3PAGImg2Img StableDiffusion3PAG StableDiffusion3
+    """,
+    "Flux.1": """
+        FluxControlImg2Img FluxControlInpaint FluxControlNetImg2Img FluxControlNetInpaint FluxControlNet FluxControl
+        FluxFill FluxImg2Img FluxInpaint FluxKontextInpaint FluxKontext Flux
+    """,
+    "Stable Diffusion latent upscaler": "StableDiffusionLatentUpscale",
+    "Stable Cascade prior": "StableCascadePrior",
+    "Stable Cascade decoder": "StableCascadeCombined StableCascadeDecoder",
+    "DeepFloyd IF": """
+        IFImg2Img IFImg2ImgSuperResolution IFInpainting IFInpaintingSuperResolution IF IFSuperResolution
+    """,
+    "PixArt": "PixArtAlpha PixArtSigmaPAG PixArtSigma",
+    "Allegro": "Allegro",
+    "AuraFlow": "AuraFlow",
+    "Chroma": "ChromaImg2Img ChromaInpaint Chroma",
+    "LTX-Video": "LTXImageToVideo LTX",
+    "LTX-Video with conditions": "LTXCondition",
+    "Mochi": "Mochi",
+    "CogVideoX": """
+        CogVideoXFunControl CogVideoXImageToVideo CogVideoX CogVideoXVideoToVideo ConsisID
+    """,
+    "CogView3+": "CogView3Plus",
+    "Cosmos": "Cosmos2TextToImage Cosmos2VideoToWorld CosmosTextToWorld CosmosVideoToWorld",
+    "Kandinsky 3": "Kandinsky3Img2Img Kandinsky3",
+    "Wan": """
+        ChronoEdit Helios HeliosPyramid LucyEdit SkyReelsV2DiffusionForcingImageToVideo SkyReelsV2DiffusionForcing
+        SkyReelsV2DiffusionForcingVideoToVideo SkyReelsV2ImageToVideo SkyReelsV2 WanAnimate WanImageToVideo Wan WanVACE
+        WanVideoToVideo
+    """,
+    "AnyFlow": "AnyFlowFAR AnyFlow",
+    "Bria 3.2": "Bria",
+    "Latte": "Latte",
+    "Stable Audio": "StableAudio",
+    "HunyuanDiT": "HunyuanDiTControlNet HunyuanDiTPAG HunyuanDiT",
+    "PRX": "PRX",
+    "Motif-Video": "MotifVideoImage2Video MotifVideo",
+    "Stable Audio 3": "StableAudio3AudioToAudio StableAudio3Inpaint StableAudio3",
+    "HunyuanVideo": "HunyuanVideo HunyuanSkyreelsImageToVideo HunyuanVideoFramepack",
+    "Kandinsky 5 pictures": "Kandinsky5T2I",
+    "Kandinsky 5 films": "Kandinsky5T2V Kandinsky5I2V",
+    "Kandinsky 6": "Kandinsky6TI2VA",
+    "HiDream": "HiDreamImage",
+    "HunyuanVideo 1.5": "HunyuanVideo15 HunyuanVideo15ImageToVideo",
+    "HunyuanImage 2.1": "HunyuanImage",
+}  # each name without its end, Pipeline
+SUPPORTED: dict[str, str] = {
+    name if "Pipeline" in name else f"{name}Pipeline": family
+    for family, names in _BY_FAMILY.items()
+    for name in names.split()
 }
-SUPPORTED: dict[str, str] = {name: family for family, names in _BY_FAMILY.items() for name in names}
 
 NO_EMBEDDINGS = "its call takes no prompt embeddings"
 OTHER = "not built: "

@@ -1,53 +1,32 @@
 """Films made by Wan 2 and what is built on it: SkyReels, ChronoEdit, Lucy, AnyFlow, Helios, Cosmos 2."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import diffusers
 from diffusers import AutoencoderKLWan, FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 from diffusers.schedulers import FlowMapEulerDiscreteScheduler, HeliosScheduler
 
-from tests.zoo.animal import Animal, Parts, animal
+from tests.zoo.animal import Animal, Parts, family
 from tests.zoo.components import UMT5, image_processor, vision_encoder
-from tests.zoo.inputs import film, mask, picture, steps
+from tests.zoo.inputs import call, film, mask, picture
 
 SIZES: dict[str, Any] = dict(
-    patch_size=(1, 2, 2),
-    num_attention_heads=2,
-    attention_head_dim=12,
-    in_channels=16,
-    out_channels=16,
-    text_dim=32,
-    freq_dim=32,
-    ffn_dim=32,
-    num_layers=1,
-    cross_attn_norm=True,
-)
+    patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16, text_dim=32,
+    freq_dim=32, ffn_dim=32, num_layers=1, cross_attn_norm=True,
+)  # fmt: skip
 NORMED: dict[str, Any] = SIZES | dict(qk_norm="rms_norm_across_heads", rope_max_seq_len=32)
 ANIMATED: dict[str, Any] = dict(
-    in_channels=36,
-    latent_channels=16,
-    image_dim=32,
-    motion_encoder_channel_sizes={"4": 16, "8": 16, "16": 16},
-    motion_encoder_size=16,
-    motion_style_dim=8,
-    motion_dim=4,
-    motion_encoder_dim=16,
-    face_encoder_hidden_dim=16,
-    face_encoder_num_heads=2,
-    inject_face_latents_blocks=1,
-)
+    in_channels=36, latent_channels=16, image_dim=32, motion_encoder_channel_sizes={"4": 16, "8": 16, "16": 16},
+    motion_encoder_size=16, motion_style_dim=8, motion_dim=4, motion_encoder_dim=16, face_encoder_hidden_dim=16,
+    face_encoder_num_heads=2, inject_face_latents_blocks=1,
+)  # fmt: skip
 
 
 def wan_vae() -> AutoencoderKLWan:
     """Wan 2.1's autoencoder: 16 channels, a latent for 8 x 8 pixels of 4 frames."""
-    return AutoencoderKLWan(
-        base_dim=3,
-        z_dim=16,
-        dim_mult=[1, 1, 1, 1],
-        num_res_blocks=1,
-        temperal_downsample=[False, True, True],
-    )
+    scales = dict(dim_mult=[1, 1, 1, 1], temperal_downsample=[False, True, True])
+    return AutoencoderKLWan(base_dim=3, z_dim=16, num_res_blocks=1, **scales)
 
 
 def _parts(kind: str = "WanTransformer3DModel", scheduler: Any = None, **changes: Any) -> Parts:
@@ -71,13 +50,9 @@ def _any_flow(kind: str, **changes: Any) -> Parts:
 
 def _helios(stages: int) -> Parts:
     sizes = SIZES | dict(
-        qk_norm="rms_norm_across_heads",
-        rope_dim=(4, 4, 4),
-        has_multi_term_memory_patch=True,
-        guidance_cross_attn=True,
-        zero_history_timestep=True,
-        is_amplify_history=False,
-    )
+        qk_norm="rms_norm_across_heads", rope_dim=(4, 4, 4), has_multi_term_memory_patch=True, guidance_cross_attn=True,
+        zero_history_timestep=True, is_amplify_history=False,
+    )  # fmt: skip
     return (
         _parts()
         | dict(
@@ -98,94 +73,63 @@ def _unipc() -> UniPCMultistepScheduler:
     )
 
 
-def _text(frames: int | None = 5, **more: Any) -> dict[str, Any]:
-    frame_count = dict(num_frames=frames) if frames else {}
-    return steps(height=16, width=16, max_sequence_length=16, **frame_count, **more)
-
-
-def _image() -> dict[str, Any]:
-    return _text(image=picture(16))
-
-
 def _pyramid() -> dict[str, Any]:
-    call = _text(guidance_scale=1.0, pyramid_num_inference_steps_list=[1, 1, 1])
-    call |= dict(height=64, width=64)
-    del call["num_inference_steps"]
-    return call
+    made = call(64, num_frames=5, max_sequence_length=16, guidance_scale=1.0)()
+    del made["num_inference_steps"]
+    return made | dict(pyramid_num_inference_steps_list=[1, 1, 1])
 
 
-def _sky(call: Callable[..., dict[str, Any]], **more: Any) -> Callable[[], dict[str, Any]]:
-    return lambda: call() | dict(base_num_frames=5) | more
-
-
-WAN = _parts()
+FILM = film(5, 16)
 SKY = _parts("SkyReelsV2Transformer3DModel", _unipc)
-FTFY = dict(needs="ftfy")
-ANIMALS: dict[str, Animal] = dict(
-    [
-        animal("WanPipeline", WAN, _text),
-        animal("WanImageToVideoPipeline", _parts(in_channels=36, image_dim=32), _image, **FTFY),
-        animal(
-            "WanVideoToVideoPipeline",
-            _parts(scheduler=_unipc),
-            lambda: _text(frames=None, video=film(5, 16), strength=0.9),
-            **FTFY,
+SEEING: dict[str, Any] = dict(in_channels=36, image_dim=32)
+_bare = partial(call, 16, max_sequence_length=16)
+_text = partial(_bare, num_frames=5)
+_image = _text(image=picture(16))
+_family = partial(family, needs="ftfy")
+
+ANIMALS: dict[str, Animal] = {
+    **family(_parts(), WanPipeline=_text()),
+    **_family(_parts(**SEEING), WanImageToVideoPipeline=_image),
+    **_family(_parts(scheduler=_unipc), WanVideoToVideoPipeline=_bare(video=FILM, strength=0.9)),
+    **_family(
+        _parts("WanVACETransformer3DModel", vace_layers=[0], vace_in_channels=96),
+        WanVACEPipeline=_text(video=FILM, mask=[mask(16)] * 5),
+    ),
+    **_family(
+        _parts("WanAnimateTransformer3DModel", **ANIMATED),
+        WanAnimatePipeline=_bare(
+            image=picture(16),
+            pose_video=FILM,
+            face_video=FILM,
+            segment_frame_length=5,
+            prev_segment_conditioning_frames=1,
         ),
-        animal(
-            "WanVACEPipeline",
-            _parts("WanVACETransformer3DModel", vace_layers=[0], vace_in_channels=96),
-            lambda: _text(video=film(5, 16), mask=[mask(16)] * 5),
-            **FTFY,
+    ),
+    **_family(
+        SKY,
+        SkyReelsV2Pipeline=_text(),
+        SkyReelsV2DiffusionForcingPipeline=_text(base_num_frames=5),
+        SkyReelsV2DiffusionForcingImageToVideoPipeline=_text(image=picture(16), base_num_frames=5),
+        SkyReelsV2DiffusionForcingVideoToVideoPipeline=_bare(
+            num_frames=9, video=FILM, overlap_history=3, base_num_frames=5
         ),
-        animal(
-            "WanAnimatePipeline",
-            _parts("WanAnimateTransformer3DModel", **ANIMATED),
-            lambda: _text(
-                frames=None,
-                image=picture(16),
-                pose_video=film(5, 16),
-                face_video=film(5, 16),
-                segment_frame_length=5,
-                prev_segment_conditioning_frames=1,
-            ),
-            **FTFY,
+    ),
+    **_family(
+        _parts("SkyReelsV2Transformer3DModel", _unipc, **SEEING),
+        SkyReelsV2ImageToVideoPipeline=_image,
+    ),
+    **_family(_parts("ChronoEditTransformer3DModel", **SEEING), ChronoEditPipeline=_image),
+    **_family(_parts(in_channels=32), LucyEditPipeline=_text(video=FILM)),
+    **family(_any_flow("AnyFlowTransformer3DModel"), AnyFlowPipeline=_text()),
+    **family(
+        _any_flow(
+            "AnyFlowFARTransformer3DModel",
+            compressed_patch_size=(1, 4, 4),
+            full_chunk_limit=3,
+            chunk_partition=(1, 1),
         ),
-        animal("SkyReelsV2Pipeline", SKY, _text, **FTFY),
-        animal(
-            "SkyReelsV2ImageToVideoPipeline",
-            _parts("SkyReelsV2Transformer3DModel", _unipc, in_channels=36, image_dim=32),
-            _image,
-            **FTFY,
-        ),
-        animal("SkyReelsV2DiffusionForcingPipeline", SKY, _sky(_text), **FTFY),
-        animal("SkyReelsV2DiffusionForcingImageToVideoPipeline", SKY, _sky(_image), **FTFY),
-        animal(
-            "SkyReelsV2DiffusionForcingVideoToVideoPipeline",
-            SKY,
-            lambda: _text(frames=9, video=film(5, 16), overlap_history=3, base_num_frames=5),
-            **FTFY,
-        ),
-        animal(
-            "ChronoEditPipeline",
-            _parts("ChronoEditTransformer3DModel", in_channels=36, image_dim=32),
-            _image,
-            **FTFY,
-        ),
-        animal(
-            "LucyEditPipeline", _parts(in_channels=32), lambda: _text(video=film(5, 16)), **FTFY
-        ),
-        animal("AnyFlowPipeline", _any_flow("AnyFlowTransformer3DModel"), _text),
-        animal(
-            "AnyFlowFARPipeline",
-            _any_flow(
-                "AnyFlowFARTransformer3DModel",
-                compressed_patch_size=(1, 4, 4),
-                full_chunk_limit=3,
-                chunk_partition=(1, 1),
-            ),
-            _text,
-        ),
-        animal("HeliosPipeline", _helios(1), lambda: _text(guidance_scale=1.0), **FTFY),
-        animal("HeliosPyramidPipeline", _helios(3), _pyramid, **FTFY),
-    ]
-)
+        AnyFlowFARPipeline=_text(),
+    ),
+    **_family(_helios(1), HeliosPipeline=_text(guidance_scale=1.0)),
+    **_family(_helios(3), HeliosPyramidPipeline=_pyramid),
+}

@@ -1,23 +1,19 @@
 """Write the model card, `weights/emoji/README.md`, from measurements: no figure in it is typed by hand.
 
-python -m weights.card          # reads weights/{recipe,plan,oracle,evaluation,openmoji,speed}.json
+python -m weights.lab.card          # reads weights/{recipe,plan,oracle,evaluation,openmoji,speed}.json
 """
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
 from safetensors import safe_open
 
 from clipcond.emoji.world import GRID, PRESETS, SHAPES, SIZES, UNITS
-from weights.evaluate import HARD
-from weights.pages import percent, points, table
+from weights.lab.drawing import HARD
+from weights.lab.reports import TEMPLATES, WEIGHTS, Json, percent, points, table
 
-Json = dict[str, Any]
-
-WEIGHTS = Path(__file__).parent
 MEASURED = ("recipe", "plan", "oracle", "evaluation", "openmoji", "speed")
 TARGETS = {
     "small": {
@@ -214,7 +210,7 @@ def card(
     values = world(evaluation["preset"]) | {"parts": parts()} | recipe_section(recipe, plan)
     values |= evaluation_section(evaluation) | clip_section(evaluation, openmoji)
     values |= oracle_section(oracle) | speed_section(speed)
-    return (WEIGHTS / "card.template.md").read_text().format_map(values)
+    return (TEMPLATES / "card.md").read_text().format_map(values)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer
 from clipcond.emoji.captions import caption
 from clipcond.emoji.misses import near_miss
 from clipcond.emoji.scenes import Scene, is_held_out, sample
-from weights.train.compose import Layout, plain, varied
+from weights.lab.train.compose import Layout, plain, varied
 
 SEEDS_PER_STREAM = 1 << 40  # each stage and seed draws its own scenes ...
 SEEDS_PER_WORKER = 1 << 30  # ... and so does each worker of it

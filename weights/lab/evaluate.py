@@ -1,38 +1,33 @@
 """Measure the shipped models on held-out prompts and write `weights/evaluation.json`, which the card is made from.
 
-    python -m weights.evaluate                        # everything, about 20 minutes on two cores
-    python -m weights.evaluate --preset full --model runs/full/shipped/emoji --judge runs/full/shipped/judge
-    python -m weights.evaluate --split train --only tasks --guidance-scale 5   # to choose settings: never held-out ones
+    python -m weights.lab.evaluate                        # everything, about 20 minutes on two cores
+    python -m weights.lab.evaluate --preset full --model runs/full/shipped/emoji --judge runs/full/shipped/judge
+    python -m weights.lab.evaluate --split train --only tasks --guidance-scale 5   # to choose settings: never held-out ones
 
 Intervals are 95 % bootstrap intervals over prompts (scipy), since pictures of one prompt are not independent.
 """
 
 import argparse
-import json
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
-from PIL import Image
-from tqdm import tqdm
 
-from clipcond import ClipScorer, Conditioner, emoji
+from clipcond import ClipScorer, emoji
 from clipcond.emoji.captions import compose, noun_phrase
 from clipcond.emoji.requirements import Background
 from clipcond.emoji.scenes import draw, is_held_out
 from clipcond.emoji.world import NOUNS, PRESETS, SHIPPED, UNITS
-from clipcond.score import statistics
-from weights.train.assemble import save_grid
+from weights.lab import reports
+from weights.lab.drawing import Studio, hard_prompts, judged
+from weights.lab.reports import Json, interval
+from weights.lab.train.assemble import save_grid
 
 CANDIDATES = 8
 SEEDS = {"small": 3, "full": 4}  # pictures a prompt
 WEIGHTED_SEEDS = 2
-HARD = ("two objects", "counting", "position", "color attribution")
 PAIRS = 50
 WEIGHTS = (0.4, 0.7, 1.0, 1.3, 1.6)
 UNSEEN_BACKGROUNDS = ((200, 225, 205), (120, 160, 170), (245, 225, 225), (214, 196, 180))
@@ -40,42 +35,6 @@ UNSEEN_SIZES = (11, 14)
 RECALL_SCENES = {"small": 256, "full": 1000}
 GRID_PROMPTS = 64
 _EVALUATION_SEED = 1 << 55
-Json = dict[str, Any]
-
-
-def interval(per_prompt: np.ndarray) -> Json:
-    """Mean and its 95 % interval over prompts."""
-    found = statistics.interval(np.asarray(per_prompt, float))
-    return {"mean": found.mean, "low": found.low, "high": found.high, "prompts": found.clusters}
-
-
-class Studio:
-    """The shipped pipeline, its conditioner, and settings: prompts and seeds to pictures."""
-
-    def __init__(self, args: argparse.Namespace, preset: str = SHIPPED) -> None:
-        self.preset = preset
-        self.pipe = StableDiffusionPipeline.from_pretrained(args.model).to(args.device)
-        self.pipe.set_progress_bar_config(disable=True)
-        self.conditioner = Conditioner.from_pipeline(self.pipe)
-        self.settings = dict(num_inference_steps=args.steps, guidance_scale=args.guidance_scale)
-        self.batch_size = args.batch_size
-
-    def draw(self, prompts: list[str], seeds: list[int], name: str) -> list[Image.Image]:
-        """One picture for each prompt and seed."""
-        images: list[Image.Image] = []
-        for start in tqdm(range(0, len(prompts), self.batch_size), desc=name, unit="batch"):
-            part = slice(start, start + self.batch_size)
-            generators = [torch.Generator().manual_seed(seed) for seed in seeds[part]]
-            inputs = self.conditioner(prompts[part]).kwargs_for(self.pipe)
-            images += self.pipe(**inputs, **self.settings, generator=generators).images
-        return images
-
-    def table(self, prompts: list[str], count: int, name: str) -> list[list[Image.Image]]:
-        """`count` pictures of each prompt, seeds 0 to count - 1."""
-        flat = self.draw(
-            [p for p in prompts for _ in range(count)], list(range(count)) * len(prompts), name
-        )
-        return [flat[i : i + count] for i in range(0, len(flat), count)]
 
 
 def tasks(studio: Studio, args: argparse.Namespace) -> Json:
@@ -92,16 +51,6 @@ def tasks(studio: Studio, args: argparse.Namespace) -> Json:
     return {"tasks": report}
 
 
-def judged(
-    prompts: list[str], rows: list[list[Image.Image]], preset: str = SHIPPED
-) -> list[list[emoji.Verdict]]:
-    """The oracle's verdict on each picture of each prompt."""
-    return [
-        [emoji.check(image, emoji.expected(prompt, preset), preset) for image in row]
-        for prompt, row in zip(prompts, rows, strict=True)
-    ]
-
-
 def background_passed(verdict: emoji.Verdict) -> bool | None:
     """Whether the background is right; None where the prompt names none."""
     found = [passed for requirement, passed in verdict.items if isinstance(requirement, Background)]
@@ -110,8 +59,7 @@ def background_passed(verdict: emoji.Verdict) -> bool | None:
 
 def reranking(studio: Studio, args: argparse.Namespace) -> Json:
     """On the hard tasks together: mean of 8, best of 8 by each CLIP, and by the oracle itself as the ceiling."""
-    found = emoji.tasks(args.preset, split=args.split)
-    prompts = [prompt for name in HARD for prompt in found[name][: args.prompts // len(HARD)]]
+    prompts = hard_prompts(args.prompts, args.preset, args.split)
     rows = studio.table(prompts, CANDIDATES, "best of 8")
     truth = np.array(judged(prompts, rows, args.preset), dtype=bool)
     report: Json = {"mean": interval(truth.mean(1)), "oracle": interval(truth.max(1))}
@@ -238,22 +186,12 @@ PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
-    parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
-    parser.add_argument("--preset", choices=list(PRESETS), default=SHIPPED)
-    parser.add_argument("--json", type=Path, help="write here too")
+    parser = reports.parser(__doc__, *reports.SAMPLING, "judge", "preset", "json")
     parser.add_argument("--grid", type=Path, help=f"a PNG of {GRID_PROMPTS} held-out prompts")
     parser.add_argument("--only", choices=list(PARTS), action="append", help="one part of it")
     parser.add_argument("--split", choices=["held_out", "train"], default="held_out")
     parser.add_argument("--prompts", type=int, default=100, help="a task")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="prompts of the weighting table")
-    parser.add_argument("--steps", type=int, default=emoji.DEFAULT_STEPS)
-    parser.add_argument("--guidance-scale", type=float, default=emoji.DEFAULT_GUIDANCE_SCALE)
-    parser.add_argument("--batch-size", type=int, default=40)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     studio, start = Studio(args, args.preset), time.monotonic()
     report: Json = {
@@ -265,18 +203,13 @@ def main() -> None:
         "weighted_seeds": WEIGHTED_SEEDS,
         "steps": args.steps,
         "guidance_scale": args.guidance_scale,
-        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-        if args.device == "cpu"
-        else torch.cuda.get_device_name(),
+        "hardware": reports.hardware(args.device),
         "torch": torch.__version__,
     }
     for name in args.only or [part for part in PARTS if part != "grid" or args.grid]:
         report |= PARTS[name](studio, args)
     report["minutes"] = round((time.monotonic() - start) / 60, 1)
-    text = json.dumps(report, indent=1, default=float)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n")
+    reports.write(report, args.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from clipcond.emoji.world import PRESETS
+from weights.lab import reports
 
 SAVE_MINUTES, LOG_STEPS = 2, 50
 WARMUP_STEPS = 100  # Adam's averages settle in 1 / (1 - 0.98) steps; by the clock, compiling would use the warm-up up
@@ -20,16 +20,12 @@ WARMUP_STEPS = 100  # Adam's averages settle in 1 / (1 - 0.98) steps; by the clo
 
 def options(description: str | None, *, minutes: float) -> argparse.ArgumentParser:
     """The options that every stage takes."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=list(PRESETS), default="small")
+    parser = reports.parser(description, "preset", "device", preset="small")
     parser.add_argument("--minutes", type=float, default=minutes, help="wall time of this stage")
     parser.add_argument(
         "--call-minutes", type=float, help="stop after so long; the same command goes on from there"
     )
     gpu = torch.cuda.is_available()
-    parser.add_argument("--device", default="cuda" if gpu else "cpu")
     parser.add_argument(
         "--workers",
         type=int,

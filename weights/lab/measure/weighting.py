@@ -1,10 +1,10 @@
 """What each weighting mode does to pictures of the shipped model: does the weighted object come and go with its weight?
 
-    python -m weights.measure_weighting                # draws, measures, writes the JSON, the plot and the page
-    python -m weights.measure_weighting --page-only    # the plot and the page again, from the JSON
-    python -m weights.measure_weighting --pairs 4 --json out/w.json --docs out   # a dry run
+    python -m weights.lab.measure.weighting                # draws, measures, writes the JSON, the plot and the page
+    python -m weights.lab.measure.weighting --page-only    # the plot and the page again, from the JSON
+    python -m weights.lab.measure.weighting --pairs 4 --json out/w.json --docs out   # a dry run
 
-Writes weights/weighting.json, docs/weighting.md (from weights/weighting.template.md) and docs/weighting.png. Held-out
+Writes weights/weighting.json, docs/weighting.md (from weights/lab/templates/weighting.md) and docs/weighting.png. Held-out
 two-object prompts, one object's phrase weighted; the oracle says which objects a picture shows. All modes draw the same
 prompts from the same seeds. All intervals are over prompts.
 """
@@ -15,18 +15,21 @@ import numpy as np
 
 from clipcond import Conditioner
 from clipcond.weighting import MODES
-from weights.evaluate import (
-    PAIRS,
-    WEIGHTED_SEEDS,
-    Pair,
-    Studio,
-    found_at_weight,
+from weights.lab.drawing import Studio
+from weights.lab.evaluate import PAIRS, WEIGHTED_SEEDS, Pair, found_at_weight, weighted_pairs
+from weights.lab.reports import (
+    TEMPLATES,
+    Json,
+    draw_band,
     interval,
-    weighted_pairs,
+    page_options,
+    panels,
+    percent,
+    points,
+    publish,
+    table,
 )
-from weights.pages import Json, options, percent, points, publish, table
 
-TEMPLATE = Path(__file__).parent / "weighting.template.md"
 WEIGHTS = (0.3, 0.6, 1.0, 1.4, 1.8)
 MEASURED = tuple(mode for mode in MODES if mode != "none")
 
@@ -109,7 +112,7 @@ def page(report: Json) -> str:
     modes, plain = report["modes"], report["modes"]["comfy"]
     head = tuple(str(weight) for weight in report["weights"])
     one = report["weights"].index(1.0)
-    return TEMPLATE.read_text().format(
+    return (TEMPLATES / "weighting.md").read_text().format(
         laws=table(("mode", "finite for every finite weight", "fragments independent", "weights"), law_rows()),
         presence=table(("mode, weight", *head), found_rows(modes, "weighted")),
         others=table(("mode, weight", *head), found_rows(modes, "other")),
@@ -130,39 +133,26 @@ def page(report: Json) -> str:
 
 def plot(report: Json, file: Path) -> None:
     """A panel a mode: presence of both objects against the weight, with intervals."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     columns = 4
     rows = -(-len(report["modes"]) // columns)
-    figure, panels = plt.subplots(
-        rows, columns, figsize=(10, 2.6 * rows), sharex=True, sharey=True, layout="constrained"
-    )
-    for axes in panels.flat[len(report["modes"]) :]:
-        axes.axis("off")
-    for axes, (name, found) in zip(panels.flat, report["modes"].items(), strict=False):
-        for key, color, label in (
-            ("weighted", "tab:red", "weighted"),
-            ("other", "tab:gray", "other"),
-        ):
-            mean, low, high = ([p[k] for p in found[key]] for k in ("mean", "low", "high"))
-            axes.plot(report["weights"], mean, color=color, marker="o", markersize=3, label=label)
-            axes.fill_between(report["weights"], low, high, color=color, alpha=0.15, linewidth=0)
-        axes.axvline(1, color="0.85", linewidth=1, zorder=0)
-        axes.set(title=name, ylim=(0, 1))
-    for axes in panels[-1]:
-        axes.set_xlabel("weight")
-    panels[0, 0].set_ylabel("found by the oracle")
-    panels[0, 0].legend(frameon=False)
-    figure.savefig(file, dpi=100, metadata={"Software": None})
-    plt.close(figure)
+    size = (10, 2.6 * rows)
+    with panels(file, rows, columns, figsize=size, sharex=True, sharey=True) as grid:
+        for axes in grid.flat[len(report["modes"]) :]:
+            axes.axis("off")
+        for axes, (name, found) in zip(grid.flat, report["modes"].items(), strict=False):
+            for key, color in (("weighted", "tab:red"), ("other", "tab:gray")):
+                draw_band(axes, report["weights"], found[key], label=key, color=color)
+            axes.axvline(1, color="0.85", linewidth=1, zorder=0)
+            axes.set(title=name, ylim=(0, 1))
+        for axes in grid[-1]:
+            axes.set_xlabel("weight")
+        grid[0, 0].set_ylabel("found by the oracle")
+        grid[0, 0].legend(frameon=False)
 
 
 def main() -> None:
     """Draw, measure, write."""
-    parser = options(__doc__, "weighting")
+    parser = page_options(__doc__, "weighting")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="prompts")
     parser.add_argument("--split", choices=["held_out", "train"], default="held_out")
     args = parser.parse_args()

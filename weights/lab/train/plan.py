@@ -1,12 +1,11 @@
 """Measure each stage for a short while and print the plan that fits the time; nothing that it trains is kept.
 
-    python -m weights.train.plan --preset full --minutes 24     # about four minutes on a GPU
+    python -m weights.lab.train.plan --preset full --minutes 24     # about four minutes on a GPU
 
 Prints what a forward costs, how fast pictures go through each stage and what share of the device's own matrix rate
-that is, and how many pictures each stage of `weights.train.run` would see.
+that is, and how many pictures each stage of `weights.lab.train.run` would see.
 """
 
-import argparse
 import json
 import subprocess
 import tempfile
@@ -21,11 +20,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTokenizer
 
 from clipcond.emoji.world import PRESETS
-from weights.train import clip, common, denoiser
-from weights.train.assemble import pipeline
-from weights.train.autoencoder import FOLD, LATENT_CHANNELS
-from weights.train.run import SHARES, command, prepare
-from weights.train.tokenizer import POSITIONS
+from weights.lab import reports
+from weights.lab.train import clip, common, denoiser
+from weights.lab.train.assemble import pipeline
+from weights.lab.train.autoencoder import FOLD, LATENT_CHANNELS
+from weights.lab.train.run import SHARES, command, prepare
+from weights.lab.train.tokenizer import POSITIONS
 
 BACKWARD = 2  # a backward costs about as much as so many forwards
 PICTURES, STEPS = 4, 20
@@ -140,13 +140,9 @@ def table(rows: list[Row], minutes: float) -> Table:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=list(PRESETS), default="full")
+    parser = reports.parser(__doc__, "preset", "json", preset="full")
     parser.add_argument("--minutes", type=float, default=24, help="of the run to plan")
     parser.add_argument("--measure", type=float, default=1.5, help="minutes of each stage now")
-    parser.add_argument("--json", type=Path, help="write here too")
     args, rest = parser.parse_known_args()  # the rest goes to the stages: --batch, --workers ...
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder)

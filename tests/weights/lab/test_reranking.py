@@ -2,14 +2,13 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from weights import measure_openmoji, measure_reranking
-
-WEIGHTS = Path(measure_reranking.__file__).parent
+from weights.lab import reports
+from weights.lab.measure import openmoji, reranking
+from weights.lab.reports import WEIGHTS
 
 
 def scores(prompts=60, candidates=16):
@@ -22,7 +21,7 @@ def scores(prompts=60, candidates=16):
 
 @pytest.fixture(scope="module")
 def report():
-    found = measure_reranking.measure(scores())
+    found = reranking.measure(scores())
     told = {"steps": 20, "guidance_scale": 3.0, "hardware": "2 CPU threads", "minutes": 1.0}
     return json.loads(json.dumps(found | told, default=float))
 
@@ -40,7 +39,7 @@ def test_the_ceiling_is_on_top_and_the_better_scorer_gains_more(report):
 
 def test_choosing_by_the_truth_takes_all_of_the_gain_and_by_noise_none():
     truth = scores()["oracle"]
-    found = measure_reranking.measure(
+    found = reranking.measure(
         {"oracle": truth, "clip": truth, "judge": np.random.default_rng(1).normal(size=truth.shape)}
     )
     assert found["share_of_gain"]["clip"][-1]["mean"] == pytest.approx(1)
@@ -56,29 +55,29 @@ def test_what_a_scorer_chooses_rises_in_its_own_eyes_most(report):
 
 def test_a_world_where_nothing_is_right_has_no_share_to_take():
     nothing = scores() | {"oracle": np.zeros((60, 16))}
-    found = measure_reranking.measure(nothing)
+    found = reranking.measure(nothing)
     assert found["share_of_gain"]["clip"][-1]["mean"] is None
-    assert measure_reranking.percent(found["right_above_wrong"]["clip"]) == "nothing to measure"
+    assert reports.percent(found["right_above_wrong"]["clip"]) == "nothing to measure"
 
 
 def test_the_page_has_every_figure(report):
-    text = measure_reranking.page(report)
-    assert measure_reranking.percent(report["accuracy"]["judge"][-1]) in text
-    assert measure_reranking.deviations(report["rises"]["clip"]["inflation"][3]) in text
+    text = reranking.page(report)
+    assert reports.percent(report["accuracy"]["judge"][-1]) in text
+    assert reranking.deviations(report["rises"]["clip"]["inflation"][3]) in text
     assert "60 held-out prompts" in text
     assert "{" not in text.replace("{prompts}", "{")
 
 
 def test_the_plot_is_drawn(report, tmp_path):
     pytest.importorskip("matplotlib")
-    measure_reranking.plot(report, tmp_path / "plot.png")
+    reranking.plot(report, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
 
 
 @pytest.mark.skipif(not (WEIGHTS / "reranking.json").is_file(), reason="not measured yet")
 def test_the_committed_page_says_what_was_measured():
     report = json.loads((WEIGHTS / "reranking.json").read_text())
-    assert (WEIGHTS.parent / "docs" / "reranking.md").read_text() == measure_reranking.page(report)
+    assert (WEIGHTS.parent / "docs" / "reranking.md").read_text() == reranking.page(report)
 
 
 @pytest.mark.slow
@@ -87,7 +86,7 @@ def test_a_dry_run_draws_and_measures():
         model=WEIGHTS / "emoji", judge=WEIGHTS / "judge", prompts=8, candidates=2, steps=2,
         guidance_scale=3.0, batch_size=16, device="cpu",
     )  # fmt: skip
-    found = measure_reranking.draw_and_score(args)
+    found = reranking.draw_and_score(args)
     assert {name: table.shape for name, table in found.items()} == dict.fromkeys(
         ("oracle", "clip", "judge"), (8, 2)
     )
@@ -102,15 +101,15 @@ def test_another_drawing_style_is_drawn_in_the_sprites_place(tmp_path):
     padded.paste((255, 0, 0, 255), (20, 20, 50, 40))
     padded.save(tmp_path / "1F98A.png")
     padded.save(tmp_path / "2708-FE0F.png")
-    assert measure_openmoji.file_of(NOUNS["airplane"], tmp_path).name == "2708-FE0F.png"
-    drawn = measure_openmoji.drawing(measure_openmoji.file_of(NOUNS["fox"], tmp_path))
+    assert openmoji.file_of(NOUNS["airplane"], tmp_path).name == "2708-FE0F.png"
+    drawn = openmoji.drawing(openmoji.file_of(NOUNS["fox"], tmp_path))
     assert drawn.size == (30, 30)
-    scene = measure_openmoji.scenes("fox")[0]
+    scene = openmoji.scenes("fox")[0]
     (item,) = scene.items
-    pixels = np.asarray(measure_openmoji.openmoji(drawn, scene)).astype(int)
+    pixels = np.asarray(openmoji.openmoji(drawn, scene)).astype(int)
     red = (pixels[..., 0] > 200) & (pixels[..., 1] < 60)
     rows, columns = np.nonzero(red)
     assert (columns.min(), columns.max()) == (item.x, item.x + item.size - 1)
     assert item.y < rows.min() < rows.max() < item.y + item.size - 1
     with pytest.raises(SystemExit, match="has no 1F680"):
-        measure_openmoji.file_of(NOUNS["rocket"], tmp_path)
+        openmoji.file_of(NOUNS["rocket"], tmp_path)

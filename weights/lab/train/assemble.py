@@ -1,11 +1,10 @@
 """Stage 5: put the trained parts together as one diffusers folder.
 
-    python -m weights.train.assemble --run runs/small --out weights/emoji --judge weights/judge
+    python -m weights.lab.train.assemble --run runs/small --out weights/emoji --judge weights/judge
 
 Until the denoiser has finished, its last checkpoint's average is used, so an early model can be tried.
 """
 
-import argparse
 import copy
 import shutil
 from pathlib import Path
@@ -23,8 +22,8 @@ from transformers import CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from clipcond.emoji.captions import caption
 from clipcond.emoji.scenes import sample
-from clipcond.emoji.world import PRESETS
-from weights.train import common
+from weights.lab import reports
+from weights.lab.train import common
 
 
 def scheduler() -> DPMSolverMultistepScheduler:
@@ -87,7 +86,7 @@ def trained_unet(run: Path, preset: str) -> UNet2DConditionModel:
     """The finished denoiser, or the average of the last checkpoint."""
     if (run / "unet").exists():
         return UNet2DConditionModel.from_pretrained(run / "unet").float()
-    from weights.train.denoiser import build
+    from weights.lab.train.denoiser import build
 
     state = torch.load(run / "denoiser.ckpt", weights_only=True)
     clip = CLIPModel.from_pretrained(run / "clip")
@@ -98,11 +97,8 @@ def trained_unet(run: Path, preset: str) -> UNet2DConditionModel:
 
 def main() -> None:
     """Write the folder (and the judge's, if asked)."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = reports.parser(__doc__, "preset", preset="small")
     parser.add_argument("--run", type=Path, default=Path("runs/small"))
-    parser.add_argument("--preset", choices=list(PRESETS), default="small")
     parser.add_argument("--out", type=Path, default=Path("weights/emoji"))
     parser.add_argument("--judge", type=Path, help="where the judge goes")
     args = parser.parse_args()

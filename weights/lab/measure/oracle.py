@@ -1,14 +1,11 @@
 """How strict the oracle is: true scenes read back, near misses refused. Writes JSON for the card.
 
-python -m weights.measure_oracle [--preset full] [--count 2000] [--json FILE]
+python -m weights.lab.measure.oracle [--preset full] [--count 2000] [--json FILE]
 """
 
-import argparse
 import io
-import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -19,6 +16,7 @@ from clipcond.emoji.misses import MISSES
 from clipcond.emoji.render import render_array, sprite
 from clipcond.emoji.scenes import Item, Scene
 from clipcond.emoji.world import PRESETS, SHIPPED, UNITS
+from weights.lab import reports
 
 FIRST_SEED = (
     3 << 59
@@ -167,12 +165,8 @@ def false_accepts(count: int, preset: str) -> dict[str, tuple[int, int]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=list(PRESETS), default=SHIPPED)
+    parser = reports.parser(__doc__, "preset", "json")
     parser.add_argument("--count", type=int, default=2000)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     misses = false_accepts(args.count, args.preset)
     report = {
@@ -186,9 +180,7 @@ def main() -> None:
         "false_accepts": {kind: {"accepted": a, "tried": n} for kind, (a, n) in misses.items()},
         "false_accept_rate": sum(a for a, _ in misses.values()) / args.count,
     }
-    print(json.dumps(report, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=1) + "\n")
+    reports.write(report, args.json)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,33 @@
 """What reranking is worth on the shipped model: best of n by its own CLIP, by the judge and by the oracle.
 
-    python -m weights.measure_reranking                # draws, measures, writes the JSON, the plot and the page
-    python -m weights.measure_reranking --page-only    # the plot and the page again, from the JSON
-    python -m weights.measure_reranking --prompts 8 --candidates 8 --json out/r.json --docs out   # a dry run
+    python -m weights.lab.measure.reranking                # draws, measures, writes the JSON, the plot and the page
+    python -m weights.lab.measure.reranking --page-only    # the plot and the page again, from the JSON
+    python -m weights.lab.measure.reranking --prompts 8 --candidates 8 --json out/r.json --docs out   # a dry run
 
-Writes weights/reranking.json, docs/reranking.md (from weights/reranking.template.md) and docs/reranking.png (needs
+Writes weights/reranking.json, docs/reranking.md (from weights/lab/templates/reranking.md) and docs/reranking.png (needs
 matplotlib). The prompts are held out, of the four hard tasks in equal parts. All intervals are over prompts.
 """
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
-from clipcond import ClipScorer, emoji
+from clipcond import ClipScorer
 from clipcond.score import best_of_n, interval
-from weights.evaluate import HARD, Studio, judged
-from weights.pages import ROOT, Json, options, publish, table
+from weights.lab.drawing import HARD, Studio, hard_prompts, judged
+from weights.lab.reports import (
+    TEMPLATES,
+    Json,
+    draw_band,
+    page_options,
+    panels,
+    percent,
+    publish,
+    table,
+)
 
-TEMPLATE = Path(__file__).parent / "reranking.template.md"
 SELECTORS = {
     "clip": ("by the CLIP that conditioned the pictures", "tab:red"),
     "judge": ("by the judge, which conditioned nothing", "tab:blue"),
@@ -37,9 +44,7 @@ def sizes(candidates: int) -> list[int]:
 
 def draw_and_score(args: argparse.Namespace) -> Scores:
     """Scores of every candidate: by clip, by judge, and 0 or 1 by the oracle."""
-    found = emoji.tasks()
-    each = args.prompts // len(HARD)
-    prompts = [prompt for name in HARD for prompt in found[name][:each]]
+    prompts = hard_prompts(args.prompts)
     rows = Studio(args).table(prompts, args.candidates, "reranking")
     scores = {"oracle": np.array(judged(prompts, rows), dtype=bool).astype(float)}
     for name, folder in (("clip", args.model), ("judge", args.judge)):
@@ -132,13 +137,6 @@ def measure(scores: Scores) -> Json:
     return report
 
 
-def percent(found: Json) -> str:
-    """A share with its interval."""
-    if found["mean"] is None:
-        return "nothing to measure"
-    return f"{100 * found['mean']:.1f} % ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
-
-
 def deviations(found: Json) -> str:
     """A rise in standard deviations with its interval."""
     return f"{found['mean']:+.2f} ({found['low']:+.2f} to {found['high']:+.2f})"
@@ -170,7 +168,7 @@ def page(report: Json) -> str:
         for n in shown
         for chooser, other in (("clip", "judge"), ("judge", "clip"))
     ]
-    return TEMPLATE.read_text().format(
+    return (TEMPLATES / "reranking.md").read_text().format(
         prompts=report["prompts"],
         candidates=report["candidates"],
         steps=report["steps"],
@@ -190,41 +188,25 @@ def page(report: Json) -> str:
 
 def plot(report: Json, file: Path) -> None:
     """Two panels: what is right by the oracle, and how far the scores rise."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
     steps = report["n"]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for name, (label, color) in SELECTORS.items():
-        draw_band(left, steps, report["accuracy"][name], label=label, color=color)
-    left.set(ylabel="right by the oracle", title="the truth", ylim=(0, None))
-    for name, label in (("clip", "its own score"), ("judge", "the judge's score")):
-        draw_band(
-            right, steps, report["rises"]["clip"][name], label=label, color=SELECTORS[name][1]
-        )
-    right.set(ylabel="rise in standard deviations", title="the scores of what clip/ chose")
-    for axes in (left, right):
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(steps, [str(n) for n in steps])
-        axes.set_xlabel("candidates n")
-        axes.legend(frameon=False)
-    figure.savefig(file, dpi=100, metadata={"Software": None})
-    plt.close(figure)
-
-
-def draw_band(axes: Any, steps: list[int], found: list[Json], *, label: str, color: str) -> None:
-    """A curve with its interval."""
-    mean, low, high = ([point[key] for point in found] for key in ("mean", "low", "high"))
-    axes.plot(steps, mean, label=label, color=color, marker="o", markersize=3)
-    axes.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
+    with panels(file, 1, 2, figsize=(10, 4)) as (left, right):
+        for name, (label, color) in SELECTORS.items():
+            draw_band(left, steps, report["accuracy"][name], label=label, color=color)
+        left.set(ylabel="right by the oracle", title="the truth", ylim=(0, None))
+        for name, label in (("clip", "its own score"), ("judge", "the judge's score")):
+            color = SELECTORS[name][1]
+            draw_band(right, steps, report["rises"]["clip"][name], label=label, color=color)
+        right.set(ylabel="rise in standard deviations", title="the scores of what clip/ chose")
+        for axes in (left, right):
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(steps, [str(n) for n in steps])
+            axes.set_xlabel("candidates n")
+            axes.legend(frameon=False)
 
 
 def main() -> None:
     """Draw, measure, write."""
-    parser = options(__doc__, "reranking")
-    parser.add_argument("--judge", type=Path, default=ROOT / "weights" / "judge")
+    parser = page_options(__doc__, "reranking", "judge")
     parser.add_argument("--prompts", type=int, default=100, help="together, of four tasks")
     parser.add_argument("--candidates", type=int, default=64)
     args = parser.parse_args()

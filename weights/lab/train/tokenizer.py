@@ -1,6 +1,6 @@
 """Stage 1: a byte-level BPE in CLIP's own format, from the captions of the emoji world.
 
-python -m weights.train.tokenizer --run runs/small
+python -m weights.lab.train.tokenizer --run runs/small
 """
 
 import json
@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 from clipcond.emoji.captions import SYNONYMS, caption, plural
 from clipcond.emoji.scenes import sample
 from clipcond.emoji.world import PRESETS, SHAPES
-from weights.train import common
+from weights.lab.train import common
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 VOCAB_SIZE = 2048

@@ -1,19 +1,17 @@
 """Draw `clipcond/emoji/atlas.png` from an installed Noto Color Emoji font (Debian: fonts-noto-color-emoji).
 
-    python weights/make_atlas.py [--font /path/to/NotoColorEmoji.ttf]
+    python -m weights.lab.make_atlas [--font /path/to/NotoColorEmoji.ttf]
 
 The atlas is committed, so nobody needs the font to use clipcond. See NOTICE for its licence.
 """
-
-import argparse
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from clipcond.emoji.render import ATLAS_COLUMNS, CELL
 from clipcond.emoji.world import SPRITES
+from weights.lab import reports
 
-ATLAS = Path(__file__).resolve().parents[1] / "clipcond" / "emoji" / "atlas.png"
+ATLAS = reports.ROOT / "clipcond" / "emoji" / "atlas.png"
 BITMAP_SIZE = 109  # the only size of the font's colour bitmaps
 
 
@@ -33,7 +31,7 @@ def draw(glyph: str, font: ImageFont.FreeTypeFont) -> Image.Image:
 
 def main() -> None:
     """Draw every sprite and write the atlas."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = reports.parser(__doc__)
     parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
     font = ImageFont.truetype(parser.parse_args().font, BITMAP_SIZE)
     rows = -(-len(SPRITES) // ATLAS_COLUMNS)

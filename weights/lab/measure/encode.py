@@ -1,14 +1,12 @@
 """How fast `clipcond encode` is and whether its memory stays flat: captions of the emoji world through its text encoder.
 
-    python -m weights.measure_encode --prompts 100000 --json weights/encode.json
+    python -m weights.lab.measure.encode --prompts 100000 --json weights/encode.json
 
 The command runs in a process of its own; its resident memory is read twice a second, and the peak of the second half of
 the run is set against that of the first.
 """
 
-import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -19,6 +17,7 @@ import psutil
 import torch
 
 from clipcond import emoji
+from weights.lab import reports
 
 
 def table(path: Path, count: int) -> None:
@@ -45,11 +44,8 @@ def run(source: Path, out: Path) -> tuple[dict, float, list[float]]:
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = reports.parser(__doc__, "json")
     parser.add_argument("--prompts", type=int, default=100_000)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "prompts.jsonl"
@@ -66,11 +62,9 @@ def main() -> None:
             "first_half": round(max(memory[:half])),
             "second_half": round(max(memory[half:])),
         },
-        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "hardware": f"{reports.hardware()}, torch {torch.__version__}",
     }
-    print(json.dumps(found, indent=1))
-    if args.json:
-        args.json.write_text(json.dumps(found, indent=1) + "\n")
+    reports.write(found, args.json)
 
 
 if __name__ == "__main__":

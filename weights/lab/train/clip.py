@@ -1,7 +1,7 @@
 """Stage 2: CLIP on the emoji world, contrastive as in the paper.
 
-    python -m weights.train.clip --minutes 15 --run runs/small            # conditions and scores
-    python -m weights.train.clip --minutes 10 --run runs/small --judge --seed 1   # the held-out judge
+    python -m weights.lab.train.clip --minutes 15 --run runs/small            # conditions and scores
+    python -m weights.lab.train.clip --minutes 10 --run runs/small --judge --seed 1   # the held-out judge
 
 Radford et al. 2021, figure 3: a symmetric cross-entropy over the N x N cosine similarities, with a learnt
 logit scale clamped at ln 100. Half of every batch are near misses of the other half, so that the towers look at
@@ -27,9 +27,9 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPToken
 
 from clipcond.emoji.scenes import Scene
 from clipcond.emoji.world import PRESETS
-from weights.train import common
-from weights.train.compose import Composer
-from weights.train.data import Batches, loader
+from weights.lab.train import common
+from weights.lab.train.compose import Composer
+from weights.lab.train.data import Batches, loader
 
 SHAPES = {
     "small": dict(

@@ -1,6 +1,6 @@
 """Stage 3: the autoencoder, a diffusers AutoencoderTiny whose weights are set, not learnt.
 
-    python -m weights.train.autoencoder --run runs/small
+    python -m weights.lab.train.autoencoder --run runs/small
 
 It turns patches into 48 channels and back, linearly (`patches.py`), so that all the training time goes to the denoiser.
 `small` moves each 4 x 4 patch as it is and loses nothing; `full` keeps the 48 principal components of each 8 x 8 patch.
@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from diffusers import AutoencoderTiny
 
-from clipcond.emoji import check, expected, sample
+from clipcond.emoji import sample
 from clipcond.emoji.render import render_array
 from clipcond.emoji.world import PRESETS
-from weights.train import common
-from weights.train.patches import Code, encode, fold, identity_code, principal_code, unfold
+from weights.lab.drawing import judged
+from weights.lab.train import common
+from weights.lab.train.patches import Code, encode, fold, identity_code, principal_code, unfold
 
 LATENT_CHANNELS = 48
 FOLD = {"small": 4, "full": 8}  # pixels of a latent's side
@@ -84,10 +85,7 @@ def quality(model: AutoencoderTiny, preset: str, count: int = 64) -> dict[str, f
     true = pictures(preset, _SCENES, count)
     drawn = decoded(model, true)
     levels = ((drawn + 1) * 127.5).clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    read = [
-        bool(check(picture.numpy(), expected(scene), preset))
-        for picture, scene in zip(levels, scenes, strict=True)
-    ]
+    read = [bool(row[0]) for row in judged(scenes, levels[:, None].numpy(), preset)]
     return {"mse": ((drawn - true) / 2).square().mean().item(), "read_back": sum(read) / count}
 
 

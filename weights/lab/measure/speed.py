@@ -1,27 +1,24 @@
 """How long the main job takes and how much memory: eight candidates of one prompt, ranked and written.
 
-    python -m weights.measure_speed --json weights/speed.json      # on an idle machine
+    python -m weights.lab.measure.speed --json weights/speed.json      # on an idle machine
 
 The whole command runs in a process of its own, three times, start-up and loading included; the median is reported.
 Sampling alone is timed in this process, after one run to warm up.
 """
 
-import argparse
-import json
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionPipeline
 
 from clipcond import Conditioner, emoji
 from clipcond.resources import model_folder
+from weights.lab import reports
 
 PROMPT = "a red heart to the left of a (fox:1.3)"
 CANDIDATES, RUNS = 8, 3
@@ -62,11 +59,7 @@ def sampling() -> float:
 
 def main() -> None:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", type=Path, help="write here as well")
-    args = parser.parse_args()
+    args = reports.parser(__doc__, "json").parse_args()
     seconds, megabytes = whole_command()
     report = {
         "prompt": PROMPT,
@@ -74,13 +67,10 @@ def main() -> None:
         "seconds": round(seconds, 1),
         "sampling_seconds": round(sampling(), 1),
         "peak_mb": round(megabytes),
-        "hardware": f"{platform.machine()} CPU, {torch.get_num_threads()} threads",
+        "hardware": reports.hardware(),
         "torch": torch.__version__,
     }
-    text = json.dumps(report, indent=1)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n")
+    reports.write(report, args.json)
 
 
 if __name__ == "__main__":

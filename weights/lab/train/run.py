@@ -1,19 +1,18 @@
 """Train everything, stage after stage; each is resumed from where it stopped, and its weights are whole after each call.
 
-    python -m weights.train.run --preset full --minutes 24                            # all in one go
-    python -m weights.train.run --preset full --minutes 24 --stage clip               # or each in a call of its own
-    python -m weights.train.run --preset full --minutes 24 --stage denoiser --call-minutes 9     # again, until it is over
+    python -m weights.lab.train.run --preset full --minutes 24                            # all in one go
+    python -m weights.lab.train.run --preset full --minutes 24 --stage clip               # or each in a call of its own
+    python -m weights.lab.train.run --preset full --minutes 24 --stage denoiser --call-minutes 9     # again, until it is over
 
-Leaves `RUN/shipped/emoji` and `RUN/shipped/judge`, as `weights/` has them. `python -m weights.train.plan` says before
+Leaves `RUN/shipped/emoji` and `RUN/shipped/judge`, as `weights/` has them. `python -m weights.lab.train.plan` says before
 what the minutes would give.
 """
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from clipcond.emoji.world import PRESETS
+from weights.lab import reports
 
 SHARES = {"clip": 0.25, "judge": 0.2, "denoiser": 0.55}  # of the minutes
 PREPARED = {
@@ -25,7 +24,15 @@ PREPARED = {
 def command(stage: str, preset: str, run: Path, *options: str) -> list[str]:
     """The command line of one stage."""
     module, *more = ["clip", "--judge", "--seed", "1"] if stage == "judge" else [stage]
-    line = [sys.executable, "-m", f"weights.train.{module}", "--preset", preset, "--run", str(run)]
+    line = [
+        sys.executable,
+        "-m",
+        f"weights.lab.train.{module}",
+        "--preset",
+        preset,
+        "--run",
+        str(run),
+    ]
     return [*line, *more, *options]
 
 
@@ -45,10 +52,7 @@ def assemble(preset: str, run: Path) -> None:
 
 def main() -> None:
     """Run what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--preset", choices=list(PRESETS), default="small")
+    parser = reports.parser(__doc__, "preset", preset="small")
     parser.add_argument("--run", type=Path, help="folder of the run (runs/PRESET)")
     parser.add_argument("--minutes", type=float, required=True, help="of all stages together")
     parser.add_argument("--stage", choices=[*SHARES, "assemble"], help="only this one")

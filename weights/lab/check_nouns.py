@@ -1,13 +1,12 @@
 """Check the table of nouns: words against Unicode CLDR's annotations, sprites against each other and the backgrounds.
 
     npm pack cldr-annotations-full && tar xzf cldr-annotations-full-*.tgz     # 48.2.0, read here and never shipped
-    python -m weights.check_nouns --annotations package/annotations/en/annotations.json
+    python -m weights.lab.check_nouns --annotations package/annotations/en/annotations.json
 
 Fails where a word is no name or keyword of its emoji and not made of such words; prints the sprites that are most
 alike and those that stand out least, at the smallest size that the oracle reads, so that a look at them can decide.
 """
 
-import argparse
 import json
 from itertools import combinations
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from clipcond.emoji.matching import on_background
 from clipcond.emoji.nouns import MORE_NOUNS
 from clipcond.emoji.world import PRESETS
+from weights.lab import reports
 
 SHOWN = 12
 
@@ -62,9 +62,7 @@ def most_alike(preset: str) -> list[tuple[float, str, str]]:
 
 def main() -> None:
     """Check and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = reports.parser(__doc__)
     parser.add_argument("--annotations", type=Path, required=True, help="CLDR's annotations.json")
     file = json.loads(parser.parse_args().annotations.read_text())
     strange = strange_words(file["annotations"]["annotations"])

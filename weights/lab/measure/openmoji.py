@@ -1,7 +1,7 @@
 """Zero-shot accuracy on the same emoji in a drawing style that training never saw: OpenMoji (CC BY-SA 4.0).
 
     npm pack openmoji && tar xzf openmoji-*.tgz        # its pictures are measured with, never shipped
-    python -m weights.measure_openmoji --folder package/color/svg [--json FILE]
+    python -m weights.lab.measure.openmoji --folder package/color/svg [--json FILE]
 
 Reads color/72x72/*.png of OpenMoji's releases, or color/svg/*.svg of the npm package (which takes
 `pip install cairosvg`). Every noun that the shipped model knows is drawn on every background in two sizes and two
@@ -9,12 +9,9 @@ places, and named among all of them; the same pictures from the world's own spri
 over nouns, since pictures of one noun are not independent.
 """
 
-import argparse
 import io
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,10 +19,11 @@ from PIL import Image
 from clipcond import ClipScorer, emoji
 from clipcond.emoji.world import BACKGROUNDS, NOUNS, PRESETS, SHIPPED, SIZES, UNITS
 from clipcond.score import build_classifier, confusion_of, interval
+from weights.lab import reports
+from weights.lab.reports import Json
 
 PLACES = {"normal": ((4, 8), (16, 12)), "large": ((4, 4), (12, 8))}
 _DRAWN = 288  # pixels that an SVG is drawn with before it is made small
-Json = dict[str, Any]
 
 
 def file_of(glyph: str, folder: Path) -> Path:
@@ -123,22 +121,13 @@ def measure(folder: Path, scorers: dict[str, Path], preset: str) -> Json:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = reports.parser(__doc__, "model", "judge", "preset", "json")
     parser.add_argument(
         "--folder", type=Path, required=True, help="OpenMoji's color/72x72 or color/svg"
     )
-    parser.add_argument("--preset", choices=list(PRESETS), default=SHIPPED)
-    parser.add_argument("--model", type=Path, default=Path("weights/emoji"))
-    parser.add_argument("--judge", type=Path, default=Path("weights/judge"))
-    parser.add_argument("--json", type=Path, help="write here too")
     args = parser.parse_args()
     scorers = {"clip": args.model, "judge": args.judge}
-    text = json.dumps(measure(args.folder, scorers, args.preset), indent=1)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n")
+    reports.write(measure(args.folder, scorers, args.preset), args.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stage 4: the denoiser, a UNet2DConditionModel that reads the CLIP text encoder's token states.
 
-    python -m weights.train.denoiser --minutes 70 --run runs/small
+    python -m weights.lab.train.denoiser --minutes 70 --run runs/small
 
 Rectified flow, x_s = (1 - s) x + s e (Liu et al. 2022), in stock schedulers' terms: DPM-Solver++ with
 `use_flow_sigmas`. The network predicts the clean code (`prediction_type="sample"`) and the loss is that of the
@@ -27,11 +27,11 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from clipcond.emoji.scenes import Scene
 from clipcond.emoji.world import PRESETS, UNITS
-from weights.train import common
-from weights.train.assemble import pipeline, sample_grid
-from weights.train.autoencoder import FOLD, LATENT_CHANNELS, latents_of
-from weights.train.compose import Composer
-from weights.train.data import Batches, loader
+from weights.lab.train import common
+from weights.lab.train.assemble import pipeline, sample_grid
+from weights.lab.train.autoencoder import FOLD, LATENT_CHANNELS, latents_of
+from weights.lab.train.compose import Composer
+from weights.lab.train.data import Batches, loader
 
 SHAPES = {
     "small": dict(channels=(96, 160), groups=16, batch=64, rate=8e-4, average=0.998),

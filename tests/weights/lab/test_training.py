@@ -18,23 +18,17 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from clipcond import emoji
 from clipcond.emoji.scenes import Item, Scene
-from weights.train import autoencoder, clip, common, compose, data, denoiser, patches, plan
+from weights.lab.reports import ROOT
+from weights.lab.train import autoencoder, clip, common, compose, data, denoiser, patches, plan
 
-ROOT = Path(autoencoder.__file__).parents[2]
 MINUTES = 0.05
 
 
 def stage(name: str, *options: str | Path) -> str:
     """Run one stage as a user would; what it printed."""
-    command = [sys.executable, "-m", f"weights.train.{name}", *map(str, options)]
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    command = [sys.executable, "-m", f"weights.lab.train.{name}", *map(str, options)]
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False, text=True, env=env)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -43,18 +37,8 @@ def stage(name: str, *options: str | Path) -> str:
 @pytest.mark.parametrize("preset", ["small", "full"])
 def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
     run = tmp_path / preset
-    common_options = (
-        "--preset",
-        preset,
-        "--run",
-        run,
-        "--minutes",
-        MINUTES,
-        "--batch",
-        2,
-        "--device",
-        "cpu",
-    )
+    world = ("--preset", preset, "--run", run)
+    common_options = (*world, "--minutes", MINUTES, "--batch", 2, "--device", "cpu")
     for name, *more in (
         ["tokenizer"],
         ["clip"],
@@ -63,17 +47,7 @@ def test_all_stages_run_end_to_end(preset: str, tmp_path: Path) -> None:
         ["denoiser", "--samples", 1],
     ):
         stage(name, *common_options, *more)
-    stage(
-        "assemble",
-        "--run",
-        run,
-        "--preset",
-        preset,
-        "--out",
-        tmp_path / "emoji",
-        "--judge",
-        tmp_path / "judge",
-    )
+    stage("assemble", *world, "--out", tmp_path / "emoji", "--judge", tmp_path / "judge")
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "emoji")
     image = pipe("a fox", num_inference_steps=1).images[0]
     assert image.width == emoji.world.PRESETS[preset].size

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from clipcond.weighting import MODES
-from weights import measure_weighting
-from weights.pages import ROOT
+from weights.lab.measure import weighting
+from weights.lab.reports import ROOT
 
 
 def found(*curve, other=0.5):
@@ -17,8 +17,8 @@ def found(*curve, other=0.5):
 
 
 def test_a_straight_line_is_even_and_a_late_jump_is_not():
-    straight = measure_weighting.summary(found(0.1, 0.26, 0.4733, 0.6867, 0.9))
-    late = measure_weighting.summary(found(0.1, 0.1, 0.1, 0.1, 0.9))
+    straight = weighting.summary(found(0.1, 0.26, 0.4733, 0.6867, 0.9))
+    late = weighting.summary(found(0.1, 0.1, 0.1, 0.1, 0.9))
     assert straight["range"]["mean"] == late["range"]["mean"] == pytest.approx(0.8)
     assert straight["unevenness"] == pytest.approx(0, abs=0.01)
     assert late["unevenness"] == pytest.approx(0.8 * 1.1 / 1.5, abs=0.01)
@@ -26,18 +26,18 @@ def test_a_straight_line_is_even_and_a_late_jump_is_not():
 
 
 def test_falls_and_costs():
-    summary = measure_weighting.summary(found(0.5, 0.6, 0.7, 0.4, 0.8))
+    summary = weighting.summary(found(0.5, 0.6, 0.7, 0.4, 0.8))
     assert summary["backward"] == pytest.approx(0.3)
     assert summary["cost"]["mean"] == 0
 
 
 def test_page_and_plot(tmp_path):
     modes = {
-        mode: measure_weighting.summary(found(0.1, 0.2, 0.4, 0.6, 0.7 + i / 100))
-        for i, mode in enumerate(measure_weighting.MEASURED)
+        mode: weighting.summary(found(0.1, 0.2, 0.4, 0.6, 0.7 + i / 100))
+        for i, mode in enumerate(weighting.MEASURED)
     }
     report = {
-        "weights": list(measure_weighting.WEIGHTS),
+        "weights": list(weighting.WEIGHTS),
         "seeds": 2,
         "modes": modes,
         "steps": 20,
@@ -45,12 +45,12 @@ def test_page_and_plot(tmp_path):
         "hardware": "some",
         "minutes": 1,
     }
-    text = measure_weighting.page(report)
+    text = weighting.page(report)
     assert all(f"| `{mode}` |" in text for mode in MODES if mode != "none")
-    measure_weighting.plot(report, tmp_path / "plot.png")
+    weighting.plot(report, tmp_path / "plot.png")
     assert (tmp_path / "plot.png").stat().st_size > 10_000
 
 
 def test_the_committed_page_says_what_was_measured():
     report = json.loads((ROOT / "weights" / "weighting.json").read_text())
-    assert (ROOT / "docs" / "weighting.md").read_text() == measure_weighting.page(report)
+    assert (ROOT / "docs" / "weighting.md").read_text() == weighting.page(report)

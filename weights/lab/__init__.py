@@ -1,0 +1,1 @@
+"""The lab that made the shelf: training (`train`), measuring (`evaluate`, `measure`) and the model card (`card`)."""

@@ -1,0 +1,1 @@
+"""One measurement a module; each is a command of its own."""
