@@ -15,6 +15,7 @@ from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
 from clipcond.encoders.language import LanguageEncoder
 from clipcond.encoders.lora import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
+from clipcond.encoders.threads import exclusive
 
 TextEncoder = ClipTextEncoder | T5TextEncoder | T5GemmaTextEncoder | LanguageEncoder
 
@@ -30,6 +31,7 @@ __all__ = [
     "TextualInversion",
     "batches",
     "digest",
+    "exclusive",
     "execution_device",
     "fingerprint",
     "joined",

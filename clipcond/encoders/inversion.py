@@ -1,10 +1,11 @@
 """Textual inversions: words with learnt vectors (Gal et al. 2022), read from the files that people have.
 
 Nothing is added to a tokenizer or to an embedding table: the vectors are put in place of a row's embeddings while it is
-encoded, by a hook that lives as long as the forward.
+encoded, by a hook that lives as long as the forward and acts in its thread only.
 """
 
 import pickle
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 
+from clipcond.encoders.threads import uncompiled
 from clipcond.errors import CheckpointError, ClipcondError
 
 KINDS = {
@@ -135,7 +137,12 @@ def injected(
         yield ids
         return
 
-    def put(_module: Any, _args: Any, embedded: torch.Tensor) -> torch.Tensor:
+    caller = threading.get_ident()
+
+    def put(_module: Any, _args: Any, embedded: torch.Tensor) -> torch.Tensor | None:
+        # the layer is shared: other threads' forwards, and what they compile meanwhile, are none of our business
+        if torch.compiler.is_dynamo_compiling() or threading.get_ident() != caller:
+            return None
         placed = embedded.clone()
         places = own.to(placed.device)
         placed[places] = vectors.to(placed)[(ids[own] - FIRST_VECTOR).to(vectors.device)]
@@ -143,8 +150,7 @@ def injected(
 
     handle = module.get_input_embeddings().register_forward_hook(put)
     try:
-        # compiled code would not see a hook that came after it
-        with torch.compiler.set_stance("force_eager"):
+        with uncompiled([module]):
             yield ids.masked_fill(own, 0)
     finally:
         handle.remove()
