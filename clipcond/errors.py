@@ -10,6 +10,7 @@ ClipcondError
 PromptCutWarning (a UserWarning)  words of a prompt were dropped, under the policy "truncate"
 PromptConversionWarning (a UserWarning)  a prompt's meaning was not kept in another dialect
 WeightingWarning (a UserWarning)  a weighting mode could not do all of what it is for
+CacheWarning (a UserWarning)  a cache's disk cannot be used, and it goes on without
 
 Each message quotes what the user gave and names the repair.
 """
@@ -64,6 +65,10 @@ class PromptConversionWarning(UserWarning):
 
 class WeightingWarning(UserWarning):
     """A weighting mode could not do all of what it is for, and says what it did instead."""
+
+
+class CacheWarning(UserWarning):
+    """A cache's disk is full, read-only or gone: everything is encoded as if nothing had been kept there."""
 
 
 def point_at(text: str, span: tuple[int, int]) -> str:
