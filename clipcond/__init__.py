@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clipcond import emoji, weighting
     from clipcond.conditioning import Conditioner, Conditioning, EmbeddingCache, concat, lerp, slerp
-    from clipcond.encoders import TextualInversion
+    from clipcond.encoders import TextualInversion, apply_loras
     from clipcond.errors import (
         CheckpointError,
         ClipcondError,
@@ -39,6 +39,7 @@ _HOMES: dict[str, str | None] = {
     "ScoreError": "clipcond.errors",
     "TextualInversion": "clipcond.encoders",
     "UnsupportedPipelineError": "clipcond.errors",
+    "apply_loras": "clipcond.encoders",
     "concat": "clipcond.conditioning",
     "convert": "clipcond.prompt",
     "emoji": None,
@@ -64,6 +65,7 @@ __all__ = [
     "ScoreError",
     "TextualInversion",
     "UnsupportedPipelineError",
+    "apply_loras",
     "concat",
     "convert",
     "emoji",

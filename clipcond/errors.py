@@ -10,6 +10,8 @@ ClipcondError
 PromptCutWarning (a UserWarning)  words of a prompt were dropped, under the policy "truncate"
 PromptConversionWarning (a UserWarning)  a prompt's meaning was not kept in another dialect
 WeightingWarning (a UserWarning)  a weighting mode could not do all of what it is for
+CacheWarning (a UserWarning)  a cache's disk cannot be used, and it goes on without
+LoraWarning (a UserWarning)  a LoRA's file holds more than was loaded
 
 Each message quotes what the user gave and names the repair.
 """
@@ -64,6 +66,14 @@ class PromptConversionWarning(UserWarning):
 
 class WeightingWarning(UserWarning):
     """A weighting mode could not do all of what it is for, and says what it did instead."""
+
+
+class CacheWarning(UserWarning):
+    """A cache's disk is full, read-only or gone: everything is encoded as if nothing had been kept there."""
+
+
+class LoraWarning(UserWarning):
+    """A LoRA's file brings textual inversions along, which are not loaded with it."""
 
 
 def point_at(text: str, span: tuple[int, int]) -> str:

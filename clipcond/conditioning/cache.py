@@ -30,8 +30,10 @@ class EmbeddingCache:
         memory: bytes of rows to keep in memory; those used longest ago go first.
         disk: bytes to keep on disk.
 
+    A folder that turns out to be read-only, full or gone is a `CacheWarning`, once, and no longer written to or read.
+
     Raises:
-        ClipcondError: the folder cannot be made, or less than nothing is to be kept.
+        ClipcondError: the folder's path leads through a file, or less than nothing is to be kept.
     """
 
     def __init__(

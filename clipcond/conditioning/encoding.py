@@ -13,7 +13,7 @@ from clipcond.conditioning.paths import TextPath
 from clipcond.conditioning.plan import assemble, content, make_plan, pool
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.value import EncoderStats
-from clipcond.encoders import EncoderOutput, batches, joined
+from clipcond.encoders import EncoderOutput, batches, exclusive, joined
 from clipcond.errors import PromptSyntaxError
 from clipcond.tokens import Frame, TemplateFrame
 from clipcond.weighting import Mode, Row
@@ -53,17 +53,18 @@ def encode(
         length = longest if slot in shared else max(r.length for r in read_here)
         plan = make_plan(read_here, mode, tokenizer, length)
         run = partial(_forwards, path, tokenizer.frame, memory_limit)
-        if cache is None:
-            outputs = run(plan.rows)
-            output = joined(outputs)
-            stats[slot] = EncoderStats(calls=len(outputs), rows=len(plan.rows))
-        else:
-            output, stats[slot] = cache.encode(path.encoder, plan.rows, run)
         vectors = None
-        if output.ends is not None:
-            # each side for itself, as the pipelines do: a product's last bits depend on how many rows it has
-            sides = pool(plan, output.ends, pooled).split(count)
-            vectors = torch.cat([path.encoder.project(side) for side in sides])
+        with exclusive(path.encoder.module):
+            if cache is None:
+                outputs = run(plan.rows)
+                output = joined(outputs)
+                stats[slot] = EncoderStats(calls=len(outputs), rows=len(plan.rows))
+            else:
+                output, stats[slot] = cache.encode(path.encoder, plan.rows, run)
+            if output.ends is not None:
+                # each side for itself, as the pipelines do: a product's last bits depend on how many rows it has
+                sides = pool(plan, output.ends, pooled).split(count)
+                vectors = torch.cat([path.encoder.project(side) for side in sides])
         states = assemble(plan, output.states)
         results[slot] = Encoded(
             states=states,

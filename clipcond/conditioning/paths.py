@@ -66,7 +66,7 @@ class TextPath:
         if not self.role.windowed:
             return self
         known, tables = list(self.tokenizer.inversions), [self.encoder.vectors]
-        following = FIRST_VECTOR + sum(vectors.count for vectors in known)
+        following = FIRST_VECTOR + sum(len(table) for table in tables if table is not None)
         for inversion in inversions:
             rows = inversion.vectors_for(self.role.slot, self.encoder.width)
             if rows is None:
@@ -76,7 +76,7 @@ class TextPath:
                     f"the textual inversion {inversion.token!r} has {len(rows)} vectors; a window of {self.role.slot} "
                     f"holds {self.tokenizer.frame.room}"
                 )
-            known.append(Vectors(inversion.token, following, len(rows)))
+            known += [Vectors(name, following, len(rows)) for name in inversion.names]
             tables.append(rows)
             following += len(rows)
         if len(known) == len(self.tokenizer.inversions):
@@ -127,9 +127,13 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
         ClipcondError: it has not.
     """
     words = [[v.name.lower() for v in path.tokenizer.inversions] for path in paths]
+    for name in inversion.names:
+        if any(found.count(name.lower()) > 1 for found in words):
+            raise ClipcondError(
+                f"the textual inversion {name!r} is there twice; TextualInversion.load(file, token=...) gives one of them "
+                "another word"
+            )
     times = max((found.count(inversion.token.lower()) for found in words), default=0)
-    if times > 1:
-        raise ClipcondError(f"the textual inversion {inversion.token!r} is there twice")
     if not times:
         widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if p.role.windowed)
         raise ClipcondError(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def save_whole(
     except (OSError, SafetensorError) as error:
         raise ClipcondError(f"{path} cannot be written: {error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def read_file(path: Path, names: Collection[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -14,7 +14,9 @@ from clipcond.encoders.gemma import T5GemmaTextEncoder
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
 from clipcond.encoders.language import LanguageEncoder
 from clipcond.encoders.lora import lora_scaled
+from clipcond.encoders.loras import apply_loras
 from clipcond.encoders.t5 import T5TextEncoder
+from clipcond.encoders.threads import exclusive
 
 TextEncoder = ClipTextEncoder | T5TextEncoder | T5GemmaTextEncoder | LanguageEncoder
 
@@ -28,8 +30,10 @@ __all__ = [
     "T5TextEncoder",
     "TextEncoder",
     "TextualInversion",
+    "apply_loras",
     "batches",
     "digest",
+    "exclusive",
     "execution_device",
     "fingerprint",
     "joined",

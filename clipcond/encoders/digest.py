@@ -35,7 +35,7 @@ def digest(module: Any) -> bytes:
     for name, part in module.named_modules():
         if hasattr(part, "scaling") and hasattr(part, "scale_layer"):  # peft's LoRA layers
             state = (
-                part.scaling,
+                dict(part.scaling),  # as this thread's forward will read it
                 part.active_adapters,
                 part.disable_adapters,
                 part.merged_adapters,

@@ -47,8 +47,9 @@ def fingerprint(module: torch.nn.Module) -> Fingerprint | None:
     module = getattr(module, "_orig_mod", module)  # compiled or not, it is the same encoder
     tensors = {name: t for name, t in module.named_parameters() if type(t.data) is torch.Tensor}
     version = tuple((t.data_ptr(), t._version) for t in tensors.values())  # noqa: SLF001 no public name
-    if module in _known and _known[module][0] == version:
-        return _known[module][1]
+    known = _known.get(module)
+    if known is not None and known[0] == version:
+        return known[1]
     found = None
     if tensors and not any(t.is_meta for t in tensors.values()):
         found = _sample(tensors)

@@ -1,10 +1,10 @@
-"""Textual inversions: words with learnt vectors (Gal et al. 2022), read from the files that people have.
+"""Textual inversions: words with learnt vectors (Gal et al. 2022).
 
 Nothing is added to a tokenizer or to an embedding table: the vectors are put in place of a row's embeddings while it is
-encoded, by a hook that lives as long as the forward.
+encoded, by a hook that lives as long as the forward and acts in its thread only.
 """
 
-import pickle
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,16 +13,14 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
 
-from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.encoders.inversion_files import ANY, CLIPS, read_inversion
+from clipcond.encoders.threads import uncompiled
+from clipcond.errors import ClipcondError
 
-KINDS = {
-    "text_encoder": "clip_l",
-    "text_encoder_2": "clip_g",
-}  # slot -> its vectors' name in a file for several
+_SLOTS = ("text_encoder", "text_encoder_2")
+KINDS = dict(zip(_SLOTS, CLIPS, strict=True))  # slot -> its vectors' name in a file for several
 FIRST_VECTOR = 1 << 24  # the id of the first vector given to an encoder, past those of any table
-_ANY = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,37 +31,40 @@ class TextualInversion:
         token: the word, in any case.
         vectors: [vectors, width] for each encoder: by "clip_l" and "clip_g" where a file names them, else by "", for
             whichever encoder is that wide.
+        also: other words for the same.
     """
 
     token: str
     vectors: Mapping[str, Float[torch.Tensor, "vectors width"]] = field(repr=False)
+    also: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.token.strip():
+        if not all(word.strip() for word in self.names):
             raise ClipcondError("a textual inversion needs a word to stand for it: pass token=")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every word for it, `token` first."""
+        return (self.token, *self.also)
 
     @classmethod
     def load(cls, path: str | Path, *, token: str | None = None) -> "TextualInversion":
         """Read a file of diffusers, AUTOMATIC1111, ComfyUI or kohya: .safetensors, .pt or .bin.
 
-        Pickled files are read without running code.
+        Pickled files are read without running code. The word in the file and the file's name both stand for it, as
+        programs differ in which they take.
 
         Args:
             path: the file.
-            token: the word for it; None for the one in the file, else the file's name without its ending.
+            token: the only word for it; of a LoRA that brings several along (`bundle_emb`), which.
 
         Raises:
             CheckpointError: it is missing, damaged, or no textual inversion.
         """
-        path = Path(path)
-        name, found = _vectors(_read(path))
-        bad = not found or any(t.ndim != 2 or not t.is_floating_point() for t in found.values())
-        if bad:
-            raise CheckpointError(
-                f"{path} is no textual inversion: it needs vectors under clip_l and clip_g, emb_params, "
-                "string_to_param, or a word of its own"
-            )
-        return cls(token or name or path.stem, {key: t.float() for key, t in found.items()})
+        words, vectors = read_inversion(Path(path), token)
+        first, *others = [token] if token else words
+        also = tuple(name for name in others if name.lower() != first.lower())
+        return cls(first, vectors, also)
 
     def vectors_for(self, slot: str, width: int) -> Float[torch.Tensor, "vectors width"] | None:
         """Those for the encoder in a slot; None where it has none.
@@ -77,46 +78,13 @@ class TextualInversion:
                 f"the textual inversion {self.token!r} has vectors of {own.shape[1]} for {slot}, which is {width} wide: "
                 "it was made for another model"
             )
-        shared = self.vectors.get(_ANY)
+        shared = self.vectors.get(ANY)
         return shared if own is None and shared is not None and shared.shape[1] == width else own
 
     @property
     def widths(self) -> str:
         """For messages."""
         return ", ".join(str(t.shape[1]) for t in self.vectors.values())
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 no mapping
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise CheckpointError(f"{path} cannot be read as a textual inversion: {reason}") from error
-    if not isinstance(state, Mapping):
-        raise CheckpointError(f"{path} is no textual inversion: it holds a {type(state).__name__}")
-    return state
-
-
-def _vectors(state: Mapping[str, Any]) -> tuple[str, dict[str, torch.Tensor]]:
-    """(the word in the file or "", its vectors)."""
-    if named := {key: state[key] for key in KINDS.values() if key in state}:
-        return "", {key: _rows(value) for key, value in named.items()}
-    if "emb_params" in state:
-        return "", {_ANY: _rows(state["emb_params"])}
-    if isinstance(parameters := state.get("string_to_param"), Mapping) and parameters:
-        return str(state.get("name") or ""), {_ANY: _rows(next(iter(parameters.values())))}
-    if len(state) == 1 and torch.is_tensor(tensor := next(iter(state.values()))):
-        return str(next(iter(state))), {_ANY: _rows(tensor)}
-    return "", {}
-
-
-def _rows(value: Any) -> torch.Tensor:
-    if not torch.is_tensor(value):
-        return torch.zeros(())
-    return (value[None] if value.ndim == 1 else value).detach()
 
 
 @contextmanager
@@ -135,7 +103,12 @@ def injected(
         yield ids
         return
 
-    def put(_module: Any, _args: Any, embedded: torch.Tensor) -> torch.Tensor:
+    caller = threading.get_ident()
+
+    def put(_module: Any, _args: Any, embedded: torch.Tensor) -> torch.Tensor | None:
+        # the layer is shared: other threads' forwards, and what they compile meanwhile, are none of our business
+        if torch.compiler.is_dynamo_compiling() or threading.get_ident() != caller:
+            return None
         placed = embedded.clone()
         places = own.to(placed.device)
         placed[places] = vectors.to(placed)[(ids[own] - FIRST_VECTOR).to(vectors.device)]
@@ -143,8 +116,7 @@ def injected(
 
     handle = module.get_input_embeddings().register_forward_hook(put)
     try:
-        # compiled code would not see a hook that came after it
-        with torch.compiler.set_stance("force_eager"):
+        with uncompiled([module]):
             yield ids.masked_fill(own, 0)
     finally:
         handle.remove()

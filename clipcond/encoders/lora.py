@@ -1,15 +1,51 @@
-"""The scale of the LoRAs on text encoders (Hu et al. 2021), for the length of an encoding."""
+"""The scale of the LoRAs on text encoders (Hu et al. 2021), for the length of an encoding.
 
-from collections.abc import Iterator, Sequence
+A layer's scaling is shared by all threads that call the encoder, the pipeline's own among them. So it is not changed: in
+its place stands a mapping that gives each thread the layer's own value, times the scale of that thread's call.
+"""
+
+import threading
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
+import torch
+
+from clipcond.encoders.threads import uncompiled
 from clipcond.errors import ClipcondError
+
+_scale: ContextVar[float] = ContextVar("clipcond_lora_scale", default=1.0)
+_changing = threading.Lock()
+
+
+class _Scaled(MutableMapping[str, float]):
+    """A layer's scaling, read times the scale of the reader's own call; everything else is the original's business."""
+
+    def __init__(self, original: MutableMapping[str, float]) -> None:
+        self.original, self.users = original, 0
+
+    def __getitem__(self, adapter: str) -> float:
+        own = self.original[adapter]
+        # scaled calls run uncompiled: whoever compiles is another thread
+        return own if torch.compiler.is_dynamo_compiling() else own * _scale.get()
+
+    def __setitem__(self, adapter: str, value: float) -> None:
+        self.original[adapter] = value
+
+    def __delitem__(self, adapter: str) -> None:
+        del self.original[adapter]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.original)
+
+    def __len__(self) -> int:
+        return len(self.original)
 
 
 @contextmanager
 def lora_scaled(modules: Sequence[Any], scale: int | float | None) -> Iterator[None]:
-    """Multiply what every active LoRA layer adds by `scale`, and put back exactly what was there.
+    """Multiply what every active LoRA layer adds by `scale`, for this thread only, and put back exactly what was there.
 
     Args:
         modules: text encoders with peft's layers in them, as diffusers loads LoRAs.
@@ -38,12 +74,25 @@ def lora_scaled(modules: Sequence[Any], scale: int | float | None) -> Iterator[N
         )
     with ExitStack() as stack:
         for layer in layers:
-            stack.callback(_restore, layer, dict(layer.scaling))
-            layer.scale_layer(scale)
+            stack.callback(_give_back, layer, _shared(layer))
+        stack.callback(_scale.reset, _scale.set(scale))
+        stack.enter_context(uncompiled(modules))
         yield
 
 
-def _restore(layer: Any, scaling: dict[str, float]) -> None:
-    """Not by peft's `unscale_layer`, which divides and so leaves other last bits."""
-    layer.scaling.clear()
-    layer.scaling.update(scaling)
+def _shared(layer: Any) -> _Scaled:
+    """The layer's scaling as calls with scales share it; the first of them puts it there."""
+    with _changing:
+        if not isinstance(layer.scaling, _Scaled):
+            layer.scaling = _Scaled(layer.scaling)
+        found: _Scaled = layer.scaling
+        found.users += 1
+        return found
+
+
+def _give_back(layer: Any, scaling: _Scaled) -> None:
+    """The last of them puts back what was there."""
+    with _changing:
+        scaling.users -= 1
+        if not scaling.users and layer.scaling is scaling:
+            layer.scaling = scaling.original

@@ -202,11 +202,12 @@ def _read_loras(source: str) -> tuple[tuple[Lora, ...], tuple[Diagnostic, ...]]:
                 "write <lora:name:0.8>",
             )
         else:
-            loras.append(Lora(tag[2], weight, tag.span()))
+            denoiser, _ = _lora_weight(f":{rest}") if rest and ":" not in rest else (None, "")
+            loras.append(Lora(tag[2], weight, tag.span(), denoiser))
             message = "a LoRA is named here but not loaded" + (
-                f", and {rest!r} not read" if rest else ""
+                f", and {rest!r} not read" if rest and denoiser is None else ""
             )
-            hint = "load it into the pipeline yourself; prompt.loras lists what was named"
+            hint = "clipcond.apply_loras(pipe, prompt, folder=...) loads it; prompt.loras lists what was named"
         notes.append(Diagnostic(message, tag.span(), hint))
     return tuple(loras), tuple(notes)
 

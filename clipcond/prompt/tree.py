@@ -66,11 +66,18 @@ class Lora:
         name: as typed.
         weight: its scale on the text encoder.
         span: (start, end) of the whole tag in characters of the prompt.
+        denoiser: its scale on the denoiser, where the tag says another.
     """
 
     name: str
     weight: float
     span: Span
+    denoiser: float | None = None
+
+    @property
+    def unet_weight(self) -> float:
+        """Its scale on the denoiser."""
+        return self.weight if self.denoiser is None else self.denoiser
 
 
 @runtime_checkable

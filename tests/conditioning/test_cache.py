@@ -2,6 +2,12 @@
 
 import multiprocessing
 import os
+import resource
+import shutil
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +17,7 @@ from peft import LoraConfig
 
 from clipcond import Conditioner, EmbeddingCache, TextualInversion
 from clipcond.conditioning import store
-from clipcond.errors import ClipcondError
+from clipcond.errors import CacheWarning, ClipcondError
 from pipelines import tiny
 
 BUILD = {"sd1": tiny.sd1, "sdxl": tiny.sdxl, "sd3": tiny.sd3, "flux": tiny.flux}
@@ -266,3 +272,114 @@ def test_a_folder_that_cannot_be_is_one_clear_error(tmp_path):
         EmbeddingCache(tmp_path / "file" / "cache")
     with pytest.raises(ClipcondError, match="needs 0 or more"):
         EmbeddingCache(memory=-1)
+
+
+# --- disks that refuse -----------------------------------------------------------------------------------------------
+
+
+def refused(outcome, before, after):
+    """In a process of its own: what a disk's refusal does to a cache whose folder was fine before."""
+    torch.set_num_threads(1)
+    if os.geteuid() == 0:
+        os.setuid(65534)  # whom permissions bind
+    pipe, folder = tiny.sd1(), Path(tempfile.mkdtemp())
+    plain = Conditioner.from_pipeline(pipe)
+    before(folder, Conditioner.from_pipeline(pipe, cache=EmbeddingCache(folder)))
+    right = {text: plain(text) for text in ("cat", "dog", "red")}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with after(folder) as place:
+            conditioner = Conditioner.from_pipeline(pipe, cache=EmbeddingCache(place, memory=0))
+            stats = {}
+            for text in right:
+                ours = conditioner(text)
+                assert same(ours, right[text])
+                stats[text] = ours.stats.rows_cached
+    told = [str(w.message) for w in caught if w.category is CacheWarning]
+    outcome.send((told, stats, len(list(folder.glob("*.safetensors")))))
+
+
+def nothing(folder, conditioner):
+    pass
+
+
+def cats(folder, conditioner):
+    conditioner("cat")
+
+
+@contextmanager
+def read_only(folder):
+    folder.chmod(0o500)
+    yield folder
+    folder.chmod(0o700)
+
+
+@contextmanager
+def full(folder):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    yield folder
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@contextmanager
+def starved(folder):
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    yield folder
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@contextmanager
+def never_made(folder):
+    with read_only(folder):
+        yield folder / "below"
+
+
+def outcome_of(before, after):
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=refused, args=(sender, before, after))
+    process.start()
+    process.join(120)
+    assert process.exitcode == 0
+    return receiver.recv()
+
+
+@pytest.mark.parametrize("after", [read_only, full, starved, never_made])
+def test_a_disk_that_refuses_is_told_once_and_done_without(after):
+    told, cached, _ = outcome_of(nothing, after)
+    assert len(told) == 1
+    assert "cannot be" in told[0]
+    assert cached == {"cat": 0, "dog": 0, "red": 0}
+
+
+@pytest.mark.parametrize("after", [read_only, full])
+def test_a_disk_that_cannot_be_written_to_is_still_read(after):
+    told, cached, files = outcome_of(cats, after)
+    assert len(told) == 1
+    assert "written to" in told[0]
+    assert cached == {"cat": 2, "dog": 1, "red": 1}  # the empty prompt is there as well
+    assert files == 1
+
+
+def test_what_a_starved_process_cannot_open_stays():
+    _, _, files = outcome_of(cats, starved)
+    assert files == 1
+
+
+@pytest.mark.parametrize("instead", ["nothing", "file"])
+def test_a_folder_that_goes_away_is_told_once_and_done_without(instead, tmp_path):
+    pipe, folder = tiny.sd1(), tmp_path / "cache"
+    conditioner = Conditioner.from_pipeline(pipe, cache=EmbeddingCache(folder))
+    conditioner("cat")
+    shutil.rmtree(folder)
+    if instead == "file":
+        folder.write_text("")
+    with pytest.warns(CacheWarning, match="goes on without") as caught:
+        found = [conditioner(text) for text in ("dog", "red", "cat")]
+    assert len(caught) == 1
+    assert all(
+        same(ours, Conditioner.from_pipeline(pipe)(text))
+        for ours, text in zip(found, ("dog", "red", "cat"), strict=True)
+    )
