@@ -29,6 +29,7 @@ from clipcond.tokens import (
     TemplateTokenizer,
     Tokenizer,
     Vectors,
+    folded,
 )
 
 
@@ -76,7 +77,7 @@ class TextPath:
                     f"the textual inversion {inversion.token!r} has {len(rows)} vectors; a window of {self.role.slot} "
                     f"holds {self.tokenizer.frame.room}"
                 )
-            known.append(Vectors(inversion.token, following, len(rows)))
+            known.append(Vectors(inversion.names, following, len(rows)))
             tables.append(rows)
             following += len(rows)
         if len(known) == len(self.tokenizer.inversions):
@@ -126,8 +127,8 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
     Raises:
         ClipcondError: it has not.
     """
-    words = [[v.name.lower() for v in path.tokenizer.inversions] for path in paths]
-    times = max((found.count(inversion.token.lower()) for found in words), default=0)
+    words = [[folded(v.names[0]) for v in path.tokenizer.inversions] for path in paths]
+    times = max((found.count(folded(inversion.token)) for found in words), default=0)
     if times > 1:
         raise ClipcondError(f"the textual inversion {inversion.token!r} is there twice")
     if not times:

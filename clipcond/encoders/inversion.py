@@ -65,6 +65,11 @@ class TextualInversion:
             )
         return cls(token or name or path.stem, {key: t.float() for key, t in found.items()})
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All words for it, `token` first."""
+        return (self.token,)
+
     def vectors_for(self, slot: str, width: int) -> Float[torch.Tensor, "vectors width"] | None:
         """Those for the encoder in a slot; None where it has none.
 

@@ -140,7 +140,8 @@ class Prompt:
             prompt); "" for a single branch.
         parts: several branches and their weights; empty for a single one.
         untagged: see `without_loras`.
-        separator: what stands between two fragments where they are read as one text.
+        separator: what stands between two fragments where they are read as one text; None where each is tokenised by
+            itself.
     """
 
     text: str
@@ -151,7 +152,7 @@ class Prompt:
     joined: str = ""
     parts: tuple[tuple["Prompt", float], ...] = ()
     untagged: "Prompt | None" = None
-    separator: str = ""
+    separator: str | None = None
 
     @property
     def branches(self) -> tuple[tuple["Prompt", float], ...]:

@@ -2,7 +2,7 @@
 
 from clipcond.tokens.chunks import POLICIES, Chunk, Cut, Frame, Token, policy_named, whole
 from clipcond.tokens.template import GlyphTokenizer, Template, TemplateFrame, TemplateTokenizer
-from clipcond.tokens.text import Line, PromptTokenizer, Vectors, lines_of
+from clipcond.tokens.text import Line, PromptTokenizer, Vectors, folded, lines_of
 
 Tokenizer = PromptTokenizer | TemplateTokenizer | GlyphTokenizer
 
@@ -20,6 +20,7 @@ __all__ = [
     "Token",
     "Tokenizer",
     "Vectors",
+    "folded",
     "lines_of",
     "policy_named",
     "whole",
