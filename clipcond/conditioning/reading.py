@@ -17,6 +17,7 @@ from clipcond.tokens import (
     Chunk,
     Cut,
     Line,
+    Policy,
     Token,
     Tokenizer,
     lines_of,
@@ -216,7 +217,7 @@ def _read_one(
     return Reading(prompt, tuple(branches), report)
 
 
-def _policy(tokenizer: Tokenizer, long_prompt: str):
+def _policy(tokenizer: Tokenizer, long_prompt: str) -> Policy:
     """Encoders that read rows of any length need no windows, only a limit where one was asked for."""
     if tokenizer.windowed or long_prompt in _ONE_WINDOW:
         return policy_named(long_prompt)

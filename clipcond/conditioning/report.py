@@ -8,7 +8,6 @@ from typing import Any
 from clipcond.errors import point_at, printable
 from clipcond.prompt import Diagnostic
 
-
 _BLANK = "\u2581"  # as sentencepiece writes one
 
 

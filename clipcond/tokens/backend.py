@@ -15,6 +15,8 @@ from weakref import WeakKeyDictionary
 
 from tokenizers import Tokenizer as RustTokenizer
 
+_BLANK_PIECE = "\u2581"  # what sentencepiece writes for a blank
+
 
 class Piece(NamedTuple):
     """One token as the tokenizer has it.
@@ -112,3 +114,49 @@ def backend_of(tokenizer: Any) -> Backend:
             copy.encode_special_tokens = False
             found = _COPIES[tokenizer] = Backend(copy, added)
         return found
+
+
+def covered(text: str, pieces: Sequence[Piece]) -> list[tuple[int, int]]:
+    """(start, end) of the characters that each piece stands for, without blanks before them.
+
+    What a tokenizer drops on its way, such as an accent that it joins with its letter, goes to the piece before it, and
+    at the beginning of a word to the one after it. A piece that is nothing but a blank that nobody typed has none.
+    """
+    spans: list[tuple[int, int]] = []
+    at = 0
+    for piece in pieces:
+        start, end = _trimmed(text, piece.start, piece.end)
+        if not piece.token.strip(_BLANK_PIECE) and not text[start:end].isspace():
+            end = start
+        before, after = _dropped(text[at:start])
+        if spans:
+            _extend(spans, at, before)
+        elif before == start:  # no blank in between
+            after = before
+        spans.append((start - after, end))
+        at = max(at, end)
+    _extend(spans, at, _dropped(text[at:])[0])
+    return spans
+
+
+def _dropped(gap: str) -> tuple[int, int]:
+    """How many characters of what no piece covers touch the piece before, and how many only the one after."""
+    words = gap.split()
+    if not words:
+        return 0, 0
+    before = 0 if gap[0].isspace() else len(words[0])
+    return before, 0 if gap[-1].isspace() or before == len(gap) else len(words[-1])
+
+
+def _extend(spans: list[tuple[int, int]], end: int, by: int) -> None:
+    """Let the last pieces, those that end together, end later."""
+    i = len(spans) - 1
+    while by and i >= 0 and spans[i][1] == end:
+        spans[i] = (spans[i][0], end + by)
+        i -= 1
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without the blanks before a word, which are part of its token but not of the weight's text."""
+    blanks = len(text[start:end]) - len(text[start:end].lstrip())
+    return (start, end) if blanks == end - start else (start + blanks, end)

@@ -230,10 +230,11 @@ def cut_at_sentences(lines: Lines, room: int, _comma: int | None) -> Cut:
     return Cut(_without_empty_end(chunks))
 
 
+# before a blank, or before anything: full stops, and lesser pauses
 _PAUSES = (
-    (".!?", "。！？．｡"),
-    (",;:)]", "、，；：）】」』…"),
-)  # before a blank, or before anything
+    (".!?", "\u3002\uff01\uff1f\uff0e\uff61"),
+    (",;:)]", "\u3001\uff0c\uff64\uff1b\uff1a\uff09\u3011\u300d\u300f\u2026"),
+)
 
 
 def _pause(tokens: Sequence[Token]) -> int:

@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from clipcond.errors import ClipcondError
-from clipcond.tokens.backend import Piece, backend_of
+from clipcond.tokens.backend import Piece, backend_of, covered
 from clipcond.tokens.chunks import Chunk, Token
-from clipcond.tokens.text import Line, Unit, covered, embeddings_asked, weighted
+from clipcond.tokens.text import Line, Unit, embeddings_asked, weighted
 
 _PLACE = "{}"
 _QUOTED = 40
@@ -176,7 +176,8 @@ class TemplateTokenizer:
     def mask(self) -> int:
         """The id that stands in for a masked word: "+", as for CLIP, else the padding."""
         found = self.tokenizer.get_vocab().get("+")
-        return self._pad if found is None else found
+        token: int = self._pad if found is None else found
+        return token
 
     @property
     def unknown(self) -> int | None:
@@ -196,7 +197,8 @@ class TemplateTokenizer:
     @property
     def _pad(self) -> int:
         t = self.tokenizer
-        return t.eos_token_id if self.template.eos_pads else t.pad_token_id
+        token: int = t.eos_token_id if self.template.eos_pads else t.pad_token_id
+        return token
 
     def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
         """Tokenise every line, in one call.
@@ -282,7 +284,8 @@ class GlyphTokenizer:
     @property
     def mask(self) -> int:
         """Of no use, as nothing is weighted."""
-        return self.tokenizer.pad_token_id
+        token: int = self.tokenizer.pad_token_id
+        return token
 
     @property
     def unknown(self) -> None:

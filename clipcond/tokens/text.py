@@ -12,18 +12,18 @@ names the first.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from clipcond.prompt import Segment
-from clipcond.tokens.backend import Piece, backend_of
+from clipcond.tokens.backend import Piece, backend_of, covered
 from clipcond.tokens.chunks import Frame, Token
+from clipcond.tokens.names import Names, Vectors
 
 _BLANKS = " \t\r\n"
-_BLANK_PIECE = "\u2581"  # what sentencepiece writes for a blank
 
 
 class Line(NamedTuple):
@@ -94,21 +94,6 @@ def _join(segments: Sequence[Segment], separator: str | None, first: int) -> Lin
     return kind(between.join(s.text for s in segments), tuple(pieces), first)
 
 
-class Vectors(NamedTuple):
-    """A textual inversion, as far as tokens go.
-
-    Attributes:
-        names: the words for it, in any case; `embedding:name` is the same, as ComfyUI has it, also with a folder before
-            the name or a file's ending after it.
-        first: the id of its first vector; those of the others follow.
-        count: how many it has.
-    """
-
-    names: tuple[str, ...]
-    first: int
-    count: int
-
-
 @dataclass(frozen=True, eq=False)
 class PromptTokenizer:
     """A transformers tokenizer, adapted once: texts in, weighted tokens out.
@@ -146,7 +131,8 @@ class PromptTokenizer:
     @property
     def comma(self) -> int | None:
         """The id of a comma that ends a word; in a vocabulary without one, an id that is no content."""
-        return self.tokenizer.convert_tokens_to_ids(",</w>")
+        found: int | None = self.tokenizer.convert_tokens_to_ids(",</w>")
+        return found
 
     @property
     def mask(self) -> int:
@@ -155,7 +141,8 @@ class PromptTokenizer:
         """
         t = self.tokenizer
         found = (t.get_vocab().get("+</w>"), t.mask_token_id, t.pad_token_id)
-        return next(token for token in found if token is not None)
+        token: int = next(token for token in found if token is not None)
+        return token
 
     @property
     def pad_text(self) -> str:
@@ -207,37 +194,11 @@ class PromptTokenizer:
         """(start, text, inversion) of what is tokenised by itself: parts that name an inversion, and what is between."""
         if not self.inversions:
             return [(start, text, None) for start, text in line.runs]
-        return [part for start, text in line.runs for part in self._named(start, text)]
-
-    def _named(self, start: int, text: str) -> Iterator[tuple[int, str, Vectors | None]]:
-        at = 0
-        for match in self._names.finditer(folded(text)):
-            if at < match.start():
-                yield start + at, text[at : match.start()], None
-            at = match.end()
-            name = match["name"] or match["file"]
-            yield start + match.start(), text[match.start() : at], self._by_name[name]
-        if at < len(text) or not at:
-            yield start + at, text[at:], None
+        return [part for start, text in line.runs for part in self._names.parts(start, text)]
 
     @cached_property
-    def _by_name(self) -> dict[str, Vectors]:
-        """By every name; where two inversions share one, it is that of which it is the first."""
-        others = {name: own for own in reversed(self.inversions) for name in own.names}
-        found = others | {own.names[0]: own for own in self.inversions}
-        return {folded(name): own for name, own in found.items()}
-
-    @cached_property
-    def _names(self) -> re.Pattern[str]:
-        """Any name, the longest first, never as a part of a longer word; for folded texts."""
-        names = sorted(self._by_name, key=len, reverse=True)
-        any_name = "|".join(
-            rf"{_edge(name[0], '<!')}{re.escape(name)}{_edge(name[-1], '!')}" for name in names
-        )
-        return re.compile(
-            rf"(?<!\w)embedding:(?:[^\s,/\\]+[/\\])*(?P<file>{any_name})(?:\.(?:safetensors|pt|bin)(?!\w))?"
-            rf"|(?P<name>{any_name})"
-        )
+    def _names(self) -> Names:
+        return Names(self.inversions)
 
     def _loaded_units(self) -> dict[int, tuple[int, ...]]:
         """Id of the first vector -> ids of all, of the inversions that the tokenizer itself has several tokens for."""
@@ -300,64 +261,6 @@ class Unit(NamedTuple):
     start: int
     end: int
     group: int = 0
-
-
-def folded(text: str) -> str:
-    """A text without case, as long as before; what has no single small letter stays."""
-    if text.isascii():
-        return text.lower()
-    return "".join(small if len(small := c.lower()) == 1 else c for c in text)
-
-
-def _edge(character: str, look: str) -> str:
-    """A look-around that keeps a name from matching inside a longer word."""
-    return rf"(?{look}\w)" if re.match(r"\w", character) else ""
-
-
-def covered(text: str, pieces: Sequence[Piece]) -> list[tuple[int, int]]:
-    """(start, end) of the characters that each piece stands for, without blanks before them.
-
-    What a tokenizer drops on its way, such as an accent that it joins with its letter, goes to the piece before it, and
-    at the beginning of a word to the one after it. A piece that is nothing but a blank that nobody typed has none.
-    """
-    spans: list[tuple[int, int]] = []
-    at = 0
-    for piece in pieces:
-        start, end = _trimmed(text, piece.start, piece.end)
-        if not piece.token.strip(_BLANK_PIECE) and not text[start:end].isspace():
-            end = start
-        before, after = _dropped(text[at:start])
-        if spans:
-            _extend(spans, at, before)
-        elif before == start:  # no blank in between
-            after = before
-        spans.append((start - after, end))
-        at = max(at, end)
-    _extend(spans, at, _dropped(text[at:])[0])
-    return spans
-
-
-def _dropped(gap: str) -> tuple[int, int]:
-    """How many characters of what no piece covers touch the piece before, and how many only the one after."""
-    words = gap.split()
-    if not words:
-        return 0, 0
-    before = 0 if gap[0].isspace() else len(words[0])
-    return before, 0 if gap[-1].isspace() or before == len(gap) else len(words[-1])
-
-
-def _extend(spans: list[tuple[int, int]], end: int, by: int) -> None:
-    """Let the last pieces, those that end together, end later."""
-    i = len(spans) - 1
-    while by and i >= 0 and spans[i][1] == end:
-        spans[i] = (spans[i][0], end + by)
-        i -= 1
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without the blanks before a word, which are part of its token but not of the weight's text."""
-    blanks = len(text[start:end]) - len(text[start:end].lstrip())
-    return (start, end) if blanks == end - start else (start + blanks, end)
 
 
 def weighted(line: Line, units: Sequence[Unit]) -> tuple[Token, ...]:

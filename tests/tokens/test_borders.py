@@ -80,11 +80,10 @@ def test_no_token_has_two_weights(tokenizer, parts):
     segments = [Segment(text.replace("\n", " "), weight) for text, weight in parts]
     weights = [weight for text, weight in segments for _ in text]
     text = "".join(text for text, _ in segments)
-    try:
-        (tokens,) = tokenizer(lines_of(segments))
-    except Exception as error:  # a text that a template swallows is refused, not misread
-        assert tokenizer is QWEN and "joins with the template" in str(error)
-        return
+    if tokenizer is QWEN:  # which refuses texts that its template would swallow
+        segments = [Segment("a", 1.0), *segments, Segment("a", 1.0)]
+        text, weights = f"a{text}a", [1.0, *weights, 1.0]
+    (tokens,) = tokenizer(lines_of(segments))
     for token in tokens:
         end = token.start + len(token.text)
         own = [w for w, c in zip(weights[token.start : end], text[token.start : end], strict=True)]

@@ -178,7 +178,7 @@ def text(sentence):
         ([10, 5], words(15)),
         ([6, 5], typed("猫は箱の中。犬は外へ行")),
         ([10, 3], typed("a b c 猫、犬猫犬猫、犬猫犬")),  # the last mark
-        ([8, 4], typed("猫が好きです！。犬は外へ行")[:12]),
+        ([8, 4], typed("猫が好きです」。犬は外へ行")[:12]),
     ],
 )
 def test_sentence_window_lengths(lengths, line):
