@@ -80,13 +80,13 @@ def point_at(text: str, span: tuple[int, int]) -> str:
     """Two lines: the prompt around `span`, printable and shortened, and carets under the span."""
     start, end = span
     left, right = max(0, start - _EXCERPT_BEFORE), min(len(text), start + _EXCERPT_AFTER)
-    head = ("..." if left else "") + _printable(text[left:start])
-    marked = _printable(text[start : min(end, right)])
-    tail = _printable(text[min(end, right) : right]) + ("..." if right < len(text) else "")
+    head = ("..." if left else "") + printable(text[left:start])
+    marked = printable(text[start : min(end, right)])
+    tail = printable(text[min(end, right) : right]) + ("..." if right < len(text) else "")
     carets = " " * len(head) + "^" * max(1, len(marked))
     return f"  {head}{marked}{tail}\n  {carets}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """One visible line: control characters, newlines and lone surrogates become escapes."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

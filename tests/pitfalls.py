@@ -168,8 +168,8 @@ ROWS: dict[int, Row] = {
         "keeps the pipeline's text encoders where they are",
     ),
     31: Row(
-        "`!` is the padding token of Stable Diffusion 2 and of SDXL's second encoder, and a typed `<|endoftext|>` ends the text",
-        "follows the pipeline with `!` and says so in the report; typed special tokens stay text",
+        "`!` is the padding token of Stable Diffusion 2 and of SDXL's second encoder, and a typed `<|endoftext|>` ends the text, as `</s>` does for T5 whatever `split_special_tokens` says",
+        "follows the pipeline with `!` and says so in the report; typed special tokens stay text, T5's `</s>` too",
     ),
     32: Row(
         "caches inside a denoiser can hold the text of an earlier step after a swap",
@@ -191,6 +191,10 @@ ROWS: dict[int, Row] = {
     36: Row(
         "sequential offloading tried out with the device `\"cpu\"` fails, with `torch.device(\"cpu\")` it does not",
         "needs nothing here; its tests of offloading on a CPU pass a device",
+    ),
+    37: Row(
+        "a fast tokenizer keeps truncation, padding and `split_special_tokens` as state that each call sets: threads that share one get each other's, or \"Already borrowed\"",
+        "reads with a copy of its own, and leaves the pipeline's tokenizer as it is",
     ),
 }  # fmt: skip
 

@@ -53,7 +53,7 @@ def _rows(seen: PromptReport) -> Iterator[list[str]]:
         number = str(token.chunk + 1) if token.chunk != last else ""
         last = token.chunk
         weight = "" if token.weight == 1 else f"{token.weight:.4g}"
-        yield [number, weight, str(token.id), token.text]
+        yield [number, weight, str(token.id), token.shown]
 
 
 def _write_page(path: Path, body: str) -> None:

@@ -307,7 +307,11 @@ class Conditioner:
             clean=self.family.clean,
         )
         return {
-            path.role.slot: read(texts.of(path.role), path.tokenizer_for(t5_length), rules)
+            path.role.slot: read(
+                texts.of(path.role),
+                path.tokenizer_for(t5_length),
+                rules.for_encoder(sequence=path.role.sequence),
+            )
             for path in self.paths
         }
 

@@ -29,6 +29,7 @@ from clipcond.tokens import (
     TemplateTokenizer,
     Tokenizer,
     Vectors,
+    folded,
 )
 
 
@@ -76,7 +77,7 @@ class TextPath:
                     f"the textual inversion {inversion.token!r} has {len(rows)} vectors; a window of {self.role.slot} "
                     f"holds {self.tokenizer.frame.room}"
                 )
-            known += [Vectors(name, following, len(rows)) for name in inversion.names]
+            known.append(Vectors(inversion.names, following, len(rows)))
             tables.append(rows)
             following += len(rows)
         if len(known) == len(self.tokenizer.inversions):
@@ -126,14 +127,16 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
     Raises:
         ClipcondError: it has not.
     """
-    words = [[v.name.lower() for v in path.tokenizer.inversions] for path in paths]
+    words = [
+        [folded(name) for v in path.tokenizer.inversions for name in v.names] for path in paths
+    ]
     for name in inversion.names:
-        if any(found.count(name.lower()) > 1 for found in words):
+        if any(found.count(folded(name)) > 1 for found in words):
             raise ClipcondError(
                 f"the textual inversion {name!r} is there twice; TextualInversion.load(file, token=...) gives one of them "
                 "another word"
             )
-    times = max((found.count(inversion.token.lower()) for found in words), default=0)
+    times = max((found.count(folded(inversion.token)) for found in words), default=0)
     if not times:
         widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if p.role.windowed)
         raise ClipcondError(

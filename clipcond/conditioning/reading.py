@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from clipcond.conditioning.report import PromptReport, ReportedToken
@@ -17,6 +17,7 @@ from clipcond.tokens import (
     Chunk,
     Cut,
     Line,
+    Policy,
     Token,
     Tokenizer,
     lines_of,
@@ -26,6 +27,7 @@ from clipcond.tokens import (
 from clipcond.weighting import mode_named, normalize
 
 _QUOTED = 200
+_LISTED = 5
 _ONE_WINDOW = ("truncate", "error")
 
 
@@ -46,6 +48,14 @@ class Rules:
     weighting: str
     normalization: str
     clean: Callable[[str], str]
+
+    def for_encoder(self, *, sequence: bool) -> "Rules":
+        """The same for one encoder. The policy "error" is about what the denoiser reads word by word: a pooled vector
+        alone speaks of what fits, as in the pipelines, and what does not is said.
+        """
+        if sequence or self.long_prompt != "error":
+            return self
+        return replace(self, long_prompt="truncate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +90,12 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
     Raises:
         PromptSyntaxError: one cannot be parsed, or has weights that the mode cannot take.
         PromptTooLongError: one is too long under the policy "error".
-        ClipcondError: one changes over the steps, or is composed in noise space.
+        ClipcondError: one changes over the steps, or is composed in noise space; or no token fits into a row.
 
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
+    _check_room(tokenizer)
     prompts = [parse(text, dialect=rules.dialect).without_loras for text in texts]
     for prompt in prompts:
         _check(prompt, rules)
@@ -95,11 +106,50 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
         ]
         for prompt in prompts
     ]
+    unmet = [_unmet(parts, tokenizer, rules) for parts in lines]
+    if rules.dialect == "comfy":
+        lines = [[[_met(line, tokenizer) for line in part] for part in parts] for parts in lines]
     tokens = iter(tokenizer([line for parts in lines for part in parts for line in part]))
     return [
-        _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=rules)
-        for prompt, parts in zip(prompts, lines, strict=True)
+        _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=rules, unmet=names)
+        for prompt, parts, names in zip(prompts, lines, unmet, strict=True)
     ]
+
+
+def _check_room(tokenizer: Tokenizer) -> None:
+    """Only a row whose length a call chooses can be too short for any word."""
+    around = tokenizer.length - tokenizer.frame.room
+    if tokenizer.frame.room < 1:
+        raise ClipcondError(
+            f"max_sequence_length: {tokenizer.length} positions hold no word beside the {around} tokens that "
+            f"{type(tokenizer.tokenizer).__name__} puts around every prompt; take at least {around + 1}"
+        )
+
+
+def _unmet(parts: Sequence[Sequence[Line]], tokenizer: Tokenizer, rules: Rules) -> list[str]:
+    """Each `embedding:name` of a prompt that the encoder has not; the dialect "plain" is text throughout."""
+    if rules.dialect == "plain":
+        return []
+    return [
+        line.text[start:end]
+        for part in parts
+        for line in part
+        for start, end in tokenizer.unmet(line)
+    ]
+
+
+def _met(line: Line, tokenizer: Tokenizer) -> Line:
+    """The line without the names of embeddings that there are not, which ComfyUI leaves out."""
+    spans = tokenizer.unmet(line)
+    if not spans:
+        return line
+    edges = [0, *(edge for span in spans for edge in span), len(line.text)]
+    text = "".join(line.text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
+    pieces = tuple(
+        (end - sum(max(0, min(b, end) - a) for a, b in spans), weight)
+        for end, weight in line.pieces
+    )
+    return line._replace(text=text, pieces=pieces)
 
 
 def _cleaned(line: Line, clean: Callable[[str], str]) -> Line:
@@ -139,6 +189,7 @@ def _read_one(
     *,
     tokenizer: Tokenizer,
     rules: Rules,
+    unmet: Sequence[str],
 ) -> Reading:
     branches: list[tuple[float, tuple[Chunk, ...]]] = []
     reported: list[ReportedToken] = []
@@ -150,19 +201,23 @@ def _read_one(
             tokenised, tokenizer.frame.room, tokenizer.comma
         )
         dropped.append(_dropped_text(lines, tokenised, cut))
-        reported += _reported(cut, first=windows)
+        reported += _reported(cut, windows, tokenizer.unknown)
         windows += len(cut.chunks)
         branches.append((weight, tuple(tokenizer.frame.fill(chunk) for chunk in cut.chunks)))
     text = " ".join(filter(None, dropped))
     _complain(text, tokenizer, rules.long_prompt)
-    notes = (*prompt.diagnostics, *_notes(prompt, reported, tokenizer, rules))
+    notes = (
+        *prompt.diagnostics,
+        *_notes(prompt, reported, tokenizer, rules),
+        *_unmet_notes(prompt, unmet, rules),
+    )
     report = PromptReport(
         text=prompt.text, tokens=tuple(reported), chunks=windows, cut=text, notes=notes
     )
     return Reading(prompt, tuple(branches), report)
 
 
-def _policy(tokenizer: Tokenizer, long_prompt: str):
+def _policy(tokenizer: Tokenizer, long_prompt: str) -> Policy:
     """Encoders that read rows of any length need no windows, only a limit where one was asked for."""
     if tokenizer.windowed or long_prompt in _ONE_WINDOW:
         return policy_named(long_prompt)
@@ -239,10 +294,37 @@ def _notes(
                 'take long_prompt="a1111"' if tokenizer.windowed else "",
             )
         )
+    unknown = list(dict.fromkeys(token.text for token in tokens if token.unknown))
+    if unknown:
+        more = ", ..." if len(unknown) > _LISTED else ""
+        at = max(0, prompt.text.find(unknown[0]))
+        notes.append(
+            Diagnostic(
+                f"not in this tokenizer's vocabulary, so that the encoder reads only that something is there: "
+                f"{', '.join(map(repr, unknown[:_LISTED]))}{more}",
+                (at, at + len(unknown[0])),
+                "say it in words that it knows",
+            )
+        )
     return notes
 
 
-def _reported(cut: Cut, first: int) -> list[ReportedToken]:
+def _unmet_notes(prompt: Prompt, unmet: Sequence[str], rules: Rules) -> list[Diagnostic]:
+    done = "left out, as in ComfyUI" if rules.dialect == "comfy" else "read as text"
+    notes = []
+    for asked in dict.fromkeys(unmet):
+        at = max(0, prompt.text.find(asked))
+        notes.append(
+            Diagnostic(
+                f"{asked!r} names no textual inversion that this encoder has: {done}",
+                (at, at + len(asked)),
+                "give the file to with_inversions, or leave the word out",
+            )
+        )
+    return notes
+
+
+def _reported(cut: Cut, first: int, unknown: int | None) -> list[ReportedToken]:
     return [
         ReportedToken(
             text=token.text,
@@ -250,6 +332,7 @@ def _reported(cut: Cut, first: int) -> list[ReportedToken]:
             weight=token.weight,
             chunk=number,
             vectors=token.span,
+            unknown=token.id == unknown,
         )
         for number, chunk in enumerate(cut.chunks, start=first)
         for token in chunk

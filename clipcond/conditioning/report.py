@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
-from clipcond.errors import point_at
+from clipcond.errors import point_at, printable
 from clipcond.prompt import Diagnostic
+
+_BLANK = "\u2581"  # as sentencepiece writes one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,11 +16,12 @@ class ReportedToken:
     """A token the encoder saw.
 
     Attributes:
-        text: the characters it covers, as typed.
+        text: the characters it covers, as typed; "" for a blank that the tokenizer put there.
         id: in the tokenizer's vocabulary.
         weight: what the weighting mode was told.
         chunk: the window it is in, from 0.
         vectors: how many positions it takes: more than 1 for a textual inversion of several vectors.
+        unknown: whether the tokenizer does not know these characters, so that the encoder did not see them.
     """
 
     text: str
@@ -26,6 +29,13 @@ class ReportedToken:
     weight: float
     chunk: int
     vectors: int = 1
+    unknown: bool = False
+
+    @property
+    def shown(self) -> str:
+        """Its characters as one visible word: blanks and what cannot be seen are spelt out."""
+        text = printable(self.text.strip()) or _BLANK
+        return f"{text}[?]" if self.unknown else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +149,7 @@ class Report:
                     f"{report.chunks}, {count} {'token' if count == 1 else 'tokens'}</small></p>"
                 )
             if report.cut:
-                parts.append(f"<p>cut: <s>{escape(report.cut)}</s></p>")
+                parts.append(f"<p>cut: <s>{escape(printable(report.cut))}</s></p>")
             parts += [f"<pre>{escape(_explained(report, note))}</pre>" for note in report.notes]
         return f'<div class="clipcond-report">{_STYLE}{"".join(parts)}</div>'
 
@@ -177,4 +187,4 @@ def _prompt(value: Mapping[str, Any]) -> PromptReport:
 
 
 def _shown(token: ReportedToken) -> str:
-    return token.text if token.weight == 1 else f"{token.text}({token.weight:.3g})"
+    return token.shown if token.weight == 1 else f"{token.shown}({token.weight:.3g})"

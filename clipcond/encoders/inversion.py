@@ -17,6 +17,7 @@ from jaxtyping import Float
 from clipcond.encoders.inversion_files import ANY, CLIPS, read_inversion
 from clipcond.encoders.threads import uncompiled
 from clipcond.errors import ClipcondError
+from clipcond.tokens import folded
 
 _SLOTS = ("text_encoder", "text_encoder_2")
 KINDS = dict(zip(_SLOTS, CLIPS, strict=True))  # slot -> its vectors' name in a file for several
@@ -63,7 +64,7 @@ class TextualInversion:
         """
         words, vectors = read_inversion(Path(path), token)
         first, *others = [token] if token else words
-        also = tuple(name for name in others if name.lower() != first.lower())
+        also = tuple(name for name in others if folded(name) != folded(first))
         return cls(first, vectors, also)
 
     def vectors_for(self, slot: str, width: int) -> Float[torch.Tensor, "vectors width"] | None:

@@ -121,11 +121,11 @@ def _heard(prompt: Prompt) -> list[Heard]:
         line: list[tuple[str, float]] = []
         for segment in branch.segments():
             if segment.is_break:
-                heard += [*_tokens(line, branch.separator), ("BREAK",)]
+                heard += [*_tokens(line, branch.separator or ""), ("BREAK",)]
                 line = []
             else:
                 line.append(segment)
-        heard += _tokens(line, branch.separator)
+        heard += _tokens(line, branch.separator or "")
     return heard
 
 

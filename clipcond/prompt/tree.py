@@ -147,7 +147,8 @@ class Prompt:
             prompt); "" for a single branch.
         parts: several branches and their weights; empty for a single one.
         untagged: see `without_loras`.
-        separator: what stands between two fragments where they are read as one text.
+        separator: what stands between two fragments where they are read as one text; None where each is tokenised by
+            itself.
     """
 
     text: str
@@ -158,7 +159,7 @@ class Prompt:
     joined: str = ""
     parts: tuple[tuple["Prompt", float], ...] = ()
     untagged: "Prompt | None" = None
-    separator: str = ""
+    separator: str | None = None
 
     @property
     def branches(self) -> tuple[tuple["Prompt", float], ...]:

@@ -1,8 +1,9 @@
 """Tokens: ids with weights and places, cut into the encoder's windows by a named policy."""
 
-from clipcond.tokens.chunks import POLICIES, Chunk, Cut, Frame, Token, policy_named, whole
+from clipcond.tokens.chunks import POLICIES, Chunk, Cut, Frame, Policy, Token, policy_named, whole
+from clipcond.tokens.names import Vectors, folded
 from clipcond.tokens.template import GlyphTokenizer, Template, TemplateFrame, TemplateTokenizer
-from clipcond.tokens.text import Line, PromptTokenizer, Vectors, lines_of
+from clipcond.tokens.text import Line, PromptTokenizer, lines_of
 
 Tokenizer = PromptTokenizer | TemplateTokenizer | GlyphTokenizer
 
@@ -13,6 +14,7 @@ __all__ = [
     "Frame",
     "GlyphTokenizer",
     "Line",
+    "Policy",
     "PromptTokenizer",
     "Template",
     "TemplateFrame",
@@ -20,6 +22,7 @@ __all__ = [
     "Token",
     "Tokenizer",
     "Vectors",
+    "folded",
     "lines_of",
     "policy_named",
     "whole",

@@ -9,12 +9,13 @@ take one.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from clipcond.errors import ClipcondError
 
 COMMA_BACKTRACK = 20
-SPLIT_WORD = 8  # tokens from which ComfyUI cuts a word wherever the window ends
+SPLIT_SEGMENT = 8  # tokens from which ComfyUI cuts a weighted segment wherever the window ends
 
 
 class Token(NamedTuple):
@@ -22,12 +23,14 @@ class Token(NamedTuple):
 
     Attributes:
         id: in the tokenizer's vocabulary.
-        weight: the mean weight of its characters.
-        text: the characters it covers, as typed.
+        weight: of the segment that its characters are from.
+        text: the characters it covers, as typed; "" for a blank that the tokenizer put there.
         start: where they begin in the text of its line.
         fragment: which of the prompt's weighted fragments it belongs to, from 1.
         span: how many tokens from here must stay in one window: as many as a textual inversion has vectors on its
             first, 0 on its others, 1 on all else.
+        group: which part of the text it is from, among those that were tokenised apart: where the weight changes, and
+            around a textual inversion.
     """
 
     id: int
@@ -36,6 +39,7 @@ class Token(NamedTuple):
     start: int
     fragment: int = 1
     span: int = 1
+    group: int = 0
 
 
 class Cut(NamedTuple):
@@ -130,12 +134,33 @@ Lines = Sequence[tuple[Token, ...]]
 Policy = Callable[[Lines, int, int | None], Cut]
 
 
+def units_of(line: Sequence[Token], room: int) -> Iterator[tuple[Token, ...]]:
+    """What no window's end parts: the tokens of a textual inversion, and those of one character."""
+    first = 0
+    for i in range(1, len(line) + 1):
+        if i == len(line) or not _belongs(line[i - 1], line[i]) or i - first == room:
+            yield tuple(line[first:i])
+            first = i
+
+
+def _belongs(token: Token, following: Token) -> bool:
+    """Whether a token goes on with what the one before it began."""
+    return following.span == 0 or following.start < token.start + len(token.text)
+
+
+def _whole(tokens: Sequence[Token], most: int) -> int:
+    """How many of the tokens, at most, to take so that none of `units_of` is parted."""
+    while most and _belongs(tokens[most - 1], tokens[most]):
+        most -= 1
+    return most
+
+
 def cut_like_a1111(lines: Lines, room: int, comma: int | None) -> Cut:
     """As many windows as it takes, as AUTOMATIC1111's web UI cuts them.
 
     A window that is full gives up what follows its last comma, if that is at most 20 tokens, so that phrases stay
     whole; a break (the end of a line) ends its window wherever it is, and so does a textual inversion that does not
-    fit any more.
+    fit any more. What is unlike there: a character of several tokens is not parted.
     """
     chunks: list[tuple[Token, ...]] = []
     chunk: list[Token] = []
@@ -144,17 +169,19 @@ def cut_like_a1111(lines: Lines, room: int, comma: int | None) -> Cut:
             chunks.append(tuple(chunk))
             chunk = []
         last_comma = -1
-        for token in line:
-            full = len(chunk) + token.span > room
-            while len(chunk) + token.span > room:
-                near = len(chunk) == room and last_comma >= max(0, room - COMMA_BACKTRACK)
+        for unit in units_of(line, room):
+            token = unit[0]
+            full = len(chunk) + len(unit) > room
+            while len(chunk) + len(unit) > room:
+                ended = len(chunk) == room or token.span == 1
+                near = ended and last_comma >= max(0, room - COMMA_BACKTRACK)
                 keep = last_comma + 1 if near and token.id != comma else len(chunk)
                 chunks.append(tuple(chunk[:keep]))
                 chunk = chunk[keep:]
                 last_comma = -1  # as there, a comma that opens such a window does not count
             if token.id == comma and not full:
                 last_comma = len(chunk)
-            chunk.append(token)
+            chunk += unit
     if chunk or not chunks:
         chunks.append(tuple(chunk))
     return Cut(tuple(chunks))
@@ -163,17 +190,20 @@ def cut_like_a1111(lines: Lines, room: int, comma: int | None) -> Cut:
 def cut_like_comfy(lines: Lines, room: int, _comma: int | None) -> Cut:
     """As many windows as it takes, as ComfyUI cuts them.
 
-    A word (what stands between blanks) that does not fit any more begins the next window, unless it has 8 tokens or
-    more: then it is cut where the window ends.
+    A weighted segment (all that is between two changes of weight, or beside a textual inversion) that does not fit any
+    more begins the next window, unless it has 8 tokens or more: then it is cut where the window ends, but for what is
+    one character or inversion.
     """
     chunks: list[tuple[Token, ...]] = []
     for line in lines:
         chunk: list[Token] = []
-        for word in words_of(line):
-            rest = list(word)
+        for _, segment in groupby(line, key=lambda token: (token.fragment, token.group)):
+            rest = list(segment)
+            is_large = len(rest) >= SPLIT_SEGMENT
             while len(chunk) + len(rest) > room:
-                if len(word) >= SPLIT_WORD:
+                if is_large:
                     taken = _whole(rest, room - len(chunk))
+                    taken = taken if taken or chunk else room
                     chunk, rest = chunk + rest[:taken], rest[taken:]
                 chunks.append(tuple(chunk))
                 chunk = []
@@ -182,27 +212,12 @@ def cut_like_comfy(lines: Lines, room: int, _comma: int | None) -> Cut:
     return Cut(_without_empty_end(chunks))
 
 
-def _whole(tokens: Sequence[Token], most: int) -> int:
-    """How many of the tokens, at most, to take without splitting a textual inversion."""
-    while most and tokens[most].span == 0:
-        most -= 1
-    return most
-
-
-def words_of(line: Sequence[Token]) -> Iterator[tuple[Token, ...]]:
-    """Tokens that touch each other in the text, together."""
-    first = 0
-    for i in range(1, len(line) + 1):
-        if i == len(line) or line[i].start > line[i - 1].start + len(line[i - 1].text):
-            yield tuple(line[first:i])
-            first = i
-
-
 def cut_at_sentences(lines: Lines, room: int, _comma: int | None) -> Cut:
     """As many windows as it takes, each ending where the text pauses.
 
     A window that is full gives up what follows the last end of a sentence in its second half; if there is none there,
-    the last comma or the like; else the last word's end; else it is cut where it ends.
+    the last comma or the like; else the last word's end; else it is cut where it ends. Chinese and Japanese marks need
+    no blank after them.
     """
     chunks: list[tuple[Token, ...]] = []
     for line in lines:
@@ -215,18 +230,27 @@ def cut_at_sentences(lines: Lines, room: int, _comma: int | None) -> Cut:
     return Cut(_without_empty_end(chunks))
 
 
-_PAUSES = (".!?", ",;:)]")
+# before a blank, or before anything: full stops, and lesser pauses
+_PAUSES = (
+    (".!?", "\u3002\uff01\uff1f\uff0e\uff61"),
+    (",;:)]", "\u3001\uff0c\uff64\uff1b\uff1a\uff09\u3011\u300d\u300f\u2026"),
+)
 
 
 def _pause(tokens: Sequence[Token]) -> int:
     """How many of the tokens, but for the last, to keep."""
     room = len(tokens) - 1
     second_half = range(room - 1, room // 2 - 1, -1)
-    for marks in _PAUSES:
+    for spaced, unspaced in _PAUSES:
         for i in second_half:
-            if tokens[i].text[-1:] in marks and _ends_word(tokens, i):
+            mark = tokens[i].text[-1:]
+            if mark and (
+                (mark in spaced and _ends_word(tokens, i))
+                or (mark in unspaced and not _belongs(tokens[i], tokens[i + 1]))
+            ):
                 return i + 1
-    return next((i + 1 for i in second_half if _ends_word(tokens, i)), _whole(tokens, room))
+    at_word = next((i + 1 for i in second_half if _ends_word(tokens, i)), 0)
+    return at_word or _whole(tokens, room) or room
 
 
 def _ends_word(tokens: Sequence[Token], i: int) -> bool:

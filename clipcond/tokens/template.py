@@ -10,8 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from clipcond.errors import ClipcondError
+from clipcond.tokens.backend import Piece, backend_of, covered
 from clipcond.tokens.chunks import Chunk, Token
-from clipcond.tokens.text import Line, weighted
+from clipcond.tokens.text import Line, Unit, embeddings_asked, weighted
 
 _PLACE = "{}"
 _QUOTED = 40
@@ -144,8 +145,9 @@ class TemplateTokenizer:
     def _framing(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The ids before and after a prompt."""
         before, after = self._around
-        (ids, places) = self._encode([before + after])[0]
-        count = next((i for i, (_, end) in enumerate(places) if end > len(before)), len(ids))
+        (pieces,) = self._encode([[before + after]])
+        ids = tuple(piece.id for piece in pieces)
+        count = next((i for i, piece in enumerate(pieces) if piece.end > len(before)), len(ids))
         return ids[:count], ids[count:]
 
     @property
@@ -174,17 +176,29 @@ class TemplateTokenizer:
     def mask(self) -> int:
         """The id that stands in for a masked word: "+", as for CLIP, else the padding."""
         found = self.tokenizer.get_vocab().get("+")
-        return self._pad if found is None else found
+        token: int = self._pad if found is None else found
+        return token
+
+    @property
+    def unknown(self) -> int | None:
+        """The id that stands for whatever is not in the vocabulary; None where nothing is not."""
+        found = self.tokenizer.unk_token_id
+        return None if found in (self._pad, self.tokenizer.eos_token_id) else found
 
     @property
     def pad_text(self) -> str:
         """What the padding token looks like in text."""
         return str(self.tokenizer.convert_ids_to_tokens(self._pad))
 
+    def unmet(self, line: Line) -> list[tuple[int, int]]:
+        """Where a text asks for an `embedding:name`: this encoder knows none."""
+        return [(start, end) for start, end, _ in embeddings_asked(line)]
+
     @property
     def _pad(self) -> int:
         t = self.tokenizer
-        return t.eos_token_id if self.template.eos_pads else t.pad_token_id
+        token: int = t.eos_token_id if self.template.eos_pads else t.pad_token_id
+        return token
 
     def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
         """Tokenise every line, in one call.
@@ -200,45 +214,40 @@ class TemplateTokenizer:
         head, tail = self._framing
         empty = self.template.empty
         lines = [line if line.text else Line(empty, ((len(empty), 1.0),)) for line in lines]
+        runs = [[text for _, text in line.runs] for line in lines]
+        for texts in runs:
+            texts[0] = before + texts[0]
+            texts[-1] += after
         tokens = []
-        encoded = self._encode([before + line.text + after for line in lines])
-        for line, (ids, places) in zip(lines, encoded, strict=True):
+        for line, pieces in zip(lines, self._encode(runs), strict=True):
+            ids = tuple(piece.id for piece in pieces)
             last = len(ids) - len(tail)
             if ids[: len(head)] != head or ids[last:] != tail or last < len(head):
                 raise ClipcondError(
                     f"the prompt {line.text[:_QUOTED]!r} begins or ends with characters that "
                     f"{type(self.tokenizer).__name__} joins with the template around it; take away blank lines there"
                 )
-            units = [
-                ((token,), _trimmed(line.text, start - len(before), end - len(before)))
-                for token, (start, end) in zip(
-                    ids[len(head) : last], places[len(head) : last], strict=True
-                )
-            ]
-            tokens.append(weighted(line, units))
+            tokens.append(weighted(line, _units(line, pieces[len(head) : last], len(before))))
         return tokens
 
-    def _encode(
-        self, texts: list[str]
-    ) -> list[tuple[tuple[int, ...], tuple[tuple[int, int], ...]]]:
-        """(ids, places) of each text, with the special tokens that the tokenizer adds outside of chats."""
-        found = self.tokenizer(
-            texts,
-            add_special_tokens=not self.template.chat,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-            verbose=False,
-        )
-        return [
-            (tuple(ids), tuple(places))
-            for ids, places in zip(found["input_ids"], found["offset_mapping"], strict=True)
-        ]
+    def _encode(self, texts: Sequence[Sequence[str]]) -> list[list[Piece]]:
+        """The tokens of texts, with the special tokens that the tokenizer adds outside of chats."""
+        return backend_of(self.tokenizer).encode(texts, special=not self.template.chat)
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without the blanks before a word, which are part of its token and are not to dilute its weight."""
-    blanks = len(text[start:end]) - len(text[start:end].lstrip())
-    return (start, end) if blanks == end - start else (start + blanks, end)
+def _units(line: Line, pieces: Sequence[Piece], before: int) -> list[Unit]:
+    """The tokens of a line, with their places in it; `before` it, its first run has so many characters."""
+    runs = line.runs
+    found: list[list[Piece]] = [[] for _ in runs]
+    for piece in pieces:
+        shift = 0 if piece.run else before
+        place = max(0, piece.start - shift), max(0, piece.end - shift)
+        found[piece.run].append(piece._replace(start=place[0], end=place[1]))
+    units: list[Unit] = []
+    for group, ((start, text), own) in enumerate(zip(runs, found, strict=True)):
+        for piece, (first, end) in zip(own, covered(text, own), strict=True):
+            units.append(Unit((piece.id,), start + first, start + end, group))
+    return units
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,12 +284,22 @@ class GlyphTokenizer:
     @property
     def mask(self) -> int:
         """Of no use, as nothing is weighted."""
-        return self.tokenizer.pad_token_id
+        token: int = self.tokenizer.pad_token_id
+        return token
+
+    @property
+    def unknown(self) -> None:
+        """It reads bytes, and knows them all."""
+        return None
 
     @property
     def pad_text(self) -> str:
         """What the padding token looks like in text."""
         return str(self.tokenizer.pad_token)
+
+    def unmet(self, line: Line) -> list[tuple[int, int]]:  # noqa: ARG002 - as the others have it
+        """None: what is to be spelt names nothing."""
+        return []
 
     def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
         """The bytes of what each line has in quotes, each as if typed where its quote begins."""

@@ -1,8 +1,10 @@
 """Segments to weighted tokens.
 
-What is unusual: segments are joined and tokenised as one text, and each token finds its weight by the characters it
-covers. So weights never change what the tokens are: a prompt whose weights are all 1 has the tokens of the plain
-text, and they move smoothly away from it.
+What is unusual: a text is parted where its weight changes, and only there, and each part is tokenised by itself, as
+AUTOMATIC1111 and ComfyUI do; each token then finds its weight by the characters it covers. So a prompt whose weights are
+all 1 has the tokens of the plain text. Elsewhere no token has two weights, and a word in which the weight changes is two
+words: `red(blue:1.2)` is never "redblue". Where a dialect puts something between its fragments (compel's blanks), the
+joined text is tokenised as one.
 
 Textual inversions are words with vectors of their own. Those given to `PromptTokenizer` are found in the text before it
 is tokenised; those that a pipeline has loaded are tokens of its tokenizer, `<cat>`, `<cat>_1`, ..., of which a text
@@ -13,12 +15,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from clipcond.prompt import Segment
+from clipcond.tokens.backend import Piece, backend_of, covered
 from clipcond.tokens.chunks import Frame, Token
+from clipcond.tokens.names import Names, Vectors
 
-Encoding = list[tuple[int, tuple[int, int]]]  # (id, (start, end)) of each token
+_BLANKS = " \t\r\n"
 
 
 class Line(NamedTuple):
@@ -34,9 +39,38 @@ class Line(NamedTuple):
     pieces: tuple[tuple[int, float], ...]
     first: int = 1
 
+    @property
+    def runs(self) -> list[tuple[int, str]]:
+        """(start, text) of each part that is tokenised by itself; at least one.
 
-def lines_of(segments: Sequence[Segment], separator: str = "") -> tuple[Line, ...]:
-    """Join the segments between breaks, with the dialect's separator between them; at least one line."""
+        Blanks before a border go to what follows: language models have them in the token of the next word, and to
+        other tokenizers they are nothing there.
+        """
+        cuts, begin = [0], 0
+        for (end, weight), (_, following) in pairwise(self.pieces):
+            cut = begin + len(self.text[begin:end].rstrip(_BLANKS))
+            if weight != following and cut > cuts[-1]:
+                cuts.append(cut)
+            begin = end
+        edges = [*cuts, max(len(self.text), cuts[-1])]
+        return [(start, self.text[start:end]) for start, end in pairwise(edges)]
+
+
+class JoinedLine(Line):
+    """A line whose segments the dialect joins with something of its own, so that it is tokenised as one text."""
+
+    __slots__ = ()
+
+    @property
+    def runs(self) -> list[tuple[int, str]]:
+        """All of it."""
+        return [(0, self.text)]
+
+
+def lines_of(segments: Sequence[Segment], separator: str | None = None) -> tuple[Line, ...]:
+    """Join the segments between breaks, with what the dialect puts between them (None: nothing, each is tokenised by
+    itself); at least one line.
+    """
     groups: list[list[Segment]] = [[]]
     firsts = [1]
     for number, segment in enumerate(segments, start=1):
@@ -50,26 +84,14 @@ def lines_of(segments: Sequence[Segment], separator: str = "") -> tuple[Line, ..
     )
 
 
-def _join(segments: Sequence[Segment], separator: str, first: int) -> Line:
-    end, pieces = -len(separator), []
+def _join(segments: Sequence[Segment], separator: str | None, first: int) -> Line:
+    between = separator or ""
+    end, pieces = -len(between), []
     for segment in segments:
-        end += len(separator) + len(segment.text)
+        end += len(between) + len(segment.text)
         pieces.append((end, segment.weight))
-    return Line(separator.join(s.text for s in segments), tuple(pieces), first)
-
-
-class Vectors(NamedTuple):
-    """A textual inversion, as far as tokens go.
-
-    Attributes:
-        name: the word for it, in any case; `embedding:name` is the same, as ComfyUI has it.
-        first: the id of its first vector; those of the others follow.
-        count: how many it has.
-    """
-
-    name: str
-    first: int
-    count: int
+    kind = Line if separator is None else JoinedLine
+    return kind(between.join(s.text for s in segments), tuple(pieces), first)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,14 +121,18 @@ class PromptTokenizer:
     @cached_property
     def _ends(self) -> tuple[int | None, int | None]:
         """Ids that the tokenizer puts before and after a text: T5's has no BOS, Gemma's no EOS, BERT's other names."""
-        found = self.tokenizer("a", return_special_tokens_mask=True)
-        ids, special = found["input_ids"], found["special_tokens_mask"]
-        return ids[0] if special[0] else None, ids[-1] if special[-1] else None
+        own = backend_of(self.tokenizer)
+        (bare,), (framed,) = own.encode([["a"]]), own.encode([["a"]], special=True)
+        ids = [piece.id for piece in framed]
+        before = ids.index(bare[0].id)
+        after = len(ids) - before - len(bare)
+        return ids[0] if before else None, ids[-1] if after else None
 
     @property
     def comma(self) -> int | None:
         """The id of a comma that ends a word; in a vocabulary without one, an id that is no content."""
-        return self.tokenizer.convert_tokens_to_ids(",</w>")
+        found: int | None = self.tokenizer.convert_tokens_to_ids(",</w>")
+        return found
 
     @property
     def mask(self) -> int:
@@ -115,61 +141,64 @@ class PromptTokenizer:
         """
         t = self.tokenizer
         found = (t.get_vocab().get("+</w>"), t.mask_token_id, t.pad_token_id)
-        return next(token for token in found if token is not None)
+        token: int = next(token for token in found if token is not None)
+        return token
 
     @property
     def pad_text(self) -> str:
         """What the padding token looks like in text."""
         return str(self.tokenizer.pad_token)
 
+    @property
+    def unknown(self) -> int | None:
+        """The id that stands for whatever is not in the vocabulary; None where nothing is not (CLIP reads bytes)."""
+        found = self.tokenizer.unk_token_id
+        return None if found in self._reserved else found
+
     def __call__(self, lines: Sequence[Line]) -> list[tuple[Token, ...]]:
         """Tokenise every line, in one call.
 
-        A typed special token such as <|endoftext|> stays text. The one exception follows the pipelines: where the
-        padding token is a character that people type ("!" in SD2), that character is the padding token.
+        A typed special token such as <|endoftext|> or </s> stays text. The one exception follows the pipelines: where
+        the padding token is a character that people type ("!" in SD2), that character is the padding token.
         """
-        parts = [self._parts(line.text) for line in lines]
+        parts = [self._parts(line) for line in lines]
         words = iter(self._words([text for found in parts for _, text, own in found if not own]))
         own_units = self._loaded_units()
         tokens = []
         for line, found in zip(lines, parts, strict=True):
             units: list[Unit] = []
-            for start, text, own in found:
+            for group, (start, text, own) in enumerate(found):
                 if own:
                     ids = tuple(range(own.first, own.first + own.count))
-                    units.append((ids, (start, start + len(text))))
+                    units.append(Unit(ids, start, start + len(text), group))
                     continue
-                for token_id, (first, end) in next(words):
-                    ids = own_units.get(token_id, (token_id,))
-                    units.append((ids, (start + first, start + end)))
+                pieces = next(words)
+                for piece, (first, end) in zip(pieces, covered(text, pieces), strict=True):
+                    ids = own_units.get(piece.id, (piece.id,))
+                    units.append(Unit(ids, start + first, start + end, group))
             tokens.append(weighted(line, units))
         return tokens
 
-    def _parts(self, text: str) -> list[tuple[int, str, Vectors | None]]:
-        """(start, text, inversion) of the text's parts in order: those that name an inversion, and what is between."""
+    def unmet(self, line: Line) -> list[tuple[int, int]]:
+        """Where a text asks, as ComfyUI has it, for an `embedding:name` that is not known here."""
+        asked = embeddings_asked(line)
+        if not asked:
+            return []
+        loaded = self.tokenizer.get_added_vocab()
+        known = {start for start, _, own in self._parts(line) if own}
+        return [
+            (start, end) for start, end, name in asked if start not in known and name not in loaded
+        ]
+
+    def _parts(self, line: Line) -> list[tuple[int, str, Vectors | None]]:
+        """(start, text, inversion) of what is tokenised by itself: parts that name an inversion, and what is between."""
         if not self.inversions:
-            return [(0, text, None)]
-        parts: list[tuple[int, str, Vectors | None]] = []
-        at = 0
-        for match in self._names.finditer(text):
-            if at < match.start():
-                parts.append((at, text[at : match.start()], None))
-            parts.append((match.start(), match[0], self._by_name[match["name"].lower()]))
-            at = match.end()
-        return [*parts, (at, text[at:], None)] if at < len(text) or not parts else parts
+            return [(start, text, None) for start, text in line.runs]
+        return [part for start, text in line.runs for part in self._names.parts(start, text)]
 
     @cached_property
-    def _by_name(self) -> dict[str, Vectors]:
-        return {inversion.name.lower(): inversion for inversion in self.inversions}
-
-    @cached_property
-    def _names(self) -> re.Pattern[str]:
-        """Any name, the longest first, never as a part of a longer word."""
-        names = sorted(self._by_name, key=len, reverse=True)
-        alternatives = "|".join(
-            rf"{_edge(name[0], '<!')}{re.escape(name)}{_edge(name[-1], '!')}" for name in names
-        )
-        return re.compile(rf"(?:(?<!\w)embedding:)?(?P<name>{alternatives})", re.IGNORECASE)
+    def _names(self) -> Names:
+        return Names(self.inversions)
 
     def _loaded_units(self) -> dict[int, tuple[int, ...]]:
         """Id of the first vector -> ids of all, of the inversions that the tokenizer itself has several tokens for."""
@@ -183,13 +212,14 @@ class PromptTokenizer:
                 units[first] = tuple(ids)
         return units
 
-    def _words(self, texts: list[str]) -> list[Encoding]:
-        encodings = self._encode(texts)
+    def _words(self, texts: list[str]) -> list[list[Piece]]:
+        own = backend_of(self.tokenizer)
+        encodings = own.encode([[text] for text in texts])
         typed = [
-            i for i, found in enumerate(encodings) if self._reserved & {token for token, _ in found}
+            i for i, found in enumerate(encodings) if self._reserved & {piece.id for piece in found}
         ]
         if typed:
-            split = self._encode([texts[i] for i in typed], split_special_tokens=True)
+            split = own.encode([[texts[i]] for i in typed], split=True)
             for i, encoding in zip(typed, split, strict=True):
                 encodings[i] = encoding
         return encodings
@@ -202,54 +232,47 @@ class PromptTokenizer:
         )  # nothing else tells it from content
         return {t.bos_token_id, t.eos_token_id, frame.bos, frame.eos, padding} - {None}
 
-    def _encode(self, texts: list[str], **options: bool) -> list[Encoding]:
-        if not texts:
-            return []
-        encoded = self.tokenizer(
-            texts,
-            add_special_tokens=False,
-            return_offsets_mapping=True,
-            return_attention_mask=False,
-            verbose=False,  # the length is this library's business, not a warning's
-            **options,
-        )
-        return [
-            list(zip(ids, offsets, strict=True))
-            for ids, offsets in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-        ]
+
+_ASKED = re.compile(r"(?<!\S)embedding:([^\s,]\S*?)(?=,*(?:\s|$))")
 
 
-Unit = tuple[tuple[int, ...], tuple[int, int]]  # the ids that stand for some characters, and which
+def embeddings_asked(line: Line) -> list[tuple[int, int, str]]:
+    """(start, end, name) of each `embedding:name` in a text; commas after it are none of it, as in ComfyUI."""
+    if "embedding:" not in line.text:
+        return []
+    return [
+        (start + found.start(), start + found.end(), found[1])
+        for start, text in line.runs
+        for found in _ASKED.finditer(text)
+    ]
 
 
-def _edge(character: str, look: str) -> str:
-    """A look-around that keeps a name from matching inside a longer word."""
-    return rf"(?{look}\w)" if re.match(r"\w", character) else ""
+class Unit(NamedTuple):
+    """The ids that stand together for some characters.
+
+    Attributes:
+        ids: several for a textual inversion.
+        start: where the characters begin, in the text of the line.
+        end: where they end.
+        group: the number of the part that was tokenised by itself.
+    """
+
+    ids: tuple[int, ...]
+    start: int
+    end: int
+    group: int = 0
 
 
 def weighted(line: Line, units: Sequence[Unit]) -> tuple[Token, ...]:
-    """Give each token the mean weight of its characters; one pass, offsets rise."""
+    """Give each token the weight of the segment that its characters begin in; one pass, offsets rise."""
     tokens: list[Token] = []
     piece = 0
-    for ids, (start, end) in units:
+    for ids, start, end, group in units:
         while piece + 1 < len(line.pieces) and line.pieces[piece][0] <= start:
             piece += 1
-        weight = _mean_weight(line.pieces, piece, start, end)
+        weight = line.pieces[piece][1]
+        text = line.text[start:end]
         for number, token_id in enumerate(ids):
             span = 0 if number else len(ids)
-            text = line.text[start:end]
-            tokens.append(Token(token_id, weight, text, start, line.first + piece, span))
+            tokens.append(Token(token_id, weight, text, start, line.first + piece, span, group))
     return tuple(tokens)
-
-
-def _mean_weight(pieces: Sequence[tuple[int, float]], piece: int, start: int, end: int) -> float:
-    last, weight = pieces[piece]
-    if end <= last or piece + 1 == len(pieces):
-        return weight
-    total, at = 0.0, start
-    for last, weight in pieces[piece:]:
-        total += weight * (min(last, end) - at)
-        at = min(last, end)
-        if at == end:
-            break
-    return total / (end - start)

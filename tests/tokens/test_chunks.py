@@ -99,19 +99,62 @@ def test_unknown_policy_names_the_known():
     assert list(POLICIES) == ["a1111", "comfy", "sentence", "truncate", "error"]
 
 
+def segments(*lengths):
+    """Weighted segments of so many tokens."""
+    return tuple(
+        token._replace(fragment=number)
+        for number, length in enumerate(lengths, start=1)
+        for token in words(*[1] * length)
+    )
+
+
 @pytest.mark.parametrize(
     ("lengths", "line"),
     [
         ([0], ()),
-        ([10], words(5, 5)),
-        ([8, 5], words(4, 4, 5)),  # a word that does not fit moves on
-        ([10, 3], words(5, 8)),  # but one of 8 tokens is cut where the window ends
-        ([10, 10, 4], words(24)),
-        ([7, 7, 7], words(7, 7, 7)),
+        ([10], segments(5, 5)),
+        ([8, 5], segments(4, 4, 5)),  # a segment that does not fit moves on
+        ([10, 3], segments(5, 8)),  # but one of 8 tokens is cut where the window ends
+        ([10, 10, 4], segments(24)),
+        ([7, 7, 7], segments(7, 7, 7)),
+        ([10, 3], words(4, 4, 5)),  # words are not kept together, as there
+        ([10, 5], words(15)),
     ],
 )
 def test_comfy_window_lengths(lengths, line):
     assert windows("comfy", line) == lengths
+
+
+def test_comfy_keeps_a_short_segment_whole_beside_an_inversion():
+    """What is on either side of an inversion moves by itself."""
+    line = words(*[1] * 6)
+    line += tuple(token._replace(group=1) for token in words(1))
+    line += tuple(token._replace(group=2) for token in words(1, 1, 1, 1))
+    assert windows("comfy", line) == [7, 4]
+
+
+def characters(*sizes):
+    """Characters without blanks, of so many tokens each."""
+    return tuple(
+        Token(10 * i + n, 1.0, "日", i) for i, size in enumerate(sizes) for n in range(size)
+    )
+
+
+@pytest.mark.parametrize("name", ["a1111", "comfy", "sentence"])
+def test_no_window_parts_a_character(name):
+    assert windows(name, characters(3, 3, 3, 3, 3)) == [9, 6]
+    assert windows(name, characters(*[3] * 9, 1)) == [9, 9, 10]
+    assert windows(name, characters(12, 3)) == [10, 5]  # more than a window holds
+
+
+def test_one_window_parts_no_character():
+    cut = policy_named("truncate")([characters(3, 3, 3, 3)], 10, COMMA)
+    assert [len(cut.chunks[0]), len(cut.dropped)] == [9, 3]
+
+
+def typed(sentence):
+    """One token a character, blanks apart."""
+    return tuple(Token(1, 1.0, c, i) for i, c in enumerate(sentence) if c != " ")
 
 
 def text(sentence):
@@ -133,6 +176,9 @@ def text(sentence):
         ([10, 2], text("a. b c d e f g h i j k")),  # a pause in the first half is none: at a word
         ([8, 4], words(1, 1, 1, 1, 1, 1, 1, 1, 4)),
         ([10, 5], words(15)),
+        ([6, 5], typed("猫は箱の中。犬は外へ行")),
+        ([10, 3], typed("a b c 猫、犬猫犬猫、犬猫犬")),  # the last mark
+        ([8, 4], typed("猫が好きです」。犬は外へ行")[:12]),
     ],
 )
 def test_sentence_window_lengths(lengths, line):

@@ -1,4 +1,4 @@
-"""Tokens: whole-text tokenisation, weights by character, typed special tokens."""
+"""Tokens: weights by character, what tokens cover, typed special tokens."""
 
 import pytest
 from hypothesis import given
@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from clipcond.prompt import Segment
 from clipcond.tokens import PromptTokenizer, lines_of
+from pipelines.tiny import t5_tokenizer
 from tests.tiny import clip_tokenizer
 
 HF = clip_tokenizer()
@@ -37,10 +38,10 @@ def test_each_token_has_the_weight_of_its_segment():
     assert got == [("a", 1.0), ("red", 1.3), ("cat", 1.3), (",", 1.0), ("sky", 0.5)]
 
 
-def test_a_token_across_segments_has_the_mean_weight_of_its_characters():
-    (token,) = tokens(("re", 1.3), ("d", 1.0))
-    assert token.text == "red"
-    assert token.weight == pytest.approx((2 * 1.3 + 1.0) / 3)
+def test_no_token_is_across_segments():
+    got = [(t.text, t.weight) for t in tokens(("re", 1.3), ("d", 1.0))]
+    assert "".join(text for text, weight in got if weight == 1.3) == "re"
+    assert got[-1] == ("d", 1.0)
 
 
 def test_empty_segments_are_passed_over():
@@ -56,14 +57,37 @@ def test_every_byte_of_a_character_has_its_weight():
 
 
 @given(st.lists(TEXT, min_size=1, max_size=5))
-def test_ids_are_those_of_the_joined_text(texts):
+def test_ids_are_those_of_each_segment_by_itself(texts):
     whole = "".join(texts)
-    ids = HF(whole)["input_ids"][1:-1]
+    ids = [token for text in texts for token in HF(text)["input_ids"][1:-1]]
     got = tokens(*((text, 1.0 + i) for i, text in enumerate(texts)))
     if HF.eos_token_id not in ids and HF.bos_token_id not in ids:
         assert [t.id for t in got] == ids
     assert all(whole[t.start : t.start + len(t.text)] == t.text for t in got)
     assert all(1.0 <= t.weight <= len(texts) for t in got)
+
+
+@given(TEXT)
+def test_tokens_cover_all_that_is_no_blank(text):
+    """Accents that are joined with their letters, and whatever else a tokenizer drops, are shown where they were."""
+    (got,) = TOKENIZER(lines_of([Segment(text, 1.0)]))
+    seen = {i for t in got for i in range(t.start, t.start + len(t.text))}
+    words = {i for i, c in enumerate(text) if not c.isspace()}
+    assert words <= seen or not got
+
+
+@pytest.mark.parametrize("text", ["cafe\u0301", "s\u0326a", "e\u0301\u0323x"])
+def test_an_accent_is_shown_with_its_letter(text):
+    (got,) = TOKENIZER(lines_of([Segment(f"a {text} b", 1.0)]))
+    shown = {t.start: t.text for t in got}
+    assert "".join(shown.values()) == f"a{text}b"
+
+
+def test_t5s_bare_blank_covers_nothing():
+    tokenizer = PromptTokenizer(t5_tokenizer(), 64, windowed=False)
+    (got,) = tokenizer(lines_of([Segment("red x", 1.0)]))
+    assert [t.text for t in got] == ["red", "", "x"]
+    assert [t.id for t in got] == t5_tokenizer()("red x", add_special_tokens=False).input_ids
 
 
 @pytest.mark.pitfall(31)
@@ -77,6 +101,20 @@ def test_a_typed_special_token_stays_text(typed, pad):
     assert not {t.id for t in hostile} & {HF.bos_token_id, HF.eos_token_id}
     assert "".join(t.text for t in hostile).replace(" ", "") == f"a{typed}cat"
     assert len(plain) == 2
+
+
+@pytest.mark.pitfall(31)
+@pytest.mark.parametrize("text", ["a cat </s> a dog", "</s>", "red</s>", "</s></s> x", "a </s>b"])
+def test_a_typed_end_of_t5_stays_text(text):
+    hf = t5_tokenizer()
+    assert (
+        hf.eos_token_id in hf(text, add_special_tokens=False, split_special_tokens=True).input_ids
+    )
+    (got,) = PromptTokenizer(hf, 64, windowed=False)(lines_of([Segment(text, 1.0)]))
+    assert hf.eos_token_id not in {t.id for t in got}
+    assert "".join(t.text for t in got) == text.replace(" ", "")
+    without = hf(text.partition("</s>")[0], add_special_tokens=False).input_ids
+    assert [t.id for t in got][: len(without)] == without
 
 
 @pytest.mark.pitfall(31)
