@@ -144,7 +144,7 @@ def _separated(source: Path, columns: Sequence[Column], *, separator: str) -> Fo
                 else "give each column a value, if an empty one"
             )
             raise ClipcondError(
-                f"{source}: row {number} (line {line}) does not fit the {len(names)} columns {_listed(names)}: "
+                f"{source}: row {number} (line {line}) does not fit the header {_listed(names)}: "
                 f"it splits into {_excerpt(fields)}; {repair}"
             )
         yield line, [fields[place] for place in places]

@@ -215,7 +215,11 @@ def test_a_folder_of_something_else_is_refused_untouched(change, tmp_path):
         ("a.jsonl", '{"prompt": "cat"}\n{"pro', "unreadable after row 1"),
         ("a.jsonl", "", "holds no prompt"),
         ("a.parquet", "x", "unreadable"),
-        ("a.csv", "prompt\na fox, a red heart\n", r"row 1 \(line 2\) does not fit the 1 columns"),
+        (
+            "a.csv",
+            "prompt\na fox, a red heart\n",
+            r"row 1 \(line 2\) does not fit the header prompt",
+        ),
         ("a.csv", 'prompt\na cat\n"a dog\na fox\n', "the row that begins in line 3"),
         ("a.csv", "caption\na cat\n", "name one with --prompt-column"),
     ],
