@@ -79,8 +79,11 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
     prompts.add_argument(
         "--prompts",
         metavar="TABLE",
-        help=".csv or .jsonl with columns file (relative to the table) and prompt; FILES picks some of them",
+        help="with columns file (relative to the table) and prompt: .csv, .tsv, .jsonl or .parquet; "
+        "FILES picks some of them",
     )
+    _add_column(command, "file", "that holds the pictures' names")
+    _add_column(command, "prompt", "that holds the prompts")
     _add_scorer(command)
     command.add_argument(
         "--variant",
@@ -89,7 +92,7 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
         help="cosine, clipscore or torchmetrics (default cosine)",
     )
     command.add_argument(
-        "--out", metavar="TABLE", help="write a row a picture: .csv, .jsonl or .parquet"
+        "--out", metavar="TABLE", help="write a row a pair: .csv, .tsv, .jsonl or .parquet"
     )
 
 
@@ -143,8 +146,12 @@ def _add_classify(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument("--save", metavar="FILE", help="write the classifier (.safetensors)")
     command.add_argument(
-        "--truth", metavar="TABLE", help=".csv or .jsonl with columns file and class"
+        "--truth",
+        metavar="TABLE",
+        help="with columns file and class: .csv, .tsv, .jsonl or .parquet",
     )
+    _add_column(command, "file", "of --truth that holds the pictures' names")
+    _add_column(command, "class", "of --truth that holds the classes")
     command.add_argument(
         "--out", metavar="DIR", help="with --truth: write confusion.csv and per_class.csv"
     )
@@ -193,11 +200,9 @@ def _add_convert(commands: argparse._SubParsersAction) -> None:
 
 def _add_encode(commands: argparse._SubParsersAction) -> None:
     command = _add(commands, "encode", "write the embeddings of a table's prompts, for training")
-    command.add_argument("prompts", metavar="TABLE", help=".jsonl, .csv, .parquet or .txt")
+    command.add_argument("prompts", metavar="TABLE", help=".jsonl, .csv, .tsv, .parquet or .txt")
     command.add_argument("--out", required=True, metavar="DIR", help="where to write")
-    command.add_argument(
-        "--column", default="prompt", metavar="C", help="that holds the prompts (default prompt)"
-    )
+    _add_column(command, "prompt", "that holds the prompts", "--column")
     _add_model(command)
     _add_dialect(command)
     _add_weighting(command)
@@ -240,6 +245,12 @@ def _add_app(commands: argparse._SubParsersAction) -> None:
         "--batch-size", type=count, default=8, metavar="N", help="pictures at once (default 8)"
     )
     _add_device(command)
+
+
+def _add_column(command: argparse.ArgumentParser, name: str, summary: str, *older: str) -> None:
+    command.add_argument(
+        f"--{name}-column", *older, default=name, metavar="C", help=f"{summary} (default {name})"
+    )
 
 
 def _add_dialect(command: argparse.ArgumentParser) -> None:

@@ -15,8 +15,8 @@ from clipcond.errors import ScoreError
 from clipcond.score import Classifier, ClipScorer, build_classifier
 from clipcond.score.classifier import UNKNOWN
 from clipcond.score.confusion import Confusion, confusion_of
-from clipcond.score.tables import read_columns, write_rows
 from clipcond.score.zeroshot import TEMPLATES
+from clipcond.tables import Column, read_rows, write_rows
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -63,12 +63,21 @@ def _truth(arguments: argparse.Namespace) -> dict[Path, str]:
     """The class of each file by the table, paired by name.
 
     Raises:
-        ScoreError: a file of the command line that the table does not have.
+        ScoreError: a file of the command line that the table does not have, or a file of two classes.
     """
     if not arguments.truth:
         return {}
     table = Path(arguments.truth)
-    found = {table.parent / f: name for f, name in read_columns(table, ("file", "class"))}
+    columns = [
+        Column(arguments.file_column, "--file-column"),
+        Column(arguments.class_column, "--class-column"),
+    ]
+    found: dict[Path, str] = {}
+    for file, name in read_rows(table, columns):
+        if found.setdefault(table.parent / file, name) != name:
+            raise ScoreError(
+                f"{table}: says that {file} is {found[table.parent / file]!r} and {name!r}; keep one row of it"
+            )
     for file in map(Path, arguments.files):
         if file not in found:
             raise ScoreError(f"{file}: {table} has no class for it; add a row, or leave it out")
@@ -150,7 +159,7 @@ def _report(
 
 def _lines(file: Path) -> list[str]:
     try:
-        names = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
+        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").split("\n")]
     except (OSError, ValueError) as error:
         raise ScoreError(
             f"{file}: unreadable ({error}); name a text file, one name a line"

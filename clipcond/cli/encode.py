@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             conditioner,
             arguments.prompts,
             out,
-            column=arguments.column,
+            column=arguments.prompt_column,
             dtype=dtype,
             batch_size=arguments.batch_size,
             shard_size=arguments.shard_size,

@@ -1,7 +1,7 @@
 """`clipcond score`: pictures against a prompt, or against the prompts that a table gives them."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from clipcond.cli.models import load_scorer
@@ -10,8 +10,10 @@ from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer, Scores, join
 from clipcond.score.scorer import checked_texts
-from clipcond.score.tables import check_table, read_columns, write_rows
 from clipcond.score.variants import find_variant
+from clipcond.tables import Column, check_table, read_rows, write_rows
+
+Pair = tuple[Path, str]  # a picture's file, and a prompt
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -19,24 +21,23 @@ def run(arguments: argparse.Namespace) -> int:
     find_variant(arguments.variant)
     if arguments.out:
         check_table(Path(arguments.out))
-    prompts = _prompts(arguments)
+    pairs = _pairs(arguments)
     scorer = load_scorer(arguments.scorer)
-    files, scores, failures = _score_files(prompts, scorer, variant=arguments.variant)
+    places, scores, failures = _score_pairs(pairs, scorer, variant=arguments.variant)
     for failure in failures:
         note(failure)
     if scores is None:
-        raise ScoreError(f"none of the {len(prompts)} files could be scored")
+        raise ScoreError(f"none of the {len({file for file, _ in pairs})} files could be scored")
     cut = int(scores.truncated.sum())
     if cut:
         note(
-            f"{cut} of {len(files)} prompts are longer than the {scorer.clip.positions} tokens that CLIP reads; "
+            f"{cut} of {len(places)} prompts are longer than the {scorer.clip.positions} tokens that CLIP reads; "
             "their ends do not count"
         )
+    scored = zip(places, scores.values.tolist(), scores.truncated.tolist(), strict=True)
     rows = [
-        {"file": str(file), "prompt": prompts[file], "score": value, "truncated": was_cut}
-        for file, value, was_cut in zip(
-            files, scores.values.tolist(), scores.truncated.tolist(), strict=True
-        )
+        {"file": str(pairs[i][0]), "prompt": pairs[i][1], "score": value, "truncated": was_cut}
+        for i, value, was_cut in sorted(scored)
     ]
     if arguments.out:
         write_rows(rows, Path(arguments.out))
@@ -44,38 +45,54 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _prompts(arguments: argparse.Namespace) -> dict[Path, str]:
-    """The prompt of each file, paired by name, never by order.
+def _pairs(arguments: argparse.Namespace) -> list[Pair]:
+    """Files and what they are scored against, paired by name, never by order; a file may come with several prompts.
 
     Raises:
-        ScoreError: files without prompt, or both ways of giving prompts.
+        ClipcondError: files without prompt, or both ways of giving prompts, or a table that cannot be read.
     """
+    names = {"--file-column": arguments.file_column, "--prompt-column": arguments.prompt_column}
     if arguments.prompt is not None:
         if not arguments.files:
             raise ScoreError("got no picture; name files, or a table with --prompts")
-        return dict.fromkeys(map(Path, arguments.files), arguments.prompt)
+        if list(names.values()) != ["file", "prompt"]:
+            raise ScoreError("--file-column and --prompt-column are of a table: give --prompts")
+        return [(file, arguments.prompt) for file in dict.fromkeys(map(Path, arguments.files))]
     table = Path(arguments.prompts)
-    listed = read_columns(table, ("file", "prompt"))
-    paired = {table.parent / file: prompt for file, prompt in listed}
-    if len(paired) < len(listed):
-        raise ScoreError(f"{table}: names a file twice; give each one prompt")
-    unpaired = [f for f in map(Path, arguments.files) if f not in paired]
+    columns = [Column(name, option) for option, name in names.items()]
+    listed = [(table.parent / file, prompt) for file, prompt in read_rows(table, columns)]
+    if not arguments.files:
+        return listed
+    places = _by_file(listed, range(len(listed)))
+    wanted = list(dict.fromkeys(map(Path, arguments.files)))
+    unpaired = [file for file in wanted if file not in places]
     if unpaired:
         raise ScoreError(f"{unpaired[0]}: {table} has no prompt for it; add a row, or leave it out")
-    return {f: paired[f] for f in map(Path, arguments.files)} or paired
+    return [listed[place] for file in wanted for place in places[file]]
 
 
-def _score_files(
-    prompts: Mapping[Path, str], scorer: ClipScorer, *, variant: str
-) -> tuple[list[Path], Scores | None, list[str]]:
-    """(files that could be scored, their scores, what went wrong with the others)."""
-    scored: list[Path] = []
+def _by_file(pairs: Sequence[Pair], places: Iterable[int]) -> dict[Path, list[int]]:
+    """At which of the places each file is."""
+    found: dict[Path, list[int]] = {}
+    for place in places:
+        found.setdefault(pairs[place][0], []).append(place)
+    return found
+
+
+def _score_pairs(
+    pairs: Sequence[Pair], scorer: ClipScorer, *, variant: str
+) -> tuple[list[int], Scores | None, list[str]]:
+    """(places of the pairs that could be scored, their scores, what went wrong with the others)."""
+    scored: list[int] = []
     failures: list[str] = []
     parts: list[Scores] = []
-    fit = [file for file, prompt in prompts.items() if _is_text(prompt, file, failures)]
-    for batch in in_batches(load_each(fit, failures), scorer.batch_size):
-        parts.append(scorer.score(list(batch.values()), [prompts[file] for file in batch], variant))
-        scored += batch
+    fit = [i for i, (file, prompt) in enumerate(pairs) if _is_text(prompt, file, failures)]
+    by_file = _by_file(pairs, fit)
+    for batch in in_batches(load_each(list(by_file), failures), scorer.batch_size):
+        places = [place for file in batch for place in by_file[file]]
+        pictures = [batch[pairs[place][0]] for place in places]
+        parts.append(scorer.score(pictures, [pairs[place][1] for place in places], variant))
+        scored += places
     return scored, join(parts) if parts else None, failures
 
 

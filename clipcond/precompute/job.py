@@ -21,8 +21,8 @@ from clipcond.conditioning import Conditioner
 from clipcond.conditioning.storage import save_whole
 from clipcond.encoders import digest
 from clipcond.errors import ClipcondError
-from clipcond.precompute.prompts import read_prompts
 from clipcond.precompute.shards import FLAT, RAGGED, Shard, ShardFile, Tensors, shard_path
+from clipcond.tables import Column, read_rows
 
 VERSION = 1
 
@@ -64,7 +64,7 @@ def encode_prompts(
 
     Args:
         conditioner: whose positive side is kept.
-        source: .jsonl, .csv, .parquet or .txt.
+        source: .jsonl, .csv, .tsv, .parquet or .txt.
         out: a folder, made if need be.
         column: of the table, with the prompts.
         dtype: of what is stored.
@@ -112,11 +112,15 @@ def encode_prompts(
     )
 
 
+def _prompts(source: Path, column: str) -> Iterator[str]:
+    return (text for (text,) in read_rows(source, [Column(column, "--prompt-column")]))
+
+
 def _numbered(source: Path, column: str) -> tuple[array, array, str]:
     """The number of each row's prompt among the distinct ones; the first row of each; a digest of all."""
     numbers: dict[bytes, int] = {}
     rows, first_rows, content = array("q"), array("q"), hashlib.blake2b(digest_size=16)
-    for row, text in enumerate(read_prompts(source, column)):
+    for row, text in enumerate(_prompts(source, column)):
         key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
         content.update(key)
         number = numbers.setdefault(key, len(numbers))
@@ -129,7 +133,7 @@ def _numbered(source: Path, column: str) -> tuple[array, array, str]:
 def _distinct(source: Path, column: str, rows: array) -> Iterator[str]:
     """Each prompt once, in the order of the numbers."""
     following = 0
-    for number, text in zip(rows, read_prompts(source, column), strict=True):
+    for number, text in zip(rows, _prompts(source, column), strict=True):
         if number == following:
             following += 1
             yield text

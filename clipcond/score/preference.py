@@ -6,15 +6,20 @@ predictor (Schuhmann 2022, LAION) is a head on CLIP's picture features that read
 
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
+from PIL import Image
 
-from clipcond.clip.checkpoint import check_safetensors
+from clipcond.clip import Preprocessing
+from clipcond.clip.files import first_line, read_safetensors, some
 from clipcond.errors import CheckpointError, ScoreError
 from clipcond.score.provenance import weights_digest
 from clipcond.score.results import Scores
@@ -35,11 +40,25 @@ _SCALES: dict[str, Callable[[ClipScorer], float]] = {
 _AESTHETIC = Variant(
     name="laion_aesthetic", scale=1.0, prefix="", clamp_items=False, clamp_mean=False
 )
-_LAYER = re.compile(r"layers\.(\d+)\.(weight|bias)")
+# numbers of a head's linear layers -> whether there is a ReLU between them; the other numbers are dropouts and ReLUs,
+# which have no weights, so that a head of other numbers does not say what it computes
+_HEADS = {
+    (0,): False,  # aesthetic-predictor: sa_0_4_vit_*_linear
+    (0, 2, 4, 6, 7): False,  # improved-aesthetic-predictor: *-linearMSE
+    (0, 3, 6, 9, 11): True,  # improved-aesthetic-predictor: ava+logos-l14-reluMSE
+}
+_LAYER = re.compile(r"(?:(?:module|model|_orig_mod)\.)*(?:(?:layers\.)?(\d+)\.)?(weight|bias)")
+_WRAPPERS = ("state_dict", "model_state_dict", "model")  # of training checkpoints
+
+_NEEDS = "needs layers.N.weight and layers.N.bias, or weight and bias"
+
+Layers = dict[int, tuple[torch.Tensor, torch.Tensor]]  # number -> weight, bias
 
 
 class PreferenceScorer:
     """PickScore or HPS v2: which picture of a prompt people would choose.
+
+    HPS v2 has a way of its own to prepare pictures, which is taken whatever the scorer's crop is.
 
     Args:
         scorer: of the fine-tuned CLIP, e.g. ClipScorer.from_pretrained("yuvalkirstain/PickScore_v1").
@@ -52,7 +71,7 @@ class PreferenceScorer:
     def __init__(self, scorer: ClipScorer, formula: str) -> None:
         if formula not in _SCALES:
             raise ScoreError(f"formula: got {formula!r}; choose one of {', '.join(_SCALES)}")
-        self.scorer = scorer
+        self.scorer = _fitting(scorer) if formula == "hpsv2" else scorer
         self.batch_size = scorer.batch_size
         self.variant = Variant(
             name=formula, scale=_SCALES[formula](scorer), prefix="", clamp_items=False, clamp_mean=False
@@ -83,33 +102,78 @@ class PreferenceScorer:
         return self.scorer.image_features(images)
 
 
-class AestheticScorer:
-    """LAION's aesthetic predictor: linear layers, one after the other with nothing between, on unit picture features.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fitted(Preprocessing):
+    """HPS v2's: the longer side to size, the rest black, then normalised (its open_clip/transform.py, ResizeMaxSize).
 
-    The published head (sac+logos+ava1-l14-linearMSE) goes 768, 1024, 128, 64, 16, 1 on OpenAI's ViT-L/14 and answers
-    about 1 to 10. Its dropouts do nothing when it is used.
+    It resizes floats, as torchvision does since 0.17 with antialiasing, and does not clamp what overshoots.
+    """
+
+    def views(self, picture: Image.Image) -> Float[torch.Tensor, "1 3 height width"]:
+        """What the image tower sees of one RGB picture."""
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+        edge = self.crop[0]
+        scale = edge / max(picture.size)
+        height, width = (max(1, round(side * scale)) for side in pixels.shape[-2:])
+        if pixels.shape[-2:] != (height, width):
+            pixels = F.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
+        left, top = (edge - width) // 2, (edge - height) // 2
+        filled = F.pad(pixels, (left, edge - width - left, top, edge - height - top))
+        mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (self.mean, self.std))
+        return (filled - mean) / std
+
+    def as_dict(self) -> dict[str, object]:
+        """For provenance."""
+        return {
+            **Preprocessing.as_dict(self),
+            "resize": f"longest edge to {self.crop[0]}, torch bicubic of floats, antialiased",
+            "crop": f"fit {self.crop[0]} x {self.crop[0]}, black around",
+        }
+
+
+def _fitting(scorer: ClipScorer) -> ClipScorer:
+    """The same CLIP with pictures prepared as HPS v2 does."""
+    own = scorer.clip.preprocessing
+    fitted = _Fitted(**{field.name: getattr(own, field.name) for field in fields(own)})
+    return ClipScorer(replace(scorer.clip, preprocessing=fitted), batch_size=scorer.batch_size)
+
+
+class AestheticScorer:
+    """LAION's aesthetic predictors: linear layers on unit picture features, with nothing or ReLUs between them.
+
+    The published heads go 768, 1024, 128, 64, 16, 1 on OpenAI's ViT-L/14 (sac+logos+ava1-l14-linearMSE and
+    ava+logos-l14-linearMSE, with nothing between; ava+logos-l14-reluMSE, with ReLUs), or straight to 1 (the first
+    version, sa_0_4_vit_l_14_linear and those of B/16 and B/32), and answer about 1 to 10. Their dropouts do nothing
+    when they are used.
 
     Args:
         scorer: of the CLIP that the head was trained on.
-        head: its state dict (layers.N.weight, layers.N.bias), or a .safetensors or .pth file of it.
+        head: its state dict (layers.N.weight, layers.N.bias; or weight, bias), alone or in a training checkpoint, or a
+            .safetensors or .pth file of it.
 
     Raises:
-        CheckpointError: a head that cannot be read, or does not fit the CLIP.
+        CheckpointError: a head that cannot be read, is none of these, or does not fit the CLIP.
     """
 
-    def __init__(self, scorer: ClipScorer, head: Mapping[str, torch.Tensor] | str | Path) -> None:
+    def __init__(self, scorer: ClipScorer, head: Mapping[str, Any] | str | Path) -> None:
         self.scorer = scorer
         self.batch_size = scorer.batch_size
         source = "head" if isinstance(head, Mapping) else str(head)
-        tensors = head if isinstance(head, Mapping) else _read_tensors(Path(head))
-        self._layers = _linear_layers(tensors, source)
-        self._digest = weights_digest(tensors)
-        width = scorer.clip.model.config.projection_dim
-        if self._layers[0][0].shape[1] != width:
+        tensors = _bare(head if isinstance(head, Mapping) else _read_tensors(Path(head)), source)
+        layers = _layers(tensors, source)
+        width, takes = scorer.clip.architecture.dim, next(iter(layers.values()))[0].shape[1]
+        if takes != width:
             raise CheckpointError(
-                f"{source}: takes features of {self._layers[0][0].shape[1]} numbers but this CLIP has {width}; "
+                f"{source}: takes features of {takes} numbers but this CLIP has {width}; "
                 "use the CLIP that the head was trained on"
             )
+        if tuple(layers) not in _HEADS:
+            raise CheckpointError(
+                f"{source}: has linear layers {_numbers(layers)}, which does not tell what is between them; "
+                f"known are {'; '.join(map(_numbers, _HEADS))}"
+            )
+        self._layers, self._relu = list(layers.values()), _HEADS[tuple(layers)]
+        self._digest = weights_digest(tensors)
 
     def score(self, images: Images, prompts: Prompts = "") -> Scores:
         """How much people would like each picture; the prompts are not read.
@@ -119,7 +183,8 @@ class AestheticScorer:
         """
         items, texts = self.scorer.pairs(images, prompts)
         values = self.scorer.image_features(items)
-        for weight, bias in self._layers:
+        for place, (weight, bias) in enumerate(self._layers):
+            values = values.relu() if self._relu and place else values
             values = values @ weight.T + bias
         return self.scorer.scores(
             values.squeeze(-1),
@@ -134,49 +199,64 @@ class AestheticScorer:
         return self.scorer.image_features(images)
 
 
-def _linear_layers(
-    tensors: Mapping[str, torch.Tensor], source: str
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """(weight, bias) in order of their numbers; numbers without weights are dropouts."""
-    strange = [name for name in tensors if not _LAYER.fullmatch(name)]
-    numbers = sorted({int(found[1]) for found in map(_LAYER.fullmatch, tensors) if found})
-    if strange or not numbers:
-        raise CheckpointError(
-            f"{source}: no aesthetic head: holds {', '.join(list(tensors)[:3]) or 'nothing'}; "
-            "needs layers.N.weight and layers.N.bias"
-        )
+def _bare(state: Mapping[str, Any], source: str) -> dict[str, torch.Tensor]:
+    """A head's tensors by the names layers.N.weight and layers.N.bias, out of whatever a trainer wrapped them in."""
+    for key in _WRAPPERS:
+        if isinstance(state.get(key), Mapping):
+            return _bare(state[key], source)
+    found: dict[str, torch.Tensor] = {}
+    for name, tensor in state.items():
+        layer = _LAYER.fullmatch(str(name))
+        own = f"layers.{layer[1] or 0}.{layer[2]}" if layer else ""
+        if not own or own in found or not isinstance(tensor, torch.Tensor):
+            raise CheckpointError(
+                f"{source}: no aesthetic head: holds {some([*map(str, state)])}; {_NEEDS}"
+            )
+        if not tensor.is_floating_point() or not bool(tensor.isfinite().all()):
+            raise CheckpointError(
+                f"{source}: {name} is no float, or holds NaN or infinity; download it again"
+            )
+        found[own] = tensor.detach().cpu()
+    if not found:
+        raise CheckpointError(f"{source}: no aesthetic head: holds nothing; {_NEEDS}")
+    return found
+
+
+def _layers(tensors: Mapping[str, torch.Tensor], source: str) -> Layers:
+    """In order of their numbers, in float32."""
+    numbers = sorted({int(name.split(".")[1]) for name in tensors})
     try:
-        layers = [
-            (tensors[f"layers.{n}.weight"].float(), tensors[f"layers.{n}.bias"].float())
+        layers = {
+            n: (tensors[f"layers.{n}.weight"].float(), tensors[f"layers.{n}.bias"].float())
             for n in numbers
-        ]
+        }
     except KeyError as error:
         raise CheckpointError(f"{source}: lacks {error}; download it again") from None
-    widths = [weight.shape for weight, _ in layers]
-    fits = all(a[0] == b[1] for a, b in pairwise(widths))
-    if not fits or widths[-1][0] != 1:
+    shapes = [weight.shape for weight, _ in layers.values()]
+    plain = all(w.ndim == 2 and b.shape == w.shape[:1] for w, b in layers.values())
+    if not plain or any(a[0] != b[1] for a, b in pairwise(shapes)) or shapes[-1][0] != 1:
         raise CheckpointError(
-            f"{source}: layers of {[list(w) for w in widths]} do not follow on each other to one number"
+            f"{source}: layers of {[list(shape) for shape in shapes]} do not follow on each other to one number"
         )
     return layers
+
+
+def _numbers(layers: Iterable[int]) -> str:
+    return ", ".join(map(str, layers))
 
 
 def _read_tensors(file: Path) -> dict[str, Any]:
     """A state dict from safetensors, or from a pickle of tensors that may run no code."""
     if file.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        check_safetensors(file)
-        return load_file(file)
+        return dict(read_safetensors(file))
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{file}: no such file; check the path") from None
     # what torch.load makes of a damaged or hostile file
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise CheckpointError(
-            f"{file}: not a file of tensors ({reason}); download it again"
+            f"{file}: not a file of tensors ({first_line(error)}); download it again"
         ) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{file}: holds {type(content).__name__}, not a state dict")

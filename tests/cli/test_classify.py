@@ -11,6 +11,7 @@ from clipcond.cli import main
 from clipcond.emoji.world import PRESETS
 from clipcond.resources import model_folder
 from clipcond.score import ClipScorer
+from clipcond.tables import Column, read_rows, write_rows
 
 CLASSES = ["fox", "rocket", "pizza"]
 
@@ -61,6 +62,21 @@ def test_truth_gives_tables_and_an_interval(files, tmp_path, capsys):
         assert [row["recall"] for row in csv.DictReader(file)] == ["1.0"] * 3
 
 
+def test_columns_of_the_truth_and_a_file_of_two_classes(files, tmp_path, capsys):
+    known = read_rows(files / "truth.csv", [Column("file", ""), Column("class", "")])
+    named = [{"is": name, "picture": str(files / file)} for file, name in known]
+    write_rows(named, tmp_path / "truth.tsv")
+    command = ["classify", *paths(files), "--classes", ",".join(CLASSES), "--truth"]
+    truth = [str(tmp_path / "truth.tsv"), "--file-column", "picture", "--class-column", "is"]
+    assert main([*command, *truth]) == 0
+    assert "right: 100.0 %" in capsys.readouterr().err
+    write_rows([*named, named[0]], tmp_path / "truth.tsv")
+    assert main([*command, *truth]) == 0
+    write_rows([*named, {**named[0], "is": "car"}], tmp_path / "truth.tsv")
+    assert main([*command, *truth]) == 2
+    assert "and 'car'; keep one row of it" in capsys.readouterr().err
+
+
 def test_a_saved_classifier_answers_the_same(files, tmp_path, capsys):
     saved = tmp_path / "c.safetensors"
     command = ["classify", *paths(files), "--json"]
@@ -80,7 +96,7 @@ def test_prompts_of_ones_own(files, tmp_path, capsys):
 
 def test_unknown_things_are_called_so(files, tmp_path, capsys):
     others = [name for name in PRESETS["small"].nouns if name not in CLASSES]
-    (tmp_path / "others.txt").write_text("\n".join(others))
+    (tmp_path / "others.txt").write_text("\ufeff" + "\r\n".join(others))
     command = ["classify", *paths(files), "--classes", "fox,frog", "--json"]
     assert main([*command, "--unknown", str(tmp_path / "others.txt")]) == 0
     result = json.loads(capsys.readouterr().out)

@@ -12,6 +12,7 @@ from clipcond.cli import main
 from clipcond.cli.rerank import move_all
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer
+from clipcond.tables import Column, read_rows, write_rows
 from tests.tiny import save_tiny_clip
 
 
@@ -152,6 +153,66 @@ def test_prompts_are_paired_by_name_and_the_table_is_written(files, model, tmp_p
     assert [float(row["score"]) for row in rows] == [p["score"] for p in result["pictures"]]
 
 
+def scored(table, model, capsys, *options):
+    command = ["score", "--prompts", str(table), "--scorer", str(model), *options, "--json"]
+    assert main(command) == 0
+    shown = json.loads(capsys.readouterr().out)["pictures"]
+    return [(Path(row["file"]).name, row["prompt"], row["score"]) for row in shown]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_several_captions_a_picture_and_several_pictures_a_caption(ending, files, model, capsys):
+    pairs = [
+        ("1.png", "a cat, \u2028 asleep"),
+        ("0.png", "a dog"),
+        ("1.png", 'a "red"\nfox'),
+        ("2.png", "a dog"),
+        ("1.png", "a dog"),
+    ]
+    table, out = files / f"t.{ending}", files / f"out.{ending}"
+    write_rows([{"id": "x", "caption": p, "picture": f} for f, p in pairs], table)
+    options = ["--file-column", "picture", "--prompt-column", "caption"]
+    found = scored(table, model, capsys, *options, "--out", str(out))
+    scorer = ClipScorer.from_pretrained(model)
+    own = scorer.score([files / f for f, _ in pairs], [p for _, p in pairs]).values.tolist()
+    assert [(f, p) for f, p, _ in found] == pairs
+    assert [score for *_, score in found] == pytest.approx(own, abs=1e-6)
+    written = list(read_rows(out, [Column("file", ""), Column("prompt", "")]))
+    assert [(Path(file).name, prompt) for file, prompt in written] == pairs
+    some = scored(table, model, capsys, str(files / "1.png"), *options)
+    assert [row[:2] for row in some] == [row[:2] for row in found if row[0] == "1.png"]
+
+
+def test_a_picture_of_several_captions_that_fails_is_named_once(files, model, capsys):
+    (files / "t.csv").write_text("file,prompt\nnone.png,a\n0.png,b\nnone.png,c\n")
+    assert main(["score", "--prompts", str(files / "t.csv"), "--scorer", str(model)]) == 1
+    out, err = capsys.readouterr()
+    assert err.count("none.png: no such picture file") == 1
+    assert "0.png" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "quote"),
+    [
+        (b"file,prompt\n0.png,a fox, a red heart\n", "row 1 (line 2) does not fit"),
+        (b'file,prompt\n0.png,"a fox\n1.png,a dog\n', "the row that begins in line 2"),
+        (b"file,prompt,prompt\n0.png,a,b\n", "2 columns 'prompt'"),
+        (b"file;prompt\n0.png;a fox\n", "separated by semicolons"),
+        (b"file,caption\n0.png,a fox\n", "name one with --prompt-column"),
+        ("file,prompt\n0.png,a fox\n".encode("utf-16"), "is UTF-16"),
+    ],
+)
+def test_a_table_that_cannot_be_read_scores_nothing(content, quote, files, model, capsys):
+    (files / "t.csv").write_bytes(content)
+    out = files / "out.csv"
+    command = ["score", "--prompts", str(files / "t.csv"), "--scorer", str(model)]
+    assert main([*command, "--out", str(out)]) == 2
+    err = capsys.readouterr().err
+    assert quote in err
+    assert len(err.splitlines()) == 1
+    assert not out.exists()
+
+
 def test_what_score_says_of_its_mean(files, model, capsys):
     paths = [str(files / f"{i}.png") for i in range(3)]
     assert main(["score", *paths, "--prompt", "a cat", "--scorer", str(model)]) == 0
@@ -168,6 +229,7 @@ def test_what_score_says_of_its_mean(files, model, capsys):
         (["--prompt", "x"], "got no picture"),
         (["{0}", "--prompts", "{none}"], "no such file"),
         (["{other}", "--prompts", "{table}"], "has no prompt for it"),
+        (["{0}", "--prompt", "x", "--prompt-column", "p"], "are of a table: give --prompts"),
         (["{0}", "--prompt", "x", "--out", "t.xlsx"], "ending says no table"),
         (["{0}", "--prompt", "x", "--out", "no/where/t.csv"], "there is no folder"),
     ],

@@ -19,6 +19,7 @@ from clipcond.cli import main
 from clipcond.conditioning import storage
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.precompute import encode_prompts
+from clipcond.tables import write_rows
 from pipelines import tiny
 from tests.tiny import save_tiny_pipeline
 
@@ -73,10 +74,11 @@ def test_every_kind_of_table_is_the_same(tmp_path):
     parquet.write_table(pyarrow.table({"caption": PROMPTS}), tmp_path / "b.parquet")
     (tmp_path / "c.jsonl").write_text("\n".join(json.dumps(text) for text in PROMPTS))
     found = []
-    for name in ("a.csv", "b.parquet", "c.jsonl"):
+    write_rows([{"caption": text} for text in PROMPTS], tmp_path / "e.tsv")
+    for name in ("a.csv", "b.parquet", "c.jsonl", "e.tsv"):
         encode_prompts(CONDITIONER, tmp_path / name, tmp_path / f"out-{name}", column="caption")
         found.append(files(tmp_path / f"out-{name}"))
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1] == found[2] == found[3]
     (tmp_path / "d.txt").write_text("a cat\r\na red cat\n")
     encode_prompts(CONDITIONER, tmp_path / "d.txt", tmp_path / "out-d")
     assert [item["prompt"] for item in load_embeddings(tmp_path / "out-d")] == [
@@ -213,6 +215,13 @@ def test_a_folder_of_something_else_is_refused_untouched(change, tmp_path):
         ("a.jsonl", '{"prompt": "cat"}\n{"pro', "unreadable after row 1"),
         ("a.jsonl", "", "holds no prompt"),
         ("a.parquet", "x", "unreadable"),
+        (
+            "a.csv",
+            "prompt\na fox, a red heart\n",
+            r"row 1 \(line 2\) does not fit the header prompt",
+        ),
+        ("a.csv", 'prompt\na cat\n"a dog\na fox\n', "the row that begins in line 3"),
+        ("a.csv", "caption\na cat\n", "name one with --prompt-column"),
     ],
 )
 def test_tables_that_cannot_be_read_are_one_clear_error(name, content, message, tmp_path):
@@ -221,6 +230,23 @@ def test_tables_that_cannot_be_read_are_one_clear_error(name, content, message, 
     with pytest.raises(ClipcondError, match=message):
         encode_prompts(CONDITIONER, tmp_path / name, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_captions_over_a_hundred_thousand_characters_and_odd_line_ends(tmp_path):
+    prompts = ["a cat\u2028b", "a" + " " * 140_000 + "cat", 'a "dog"\r\nb']
+    write_rows([{"prompt": text} for text in prompts], tmp_path / "t.csv")
+    encode_prompts(CONDITIONER, tmp_path / "t.csv", tmp_path / "out")
+    assert [item["prompt"] for item in load_embeddings(tmp_path / "out")] == prompts
+
+
+def test_both_names_of_the_option_for_the_column(tmp_path, capsys):
+    model = save_tiny_pipeline(tmp_path / "model")
+    (tmp_path / "t.tsv").write_text("\ufeffid\tcaption\n1\ta cat, red\n")
+    command = ["encode", str(tmp_path / "t.tsv"), "--model", str(model), "--out"]
+    for option in ("--prompt-column", "--column"):
+        out = tmp_path / option
+        assert main([*command, str(out), option, "caption"]) == 0
+        assert [item["prompt"] for item in load_embeddings(out)] == ["a cat, red"]
 
 
 def test_the_command(tmp_path, capsys):
