@@ -36,7 +36,7 @@ def load_clip(
     source: str | Path,
     *,
     tokenizer: Any = None,
-    crop: str = "center",
+    crop: str | None = None,
     quick_gelu: bool | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -48,7 +48,8 @@ def load_clip(
             file (.safetensors, .bin, .pt), or an OpenAI TorchScript archive (.pt).
         tokenizer: a CLIPTokenizer, or where one is (folder, hub id, bpe_simple_vocab_16e6.txt.gz); None for the one in
             or beside `source`, or that of an installed open_clip_torch.
-        crop: how pictures that are not square meet the image tower: "center", "pad" or "multi" (see `Preprocessing`).
+        crop: how pictures that are not square meet the image tower: "center", "squash", "pad" or "multi" (see
+            `Preprocessing`); None as the checkpoint asks for, "center" in most.
         quick_gelu: for an OpenCLIP file without open_clip_config.json, which does not say; None takes GELU.
         device: where the towers run.
         dtype: what the towers compute in; features are compared in float32 whatever it is.

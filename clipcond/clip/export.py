@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from clipcond.clip.layouts import openclip_from_hf
-from clipcond.clip.openclip import CONFIG, WEIGHTS
+from clipcond.clip.openclip import CONFIG, RESIZE_MODES, WEIGHTS
 from clipcond.clip.towers import Clip
 from clipcond.errors import CheckpointError
 
@@ -102,7 +102,8 @@ def _openclip_config(clip: Clip) -> dict[str, Any]:
             "mean": list(preprocessing.mean),
             "std": list(preprocessing.std),
             "interpolation": Image.Resampling(preprocessing.resample).name.lower(),
-            "resize_mode": "shortest",
+            "resize_mode": RESIZE_MODES[preprocessing.trained],
+            "fill_color": preprocessing.fill or 0,
         },
     }
 

@@ -18,13 +18,22 @@ CONFIG = "open_clip_config.json"
 # as open_clip.push_to_hf_hub writes them; the first that is there is read
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
-_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_STD = (0.26862954, 0.26130258, 0.27577711)
+# PreprocessCfg's defaults
+_PREPROCESS: dict[str, Any] = {
+    "mode": "RGB",
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+    "fill_color": 0,
+}
 _TEXT_HEADS = 8  # CLIPTextCfg's default
 _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
+    "random": Image.Resampling.BICUBIC,  # of training; outside it bicubic
 }
+RESIZE_MODES = {"center": "shortest", "squash": "squash", "pad": "longest"}  # by our policy
 # what model_cfg may say; anything else that is set (a timm tower, a BERT, layer scale, ...) is another kind of model
 _KNOWN = {
     "": {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "custom_text"},
@@ -205,23 +214,40 @@ def _same_sizes(model: Mapping[str, Any], built: arch.Architecture, source: Path
 
 
 def _preprocessing(config: Mapping[str, Any], image_size: int, source: str) -> Preprocessing:
-    """OpenAI's, or what open_clip's preprocess_cfg says."""
-    filter_name, mode = (
-        config.get("interpolation", "bicubic"),
-        config.get("resize_mode", "shortest"),
-    )
-    if filter_name not in _FILTERS or mode != "shortest":
+    """OpenAI's, or what open_clip's preprocess_cfg says; what it leaves out or null is OpenAI's."""
+    said = _PREPROCESS | {key: value for key, value in config.items() if value is not None}
+    filter_name, mode, fill = said["interpolation"], said["resize_mode"], said["fill_color"]
+    policies = {theirs: ours for ours, theirs in RESIZE_MODES.items()}
+    if filter_name not in _FILTERS or mode not in policies or said["mode"] != "RGB":
         raise CheckpointError(
-            f"{source}: prepares pictures by interpolation {filter_name!r} and resize_mode {mode!r}; "
-            f"CLIP's are {', '.join(_FILTERS)} and shortest"
+            f"{source}: prepares pictures of mode {said['mode']!r} by interpolation {filter_name!r} and resize_mode "
+            f"{mode!r}; open_clip's are RGB, {', '.join(_FILTERS)} and {', '.join(policies)}"
         )
-    return Preprocessing.from_config(
-        {
-            "size": image_size,
-            "crop_size": image_size,
-            "resample": _FILTERS[filter_name],
-            "image_mean": config.get("mean", _MEAN),
-            "image_std": config.get("std", _STD),
-        },
-        source,
-    )
+    policy = policies[mode]
+    try:
+        built = Preprocessing(
+            shortest_edge=image_size,
+            crop=(image_size, image_size),
+            resample=_FILTERS[filter_name],
+            rescale_factor=1 / 255,
+            mean=_channels(said["mean"]),
+            std=_channels(said["std"]),
+            trained=policy,
+            policy=policy,
+            halves="even",
+            fill=fill if policy == "pad" else None,
+        )
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{source}: mean {said['mean']!r} or std {said['std']!r} is not a number a channel"
+        ) from error
+    if not isinstance(fill, int) or not 0 <= fill <= 255:
+        raise CheckpointError(f"{source}: fill_color is {fill!r}, not a byte; 0 is black")
+    built.check(source)
+    return built
+
+
+def _channels(value: Any) -> tuple[float, float, float]:
+    """open_clip takes one number for all channels."""
+    red, green, blue = value if isinstance(value, list | tuple) else (value,) * 3
+    return float(red), float(green), float(blue)
