@@ -15,7 +15,7 @@ def resized(picture, size, filter_):
 def center_cropped(picture, size):
     """torchvision.transforms.CenterCrop."""
     width, height = picture.size
-    top, left = int(round((height - size) / 2.0)), int(round((width - size) / 2.0))
+    top, left = round((height - size) / 2.0), round((width - size) / 2.0)
     return picture.crop((left, top, left + size, top + size))
 
 
