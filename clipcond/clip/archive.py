@@ -39,7 +39,7 @@ _INERT = {
     "argparse": {"Namespace"},
     "builtins": {
         "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "range", "set", "slice",
-        "str", "tuple",
+        "str", "tuple", "long", "unicode", "xrange",
     },
     "_codecs": {"encode"},
     "collections": {"Counter", "deque"},
@@ -53,6 +53,8 @@ _INERT = {
     "torch": {"Size", "device", *(str(d).removeprefix("torch.") for d in _STORAGES.values())},
     "torch.torch_version": {"TorchVersion"},
 }  # fmt: skip
+# as the protocol that torch.save writes calls them
+_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 # whose configurations and dictionaries Lightning saves as hyper_parameters
 _INERT_PACKAGES = {"lightning", "lightning_fabric", "omegaconf", "pytorch_lightning"}
 _MAX_PICKLE = 64 << 20  # bytes; the data.pkl of a ViT-bigG has 0.2 MB
@@ -140,6 +142,7 @@ class _Unpickler(pickle.Unpickler):
         self._inert = inert
 
     def find_class(self, module: str, name: str) -> Any:
+        module = _RENAMED.get(module, module)
         if (module, name) in self._known:
             return self._known[module, name]
         if module.split(".")[0] in _INERT_PACKAGES:

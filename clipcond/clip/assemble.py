@@ -76,7 +76,10 @@ def with_reader(parts: Parts, tokenizer: Any) -> tuple[Parts, Reader]:
             raise CheckpointError(
                 f"{source} has no token to fill texts up with; a SigLIP needs one"
             )
-        return parts, reader
+        if reader.rows(["A"]) == reader.rows(["a"]):
+            return parts, reader
+        line = "capitals as they are, which the folder's tokenizer keeps and SigLIP was trained without"
+        return replace(parts, assumed=(*parts.assumed, line)), reader
     if reader.end is None:
         raise CheckpointError(
             f"{source} ends no text with an end-of-text token, which is where text features are taken; save it with one"

@@ -40,7 +40,7 @@ def config_of(content: dict[str, Any], source: str) -> tuple[Any, arch.Architect
     import transformers
 
     kind = content.get("model_type")
-    if kind not in _READ:
+    if not isinstance(kind, str) or kind not in _READ:
         raise CheckpointError(
             f"{source}: model_type is {kind!r}, which is not read; read are {', '.join(map(repr, _READ))}: "
             f"{_INSTEAD.get(str(kind), _ANY)}"

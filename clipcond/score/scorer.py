@@ -231,6 +231,7 @@ class ClipScorer:
             "scorer": self.clip.name,
             "weights_sha256": self.clip.digest,
             "assumed": list(self.clip.assumed),
+            **self.clip.as_dict(),
             "preprocessing": preprocessing,
             "crop": preprocessing["crop"],
             "text_positions": self.clip.positions,

@@ -4,6 +4,7 @@ It shares nothing with the library: its own byte table, its own merging in Pytho
 """
 
 import html
+import itertools
 import string
 
 import ftfy
@@ -69,7 +70,7 @@ class SimpleTokenizer:
         word = [*token[:-1], token[-1] + "</w>"]
         while len(word) > 1:
             first, second = min(
-                zip(word, word[1:], strict=False),
+                itertools.pairwise(word),
                 key=lambda pair: self.ranks.get(pair, float("inf")),
             )
             if (first, second) not in self.ranks:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001
 """Texts of OpenAI's and OpenCLIP's files are read as their own programs read them, and of transformers' as it does."""
 
 import json
