@@ -1,6 +1,6 @@
 """What a CLIP is made of: read from a configuration, or from the shapes of its weights.
 
-Shapes say everything but two things. How many heads a transformer has: 64 channels a head, as in all of OpenAI's
+Of OpenAI's and OpenCLIP's, shapes say everything but two things. How many heads a transformer has: 64 channels a head, as in all of OpenAI's
 models, save OpenCLIP's three largest image towers. Which activation its MLPs have: QuickGELU, x sigmoid(1.702 x), in
 OpenAI's; GELU by default in OpenCLIP's.
 """
@@ -26,7 +26,13 @@ _EPS = 1e-5  # of every layer norm, in both families
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTower:
-    """Sizes of the text transformer; `mlp` is the width between its two linear layers."""
+    """Sizes of the text transformer.
+
+    Attributes:
+        mlp: the width between its two linear layers.
+        features: which position they are taken at: "end", the end-of-text token's; "highest", the first of the highest
+            id; or "last", the last of all, texts being filled up to `context`.
+    """
 
     width: int
     layers: int
@@ -36,6 +42,7 @@ class TextTower:
     context: int
     activation: str
     eps: float = _EPS
+    features: str = "end"
 
     def to_transformers(self, dim: int) -> dict[str, Any]:
         """The entries of a CLIPTextConfig; `dim` is the width of the features."""
@@ -79,11 +86,12 @@ class ImageTower:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """Both towers and the width of the features that they share."""
+    """Both towers and the width of the features that they share; `kind` is transformers' model_type."""
 
     text: TextTower
     image: ImageTower
     dim: int
+    kind: str = "clip"
 
     @property
     def is_resnet(self) -> bool:
@@ -95,6 +103,11 @@ class Architecture:
         fields = asdict(self)
         layers = self.image.layers
         fields["image"]["layers"] = list(layers) if isinstance(layers, tuple) else layers
+        # a plain CLIP's description, and so its digest, is older than the other kinds
+        if self.kind == "clip":
+            del fields["kind"]
+        if self.text.features == "end":
+            del fields["text"]["features"]
         return fields
 
     def to_transformers(self) -> "CLIPConfig":
@@ -120,9 +133,19 @@ class Architecture:
         )
 
 
-def from_transformers(config: "CLIPConfig") -> Architecture:
-    """What a CLIPModel's configuration says."""
+def from_transformers(config: Any) -> Architecture:
+    """What the configuration of a CLIPModel, MetaClip2Model or SiglipModel says.
+
+    Raises:
+        ValueError: of a SigLIP that has no features to compare.
+    """
     text, vision = config.text_config, config.vision_config
+    siglip = config.model_type == "siglip"
+    if siglip and not (vision.vision_use_head and text.projection_size == vision.hidden_size):
+        raise ValueError(
+            f"features of {text.projection_size} numbers for texts, and for pictures "
+            f"{vision.hidden_size if vision.vision_use_head else 'none'}"
+        )
     return Architecture(
         text=TextTower(
             width=text.hidden_size,
@@ -133,6 +156,7 @@ def from_transformers(config: "CLIPConfig") -> Architecture:
             context=text.max_position_embeddings,
             activation=text.hidden_act,
             eps=text.layer_norm_eps,
+            features="last" if siglip else "end",
         ),
         image=ImageTower(
             image_size=vision.image_size,
@@ -144,7 +168,8 @@ def from_transformers(config: "CLIPConfig") -> Architecture:
             activation=vision.hidden_act,
             eps=vision.layer_norm_eps,
         ),
-        dim=config.projection_dim,
+        dim=text.projection_size if siglip else config.projection_dim,
+        kind=config.model_type,
     )
 
 

@@ -1,9 +1,10 @@
 """Tensors out of what torch.save and torch.jit.save write, without running anything.
 
 Both write a zip: data.pkl, a pickle that says which tensors there are, and data/0, data/1, ..., their bytes. A pickle
-is a program that may call any function of any module. Here it may name storage types, tensor rebuilding, dictionaries
-and TorchScript's module classes, and each of these is replaced by harmless code of our own; the archive's code/ folder
-is never looked at. torch.load(weights_only=True) does the same but refuses TorchScript, the layout of OpenAI's files.
+is a program that may call any function of any module. Here it may name storage types, tensor rebuilding, dictionaries,
+TorchScript's module classes and what training scripts save beside weights (arguments, paths, numpy's numbers), and each of
+these is replaced by harmless code of our own; the archive's code/ folder is never looked at.
+torch.load(weights_only=True) does the same but refuses TorchScript, the layout of OpenAI's files.
 """
 
 import io
@@ -33,12 +34,35 @@ _STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+# what scripts save beside weights, and nobody needs to read them
+_INERT = {
+    "argparse": {"Namespace"},
+    "builtins": {
+        "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "range", "set", "slice",
+        "str", "tuple", "long", "unicode", "xrange",
+    },
+    "_codecs": {"encode"},
+    "collections": {"Counter", "deque"},
+    "copyreg": {"_reconstructor"},
+    "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
+    "numpy": {"dtype", "ndarray", "bool_", "float16", "float32", "float64", "int32", "int64", "str_"},
+    "numpy.core.multiarray": {"_reconstruct", "scalar"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+    "pathlib": {"Path", "PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
+    "pathlib._local": {"Path", "PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
+    "torch": {"Size", "device", *(str(d).removeprefix("torch.") for d in _STORAGES.values())},
+    "torch.torch_version": {"TorchVersion"},
+}  # fmt: skip
+# as the protocol that torch.save writes calls them
+_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+# whose configurations and dictionaries Lightning saves as hyper_parameters
+_INERT_PACKAGES = {"lightning", "lightning_fabric", "omegaconf", "pytorch_lightning"}
 _MAX_PICKLE = 64 << 20  # bytes; the data.pkl of a ViT-bigG has 0.2 MB
 _MAX_DEPTH = 32
 
 
 def read_archive(file: Path) -> State:
-    """Tensors by dotted name: a state dict, one under "state_dict", or all that hang on a TorchScript module.
+    """Tensors by dotted name: all that are in nested dictionaries, or hang on a TorchScript module.
 
     Raises:
         CheckpointError: no such archive, damaged, or its pickle asks for more than weights need.
@@ -53,7 +77,8 @@ def read_archive(file: Path) -> State:
         ) from error
     except _ForbiddenError as error:
         raise CheckpointError(
-            f"{file}: its pickle asks for {error}, which no weights need; nothing was run, do not trust this file"
+            f"{file}: its pickle asks for {error}, which no weights need; nothing was run, do not trust this file; of one "
+            "of your own, save the state dict alone"
         ) from error
     # a pickle is a program, and a damaged one may fail with anything
     except Exception as error:
@@ -61,8 +86,6 @@ def read_archive(file: Path) -> State:
             f"{file}: not a readable torch archive ({type(error).__name__}: {first_line(error)}); "
             "copy or download it again"
         ) from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]  # a training checkpoint; its optimizer is of no use here
     found: State = {}
     _collect(content, (), found, set())
     if not found:
@@ -83,27 +106,51 @@ class _Module:
         self.attributes = state
 
 
+class _Inert:
+    """Stands in for anything of `_INERT`: takes what it is given and keeps nothing."""
+
+    def __new__(cls, *_: Any) -> "_Inert":
+        return super().__new__(cls)
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+    def __setitem__(self, _key: Any, _value: Any) -> None:
+        pass
+
+    def append(self, _: Any) -> None:
+        pass
+
+    extend = add = update = append
+
+
 class _Unpickler(pickle.Unpickler):
     def __init__(self, program: bytes, load_storage: Callable[[str, torch.dtype], torch.Tensor]):
         super().__init__(io.BytesIO(program))
         self._load_storage = load_storage
         # fresh per file, so that a pickle that writes to one writes to nothing that outlives it
         self._module = type("Module", (_Module,), {})
+        inert = type("Inert", (_Inert,), {})
+        self._known: dict[tuple[str, str], Any] = {
+            **{(module, name): inert for module, names in _INERT.items() for name in names},
+            **{("torch", name): dtype for name, dtype in _STORAGES.items()},
+            ("torch._utils", "_rebuild_tensor_v2"): lambda *arguments: _rebuild(*arguments[:4]),
+            ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
+            ("collections", "OrderedDict"): OrderedDict,
+            ("collections", "defaultdict"): lambda *_: OrderedDict(),
+        }
+        self._inert = inert
 
     def find_class(self, module: str, name: str) -> Any:
-        if module == "torch" and name in _STORAGES:
-            return _STORAGES[name]
+        module = _RENAMED.get(module, module)
+        if (module, name) in self._known:
+            return self._known[module, name]
+        if module.split(".")[0] in _INERT_PACKAGES:
+            return self._inert
         if module == "__torch__" or module.startswith("__torch__."):
             return self._module
         if module == "torch.jit._pickle" and name.startswith("build_"):
             return lambda items: items
-        match module, name:
-            case "torch._utils", "_rebuild_tensor_v2":
-                return lambda *arguments: _rebuild(*arguments[:4])
-            case "torch._utils", "_rebuild_parameter":
-                return lambda data, *_: data
-            case "collections", "OrderedDict":
-                return OrderedDict
         raise _ForbiddenError(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import torch
 
 from clipcond.clip.architecture import Architecture
 from clipcond.clip.files import State, first_line, some
+from clipcond.clip.kinds import model_class
 from clipcond.clip.layouts import openclip_name
 from clipcond.clip.preprocess import Preprocessing
+from clipcond.clip.reading import Reader, is_clip_bpe, make_reader
 from clipcond.errors import CheckpointError
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
@@ -23,6 +25,10 @@ class Parts:
 
     Attributes:
         layout: "transformers", "openclip" or "openai".
+        cleaning: how texts are cleaned, one of `reading.CLEANINGS`; None for not at all.
+        simple: whether texts are split as the packages' SimpleTokenizer does.
+        tokenizer_name: the hub id of the tokenizer that the configuration names, if it names one.
+        text_end: the id whose position the configuration takes text features at; None for the highest of a text's.
         state: tensors by transformers' names (a ResNet's by OpenAI's).
         architecture: sizes and activations.
         config: the same as a CLIPConfig.
@@ -41,11 +47,55 @@ class Parts:
     root: Path
     weights: str
     sizes: str
+    cleaning: str | None = None
+    simple: bool = False
+    text_end: int | None = None
+    tokenizer_name: str | None = None
     assumed: tuple[str, ...] = ()
 
     def name_of(self, tensor: str) -> str:
         """What the file itself calls a tensor, given transformers' name."""
         return tensor if self.layout == "transformers" else openclip_name(tensor) or tensor
+
+
+def with_reader(parts: Parts, tokenizer: Any) -> tuple[Parts, Reader]:
+    """How texts are read, and the parts with the position at which text features are taken.
+
+    Where CLIP's own vocabulary is, that is the end token, whatever the configuration says: texts end with it and it has
+    the highest id. Elsewhere the two differ, and what the model was trained with is what its program does.
+
+    Raises:
+        CheckpointError: the tokenizer ends no text, so there are no features of one.
+    """
+    source = f"{parts.root}: its tokenizer ({type(tokenizer).__name__})"
+    reader = make_reader(
+        tokenizer, source, layout=parts.layout, cleaning=parts.cleaning, simple=parts.simple
+    )
+    if parts.architecture.text.features == "last":
+        if reader.pad is None:
+            raise CheckpointError(
+                f"{source} has no token to fill texts up with; a SigLIP needs one"
+            )
+        if reader.rows(["A"]) == reader.rows(["a"]):
+            return parts, reader
+        line = "capitals as they are, which the folder's tokenizer keeps and SigLIP was trained without"
+        return replace(parts, assumed=(*parts.assumed, line)), reader
+    if reader.end is None:
+        raise CheckpointError(
+            f"{source} ends no text with an end-of-text token, which is where text features are taken; save it with one"
+        )
+    if is_clip_bpe(tokenizer):
+        return parts, reader
+    if parts.text_end is None and reader.end != len(tokenizer) - 1:
+        text = replace(parts.architecture.text, features="highest")
+        return replace(parts, architecture=replace(parts.architecture, text=text)), reader
+    if parts.text_end not in (None, reader.end):
+        line = (
+            f"text features at the tokenizer's end token {reader.end}, and not at eos_token_id {parts.text_end}, which "
+            "ends no text"
+        )
+        return replace(parts, assumed=(*parts.assumed, line)), reader
+    return parts, reader
 
 
 def check_tensors(parts: Parts) -> None:
@@ -83,16 +133,17 @@ def digest_of(state: State, architecture: Architecture) -> str:
 
 
 def build_model(parts: Parts) -> Any:
-    """transformers' CLIPModel with these weights, or a ResNetClip, in float32 and eval mode.
+    """transformers' model with these weights, or a ResNetClip, in float32 and eval mode.
 
     Raises:
         CheckpointError: tensors are missing, too many, or of other shapes than the configuration says.
     """
-    from transformers import CLIPModel
-
+    kind = parts.architecture.kind
+    # of the pair's probability, and no part of transformers' CLIPModel
+    state = {n: t for n, t in parts.state.items() if n != "logit_bias" or kind == "siglip"}
     if parts.architecture.is_resnet:
-        return _build_resnet(parts)
-    return _load(CLIPModel, parts, parts.config, parts.state)
+        return _build_resnet(parts, state)
+    return _load(model_class(kind), parts, parts.config, state)
 
 
 def _load(model_class: Any, parts: Parts, config: Any, state: State) -> Any:
@@ -110,14 +161,14 @@ def _load(model_class: Any, parts: Parts, config: Any, state: State) -> Any:
     return model.eval()
 
 
-def _build_resnet(parts: Parts) -> Any:
+def _build_resnet(parts: Parts, state: State) -> Any:
     from transformers import CLIPTextModelWithProjection
 
     from clipcond.clip.resnet import ModifiedResNet, ResNetClip
 
     image = parts.architecture.image
-    text = {name: tensor for name, tensor in parts.state.items() if name.startswith("text_")}
-    rest = {name: tensor for name, tensor in parts.state.items() if name not in text}
+    text = {name: tensor for name, tensor in state.items() if name.startswith("text_")}
+    rest = {name: tensor for name, tensor in state.items() if name not in text}
     model = ResNetClip(
         _load(CLIPTextModelWithProjection, parts, parts.config.text_config, text),
         ModifiedResNet(

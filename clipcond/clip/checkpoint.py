@@ -9,17 +9,16 @@ from typing import Any
 
 import torch
 
-from clipcond.clip import architecture as arch
-from clipcond.clip.assemble import Parts, build_model, check_tensors, digest_of
+from clipcond.clip.assemble import Parts, build_model, check_tensors, digest_of, with_reader
 from clipcond.clip.files import (
     WEIGHT_SUFFIXES,
     check_safetensors,
     download,
-    first_line,
     is_hub_id,
     read_json,
     read_safetensors,
 )
+from clipcond.clip.kinds import config_of
 from clipcond.clip.layouts import without_wrapping
 from clipcond.clip.openclip import CONFIG, read_openclip_file, read_openclip_folder
 from clipcond.clip.preprocess import Preprocessing
@@ -29,14 +28,14 @@ from clipcond.errors import CheckpointError
 
 __all__ = ["check_safetensors", "load_clip"]
 
-_HUB_FILES = ("*.json", "*.txt", "*.safetensors")
+_HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
 
 def load_clip(
     source: str | Path,
     *,
     tokenizer: Any = None,
-    crop: str = "center",
+    crop: str | None = None,
     quick_gelu: bool | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -44,11 +43,12 @@ def load_clip(
     """Both towers, tokenizer and picture preparation of a CLIP.
 
     Args:
-        source: a transformers folder of a CLIPModel, a folder that holds one in clip/, a hub id, an OpenCLIP folder or
-            file (.safetensors, .bin, .pt), or an OpenAI TorchScript archive (.pt).
-        tokenizer: a CLIPTokenizer, or where one is (folder, hub id, bpe_simple_vocab_16e6.txt.gz); None for the one in
-            or beside `source`, or that of an installed open_clip_torch.
-        crop: how pictures that are not square meet the image tower: "center", "pad" or "multi" (see `Preprocessing`).
+        source: a transformers folder of a CLIPModel, SiglipModel or MetaClip2Model, a folder that holds one in clip/, a
+            hub id, an OpenCLIP folder or file (.safetensors, .bin, .pt, .ckpt), or an OpenAI TorchScript archive (.pt).
+        tokenizer: transformers' object, or where one is (folder, hub id, bpe_simple_vocab_16e6.txt.gz); None for the
+            one in or beside `source`, or that of an installed open_clip_torch.
+        crop: how pictures that are not square meet the image tower: "center", "squash", "pad" or "multi" (see
+            `Preprocessing`); None as the checkpoint asks for, "center" in most.
         quick_gelu: for an OpenCLIP file without open_clip_config.json, which does not say; None takes GELU.
         device: where the towers run.
         dtype: what the towers compute in; features are compared in float32 whatever it is.
@@ -66,16 +66,20 @@ def load_clip(
         parts.root,
         parts.architecture.text.vocabulary,
         bundled=parts.layout == "transformers",
+        called=parts.tokenizer_name,
     )
+    parts, reader = with_reader(parts, found)
     check_tensors(parts)
     return Clip(
         model=build_model(parts).to(device=device, dtype=dtype),
         tokenizer=found,
+        reader=reader,
         preprocessing=preprocessing,
         digest=digest_of(parts.state, parts.architecture),
         name=str(source) if is_hub_id(source) else Path(source).resolve().name,
         layout=parts.layout,
         architecture=parts.architecture,
+        logit_bias=float(parts.state["logit_bias"]) if "logit_bias" in parts.state else None,
         assumed=parts.assumed,
     )
 
@@ -107,26 +111,11 @@ def _holds_transformers(folder: Path) -> bool:
 
 
 def _read_transformers(root: Path, *, quick_gelu: bool | None) -> Parts:
-    from transformers import CLIPConfig
-
     file = root / "config.json"
-    content = read_json(file)
-    if content.get("model_type") != "clip":
-        raise CheckpointError(
-            f"{file}: model_type is {content.get('model_type')!r}, not 'clip'; "
-            "name a folder that CLIPModel.save_pretrained wrote"
-        )
+    config, architecture = config_of(read_json(file), str(file))
     if quick_gelu is not None:
         raise CheckpointError(f"{file}: says which activation it has; leave quick_gelu out")
     weights = _weight_files(root)
-    try:
-        config = CLIPConfig.from_dict(content)
-        architecture = arch.from_transformers(config)
-    # transformers checks types and ranges with errors of its own
-    except Exception as error:
-        raise CheckpointError(
-            f"{file}: does not describe a CLIP ({first_line(error)}); download the folder again"
-        ) from error
     preprocessing = _load_preprocessing(root)
     image_size = architecture.image.image_size
     if preprocessing.crop != (image_size, image_size):
@@ -135,6 +124,8 @@ def _read_transformers(root: Path, *, quick_gelu: bool | None) -> Parts:
             f"{image_size}; the two files are of different models"
         )
     tensors = {name: t for shard in weights for name, t in read_safetensors(shard).items()}
+    # CLIPModel takes 2 for the highest id, which it was in the first configurations; MetaClip2Model takes it as it is
+    end = config.text_config.eos_token_id
     return Parts(
         layout="transformers",
         state=without_wrapping(tensors),
@@ -144,6 +135,7 @@ def _read_transformers(root: Path, *, quick_gelu: bool | None) -> Parts:
         root=root,
         weights=str(weights[0]),
         sizes=str(file),
+        text_end=None if architecture.kind == "clip" and end == 2 else end,
     )
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from PIL import Image
 
 from clipcond.clip.layouts import openclip_from_hf
-from clipcond.clip.openclip import CONFIG, WEIGHTS
+from clipcond.clip.openclip import CONFIG, RESIZE_MODES, WEIGHTS
+from clipcond.clip.reading import is_clip_bpe
 from clipcond.clip.towers import Clip
 from clipcond.errors import CheckpointError
 
@@ -40,9 +42,14 @@ def _write_transformers(clip: Clip, root: Path) -> None:
         raise CheckpointError(
             f"{clip.name}: transformers has no ResNet image tower; save it with layout='openclip'"
         )
+    if clip.logit_bias is not None and clip.architecture.kind == "clip":
+        raise CheckpointError(
+            f"{clip.name}: transformers' CLIPModel has no place for its logit_bias; save it with layout='openclip'"
+        )
+    preprocessing = clip.preprocessing.to_config()
     clip.model.save_pretrained(root)
     (root / "preprocessor_config.json").write_text(
-        json.dumps(clip.preprocessing.to_config(), indent=2) + "\n", encoding="utf-8"
+        json.dumps(preprocessing, indent=2) + "\n", encoding="utf-8"
     )
 
 
@@ -51,6 +58,8 @@ def _write_openclip(clip: Clip, root: Path) -> None:
 
     config = _openclip_config(clip)
     own = {k: v for k, v in clip.model.state_dict().items() if not k.endswith("position_ids")}
+    if clip.logit_bias is not None:
+        own["logit_bias"] = torch.tensor(clip.logit_bias, dtype=clip.model.dtype)
     state = {name: tensor.contiguous() for name, tensor in openclip_from_hf(own).items()}
     save_file(state, root / WEIGHTS[0], metadata={"format": "pt"})
     (root / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
@@ -63,7 +72,9 @@ def _openclip_config(clip: Clip) -> dict[str, Any]:
         {text.activation} if clip.architecture.is_resnet else {text.activation, image.activation}
     )
     plain = (
-        len(activations) == 1
+        clip.architecture.kind == "clip"
+        and is_clip_bpe(clip.tokenizer)
+        and len(activations) == 1
         and activations <= {"gelu", "quick_gelu"}
         and text.eps == image.eps == 1e-5
         and preprocessing.shortest_edge == image.image_size
@@ -71,8 +82,9 @@ def _openclip_config(clip: Clip) -> dict[str, Any]:
     )
     if not plain:
         raise CheckpointError(
-            f"{clip.name}: activations {sorted(activations)}, layer norms of eps {text.eps} and {image.eps} or "
-            f"pictures of {preprocessing.shortest_edge} pixels are nothing that open_clip_config.json can say"
+            f"{clip.name}: a {clip.architecture.kind} with a {type(clip.tokenizer).__name__}, activations "
+            f"{sorted(activations)}, layer norms of eps {text.eps} and {image.eps} or "
+            f"pictures of {preprocessing.shortest_edge} pixels is nothing that open_clip_config.json can say"
         )
     vision: dict[str, Any] = {"image_size": image.image_size, "width": image.width}
     if clip.architecture.is_resnet:
@@ -88,6 +100,7 @@ def _openclip_config(clip: Clip) -> dict[str, Any]:
         "model_cfg": {
             "embed_dim": clip.architecture.dim,
             "quick_gelu": activations == {"quick_gelu"},
+            **({} if clip.logit_bias is None else {"init_logit_bias": clip.logit_bias}),
             "vision_cfg": vision,
             "text_cfg": {
                 "context_length": text.context,
@@ -102,7 +115,8 @@ def _openclip_config(clip: Clip) -> dict[str, Any]:
             "mean": list(preprocessing.mean),
             "std": list(preprocessing.std),
             "interpolation": Image.Resampling(preprocessing.resample).name.lower(),
-            "resize_mode": "shortest",
+            "resize_mode": RESIZE_MODES[preprocessing.trained],
+            "fill_color": preprocessing.fill or 0,
         },
     }
 

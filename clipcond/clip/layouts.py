@@ -16,6 +16,7 @@ from clipcond.errors import CheckpointError
 
 _NAMES = {
     "logit_scale": "logit_scale",
+    "logit_bias": "logit_bias",
     "token_embedding.weight": "text_model.embeddings.token_embedding.weight",
     "positional_embedding": "text_model.embeddings.position_embedding.weight",
     "ln_final.weight": "text_model.final_layer_norm.weight",

@@ -1,6 +1,7 @@
 """Reading OpenCLIP's files and folders, and OpenAI's archives, whose names and shapes OpenCLIP kept."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,36 +11,50 @@ from clipcond.clip import architecture as arch
 from clipcond.clip.archive import read_archive
 from clipcond.clip.assemble import Parts
 from clipcond.clip.files import State, read_json, read_safetensors, some
+from clipcond.clip.kinds import instead_of
 from clipcond.clip.layouts import hf_from_openclip, is_openai, without_wrapping
 from clipcond.clip.preprocess import Preprocessing
+from clipcond.clip.reading import CLEANINGS
+from clipcond.clip.unwrap import unwrap
 from clipcond.errors import CheckpointError
 
 CONFIG = "open_clip_config.json"
 # as open_clip.push_to_hf_hub writes them; the first that is there is read
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
-_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_STD = (0.26862954, 0.26130258, 0.27577711)
+# PreprocessCfg's defaults
+_PREPROCESS: dict[str, Any] = {
+    "mode": "RGB",
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+    "interpolation": "bicubic",
+    "resize_mode": "shortest",
+    "fill_color": 0,
+}
 _TEXT_HEADS = 8  # CLIPTextCfg's default
 _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
+    "random": Image.Resampling.BICUBIC,  # of training; outside it bicubic
 }
+RESIZE_MODES = {"center": "shortest", "squash": "squash", "pad": "longest"}  # by our policy
 # what model_cfg may say; anything else that is set (a timm tower, a BERT, layer scale, ...) is another kind of model
 _KNOWN = {
-    "": {"embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "custom_text"},
+    "": {
+        "embed_dim", "quick_gelu", "vision_cfg", "text_cfg", "custom_text", "init_logit_scale", "init_logit_bias",
+    },
     "vision_cfg": {
         "image_size", "layers", "width", "patch_size", "head_width", "mlp_ratio",
         "patch_dropout", "output_tokens",
     },
     "text_cfg": {
         "context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "hf_tokenizer_name",
-        "tokenizer_kwargs", "output_tokens",
+        "tokenizer_kwargs", "output_tokens", "pad_id", "eos_id",
     },
 }  # fmt: skip
 # set, and yet a plain CLIP's
 _PLAIN = {
-    "pool_type": {"tok", "argmax"},
+    "pool_type": {"tok", "argmax", "eos"},
     "pos_embed_type": {"learnable"},
     "proj_type": {"linear"},
     "block_type": {"default"},
@@ -72,17 +87,24 @@ def read_openclip_file(file: Path, *, quick_gelu: bool | None) -> Parts:
         CheckpointError: not such a file, damaged, hostile, or at odds with the configuration.
     """
     raw = read_safetensors(file) if file.suffix == ".safetensors" else read_archive(file)
-    openai = is_openai(raw)
-    bare = without_wrapping(raw)
+    tensors, left = unwrap(raw, str(file))
+    openai = is_openai(tensors)
+    bare = without_wrapping(tensors)
     if any(name.startswith("text_model.") for name in bare):
         raise CheckpointError(
             f"{file}: has transformers' tensor names; name the folder that also holds its config.json"
         )
     state = hf_from_openclip(bare, str(file))
+    for name in ("logit_scale", "logit_bias"):
+        if name in state and state[name].numel() == 1:
+            state[name] = state[name].reshape(())  # [1] in some trainers' files
     beside = file.parent / CONFIG
-    if openai or not beside.is_file():
-        return _from_weights_alone(file, state, openai=openai, quick_gelu=quick_gelu)
-    return _with_config(file, state, beside, quick_gelu=quick_gelu)
+    parts = (
+        _from_weights_alone(file, state, openai=openai, quick_gelu=quick_gelu)
+        if openai or not beside.is_file()
+        else _with_config(file, state, beside, quick_gelu=quick_gelu)
+    )
+    return replace(parts, assumed=(*parts.assumed, *left))
 
 
 def _from_weights_alone(
@@ -91,7 +113,8 @@ def _from_weights_alone(
     assumed = []
     if not openai:
         assumed.append("one attention head per 64 channels (80, 88 or 104 in OpenCLIP's widest)")
-        assumed.append("OpenAI's size, mean and std of pictures")
+        assumed.append("a causal mask, features at the end-of-text and class tokens, and eps 1e-5")
+        assumed.append("OpenAI's size, mean, std and centre crop of pictures")
         if quick_gelu is None:
             assumed.append("GELU, OpenCLIP's default, and not QuickGELU")
     quick = openai if quick_gelu is None else quick_gelu
@@ -106,6 +129,8 @@ def _from_weights_alone(
         root=file.parent,
         weights=str(file),
         sizes=str(file),
+        cleaning="lower",
+        simple=True,
         assumed=tuple(assumed),
     )
 
@@ -115,7 +140,8 @@ def _with_config(file: Path, state: State, beside: Path, *, quick_gelu: bool | N
     model = _section(content, "model_cfg", beside)
     text, vision = _section(model, "text_cfg", beside), _section(model, "vision_cfg", beside)
     for name, section in (("", model), ("vision_cfg", vision), ("text_cfg", text)):
-        _refuse_strange(section, name, beside)
+        _refuse_strange(section, name, model, beside)
+    named = text.get("hf_tokenizer_name")
     quick = bool(model.get("quick_gelu", False))
     if quick_gelu not in (None, quick):
         raise CheckpointError(
@@ -142,6 +168,10 @@ def _with_config(file: Path, state: State, beside: Path, *, quick_gelu: bool | N
         root=file.parent,
         weights=str(file),
         sizes=str(beside),
+        cleaning=_cleaning(text, "whitespace" if named else "lower", beside),
+        simple=not named,
+        text_end=_number(text, "eos_id", beside) if text.get("pool_type") == "eos" else None,
+        tokenizer_name=named or None,
     )
 
 
@@ -156,7 +186,9 @@ def _section(
     return value
 
 
-def _refuse_strange(section: Mapping[str, Any], name: str, source: Path) -> None:
+def _refuse_strange(
+    section: Mapping[str, Any], name: str, model: Mapping[str, Any], source: Path
+) -> None:
     strange = [
         f"{key} {value!r}"
         for key, value in section.items()
@@ -164,9 +196,21 @@ def _refuse_strange(section: Mapping[str, Any], name: str, source: Path) -> None
     ]
     if strange:
         raise CheckpointError(
-            f"{source}: {name or 'model_cfg'} asks for {some(strange)}, which is no plain CLIP; "
-            "only plain ViT and ResNet CLIPs are read"
+            f"{source}: {name or 'model_cfg'} asks for {some(strange)}, which is no plain CLIP; {instead_of(model)}"
         )
+
+
+def _cleaning(text: Mapping[str, Any], usual: str, source: Path) -> str:
+    """How open_clip's tokenizer cleans texts."""
+    given = {"tokenizer_kwargs": text.get("tokenizer_kwargs") or {}}
+    options = _section(given, "tokenizer_kwargs", source)
+    clean = str(options.get("clean", usual))
+    others = {key: value for key, value in options.items() if key != "clean" and value}
+    if clean not in CLEANINGS or others:
+        raise CheckpointError(
+            f"{source}: tokenizer_kwargs is {options!r}; read is clean, one of {', '.join(CLEANINGS)}"
+        )
+    return clean
 
 
 def _number(section: Mapping[str, Any], key: str, source: Path) -> int | None:
@@ -205,23 +249,40 @@ def _same_sizes(model: Mapping[str, Any], built: arch.Architecture, source: Path
 
 
 def _preprocessing(config: Mapping[str, Any], image_size: int, source: str) -> Preprocessing:
-    """OpenAI's, or what open_clip's preprocess_cfg says."""
-    filter_name, mode = (
-        config.get("interpolation", "bicubic"),
-        config.get("resize_mode", "shortest"),
-    )
-    if filter_name not in _FILTERS or mode != "shortest":
+    """OpenAI's, or what open_clip's preprocess_cfg says; what it leaves out or null is OpenAI's."""
+    said = _PREPROCESS | {key: value for key, value in config.items() if value is not None}
+    filter_name, mode, fill = said["interpolation"], said["resize_mode"], said["fill_color"]
+    policies = {theirs: ours for ours, theirs in RESIZE_MODES.items()}
+    if filter_name not in _FILTERS or mode not in policies or said["mode"] != "RGB":
         raise CheckpointError(
-            f"{source}: prepares pictures by interpolation {filter_name!r} and resize_mode {mode!r}; "
-            f"CLIP's are {', '.join(_FILTERS)} and shortest"
+            f"{source}: prepares pictures of mode {said['mode']!r} by interpolation {filter_name!r} and resize_mode "
+            f"{mode!r}; open_clip's are RGB, {', '.join(_FILTERS)} and {', '.join(policies)}"
         )
-    return Preprocessing.from_config(
-        {
-            "size": image_size,
-            "crop_size": image_size,
-            "resample": _FILTERS[filter_name],
-            "image_mean": config.get("mean", _MEAN),
-            "image_std": config.get("std", _STD),
-        },
-        source,
-    )
+    policy = policies[mode]
+    try:
+        built = Preprocessing(
+            shortest_edge=image_size,
+            crop=(image_size, image_size),
+            resample=_FILTERS[filter_name],
+            rescale_factor=1 / 255,
+            mean=_channels(said["mean"]),
+            std=_channels(said["std"]),
+            trained=policy,
+            policy=policy,
+            halves="even",
+            fill=fill if policy == "pad" else None,
+        )
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{source}: mean {said['mean']!r} or std {said['std']!r} is not a number a channel"
+        ) from error
+    if not isinstance(fill, int) or not 0 <= fill <= 255:
+        raise CheckpointError(f"{source}: fill_color is {fill!r}, not a byte; 0 is black")
+    built.check(source)
+    return built
+
+
+def _channels(value: Any) -> tuple[float, float, float]:
+    """open_clip takes one number for all channels."""
+    red, green, blue = value if isinstance(value, list | tuple) else (value,) * 3
+    return float(red), float(green), float(blue)

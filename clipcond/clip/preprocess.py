@@ -1,12 +1,16 @@
 """CLIP's picture preparation without torchvision: resize, crop, scale, normalise.
 
-Equal to the last bit to transformers' CLIPImageProcessorPil (a test), which equals openai/CLIP's own transform.
-The torchvision path that transformers prefers when it can differs by 1-2 grey levels, and a resize of float tensors
-without antialiasing by up to 190, so there is one path here and its numbers go into every score's provenance.
+Equal to the last bit to transformers' CLIPImageProcessorPil and SiglipImageProcessorPil for checkpoints in transformers'
+layout, and to what openai/CLIP and open_clip compute with torchvision for those in theirs (tests). The two differ in one
+thing: where an odd number of pixels is cut off, transformers cuts the smaller half off first and torchvision rounds to
+the even one, so of widths resized to 225 to 640 the crop to 224 is a pixel off at 104. The torchvision path that
+transformers prefers when it can differs by 1-2 grey levels, and a resize of float tensors without antialiasing by up to
+190, so there is one path here and its numbers go into every score's provenance.
 
 CLIP reads squares. What becomes of a picture that is none is a named policy:
 
-- center: the shorter side to size, the middle cut out, as CLIP was trained. A 16:9 picture loses 44 % of its pixels.
+- center: the shorter side to size, the middle cut out, as most CLIPs were trained. A 16:9 picture loses 44 % of its pixels.
+- squash: both sides to size, as SigLIP, DFN5B's 378 and others were trained. Nothing is lost, all is narrower.
 - pad: the longer side to size, the rest filled with the mean colour, which is zero to the tower. Nothing is lost, all is smaller.
 - multi: the shorter side to size, as many squares as it takes to cover the longer one, evenly spaced; their features are
   averaged. Nothing is lost; costs a forward a square.
@@ -32,7 +36,7 @@ Square = UInt8[np.ndarray, "height width 3"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preprocessing:
-    """The numbers of a checkpoint's preprocessor_config.json, and a crop policy.
+    """The numbers of a checkpoint's preprocessor_config.json or open_clip_config.json, and a crop policy.
 
     Attributes:
         shortest_edge: length in pixels that the shorter side is resized to, keeping the aspect.
@@ -41,7 +45,10 @@ class Preprocessing:
         rescale_factor: what bytes are multiplied by, 1/255 in all CLIP checkpoints.
         mean: per channel, subtracted after rescaling.
         std: per channel, divided by.
-        policy: "center", "pad" or "multi".
+        trained: the policy that the checkpoint asks for: "center", "squash", or "pad" (open_clip's "longest").
+        policy: "center", "squash", "pad" or "multi".
+        halves: where half a pixel goes when the middle is cut out: "down" as in transformers, "even" as in torchvision.
+        fill: the byte that "pad" fills with; None for the mean colour.
     """
 
     shortest_edge: int
@@ -50,22 +57,33 @@ class Preprocessing:
     rescale_factor: float
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    trained: str = "center"
     policy: str = "center"
+    halves: str = "down"
+    fill: int | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], source: str) -> "Preprocessing":
         """Read a preprocessor_config.json's content; `source` names the file in errors.
 
+        A size of {"height", "width"} squashes, one of {"shortest_edge"} or a bare number keeps the aspect and is cropped.
+
         Raises:
-            CheckpointError: a number is missing, or asks for what CLIP does not do (no crop, a squashing resize).
+            CheckpointError: a number is missing, or asks for what no CLIP does.
         """
+        squash = isinstance(config.get("size"), Mapping) and "height" in config["size"]
         for switch in ("do_resize", "do_center_crop", "do_rescale", "do_normalize"):
-            if config.get(switch, True) is not True:
+            optional = squash and switch == "do_center_crop"
+            if config.get(switch, True) is not True and not optional:
                 raise CheckpointError(f"{source}: {switch} is {config[switch]!r}; CLIP needs true")
         try:
-            size, crop = config["size"], config["crop_size"]
+            size = config["size"]
+            cropped = config.get("do_center_crop", config.get("crop_size") is not None)
+            crop = size if squash and not cropped else config["crop_size"]
             built = cls(
-                shortest_edge=int(size["shortest_edge"] if isinstance(size, Mapping) else size),
+                shortest_edge=int(size["height" if squash else "shortest_edge"])
+                if isinstance(size, Mapping)
+                else int(size),
                 crop=(int(crop["height"]), int(crop["width"]))
                 if isinstance(crop, Mapping)
                 else (int(crop), int(crop)),
@@ -73,29 +91,45 @@ class Preprocessing:
                 rescale_factor=float(config.get("rescale_factor", 1 / 255)),
                 mean=_three(config["image_mean"]),
                 std=_three(config["image_std"]),
+                trained="squash" if squash else "center",
+                policy="squash" if squash else "center",
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{source}: not a CLIP image processor ({type(error).__name__}: {error}); needs size.shortest_edge, "
-                "crop_size, image_mean and image_std"
+                f"{source}: not a CLIP image processor ({type(error).__name__}: {error}); needs size.shortest_edge and "
+                "crop_size, or size.height and size.width, and image_mean and image_std"
             ) from error
-        if not np.isfinite([*built.mean, *built.std]).all() or min(built.std) <= 0:
+        if squash and len({size["height"], size["width"], *built.crop}) > 1:
             raise CheckpointError(
-                f"{source}: image_mean {list(built.mean)} and image_std {list(built.std)} do not normalise; "
-                "they are finite, and std is over 0"
+                f"{source}: squashes to {dict(size)} and crops {built.crop}; read are squares of one size, and "
+                "size.shortest_edge with a crop_size"
             )
-        if min(built.crop) < 1 or built.shortest_edge < max(built.crop):
-            raise CheckpointError(
-                f"{source}: resizes to {built.shortest_edge} but crops {built.crop}; the crop must fit inside"
-            )
+        built.check(source)
         return built
 
-    def cropping(self, policy: str) -> "Preprocessing":
-        """The same with another crop policy.
+    def check(self, source: str) -> None:
+        """That the numbers can be computed with; `source` names the file in errors.
+
+        Raises:
+            CheckpointError: they cannot.
+        """
+        if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) <= 0:
+            raise CheckpointError(
+                f"{source}: image_mean {list(self.mean)} and image_std {list(self.std)} do not normalise; "
+                "they are finite, and std is over 0"
+            )
+        if min(self.crop) < 1 or self.shortest_edge < max(self.crop):
+            raise CheckpointError(
+                f"{source}: resizes to {self.shortest_edge} but crops {self.crop}; the crop must fit inside"
+            )
+
+    def cropping(self, policy: str | None) -> "Preprocessing":
+        """The same with another crop policy; None for the one that the checkpoint asks for.
 
         Raises:
             ScoreError: there is no such policy.
         """
+        policy = self.trained if policy is None else policy
         if policy not in POLICIES:
             raise ScoreError(f"crop: got {policy!r}; choose one of {', '.join(POLICIES)}")
         return replace(self, policy=policy)
@@ -128,25 +162,55 @@ class Preprocessing:
         """For provenance: JSON-able, with the policies spelled out."""
         height, width = self.crop
         return {
-            "resize": f"shortest edge to {self.shortest_edge}, PIL {Image.Resampling(self.resample).name.lower()}"
-            if self.policy != "pad"
-            else f"longest edge to {max(self.crop)}, PIL {Image.Resampling(self.resample).name.lower()}",
+            "resize": f"{self._resized()}, PIL {Image.Resampling(self.resample).name.lower()}",
             "crop": f"{self.policy} {height} x {width}",
+            "halves": f"{self.halves}, as {_HALVES[self.halves]}",
+            **(
+                {"fill": "mean" if self.fill is None else self.fill} if self.policy == "pad" else {}
+            ),
             "mean": list(self.mean),
             "std": list(self.std),
             "transparency": "white",
             "floats": "round(255 x)",
         }
 
-    def to_config(self) -> dict[str, object]:
-        """The content of a preprocessor_config.json; the policy is not in it, since no other reader knows it."""
+    def _resized(self) -> str:
         height, width = self.crop
-        switches = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb")
+        match self.policy:
+            case "pad":
+                return f"longest edge to {max(self.crop)}"
+            case "squash":
+                return f"both edges to {height} x {width}"
+            case _:
+                return f"shortest edge to {self.shortest_edge}"
+
+    def to_config(self) -> dict[str, object]:
+        """The content of a preprocessor_config.json, with the policy that the checkpoint asks for.
+
+        Raises:
+            CheckpointError: it asks for one that transformers does not have.
+        """
+        if self.trained == "pad":
+            raise CheckpointError(
+                "pictures whose longer side is fitted and the rest filled are nothing that preprocessor_config.json can "
+                "say; save with layout='openclip'"
+            )
+        height, width = self.crop
+        square = {"height": height, "width": width}
+        switches = ("do_resize", "do_rescale", "do_normalize", "do_convert_rgb")
+        crops = (
+            {"image_processor_type": "SiglipImageProcessor", "size": square}
+            if self.trained == "squash"
+            else {
+                "image_processor_type": "CLIPImageProcessor",
+                "do_center_crop": True,
+                "size": {"shortest_edge": self.shortest_edge},
+                "crop_size": square,
+            }
+        )
         return {
-            "image_processor_type": "CLIPImageProcessor",
+            **crops,
             **dict.fromkeys(switches, True),
-            "size": {"shortest_edge": self.shortest_edge},
-            "crop_size": {"height": height, "width": width},
             "resample": self.resample,
             "rescale_factor": self.rescale_factor,
             "image_mean": list(self.mean),
@@ -162,17 +226,25 @@ class Preprocessing:
 def _center(preprocessing: Preprocessing, picture: Image.Image) -> list[Square]:
     resized = _shorter_to_size(preprocessing, picture)
     height, width = preprocessing.crop
-    top, left = (resized.shape[0] - height) // 2, (resized.shape[1] - width) // 2
+    middle = _MIDDLES[preprocessing.halves]
+    top, left = middle(resized.shape[0] - height), middle(resized.shape[1] - width)
     return [resized[top : top + height, left : left + width]]
+
+
+def _squash(preprocessing: Preprocessing, picture: Image.Image) -> list[Square]:
+    height, width = preprocessing.crop
+    resized = picture.resize((width, height), resample=Image.Resampling(preprocessing.resample))
+    return [np.asarray(resized)]
 
 
 def _pad(preprocessing: Preprocessing, picture: Image.Image) -> list[Square]:
     height, width = preprocessing.crop
-    scale = min(height / picture.height, width / picture.width)
-    inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    ratio = max(picture.height / height, picture.width / width)
+    inner = (max(1, round(picture.width / ratio)), max(1, round(picture.height / ratio)))
     resized = picture.resize(inner, resample=Image.Resampling(preprocessing.resample))
     filled = np.empty((height, width, 3), np.uint8)
-    filled[:] = np.round(np.array(preprocessing.mean) / preprocessing.rescale_factor)
+    mean = np.round(np.array(preprocessing.mean) / preprocessing.rescale_factor)
+    filled[:] = mean if preprocessing.fill is None else preprocessing.fill
     top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
     filled[top : top + inner[1], left : left + inner[0]] = np.asarray(resized)
     return [filled]
@@ -188,21 +260,31 @@ def _multi(preprocessing: Preprocessing, picture: Image.Image) -> list[Square]:
     resized = _shorter_to_size(preprocessing, picture)
     height, width = preprocessing.crop
     room_y, room_x = resized.shape[0] - height, resized.shape[1] - width
+    middle = _MIDDLES[preprocessing.halves]
     squares = []
     for i in range(count):
         # spread over the longer side, in the middle of the shorter; a single one in the middle of both
-        along = i / (count - 1) if count > 1 else 0.5
-        top = int(room_y * (along if room_y > room_x else 0.5))
-        left = int(room_x * (along if room_x >= room_y else 0.5))
+        top, left = middle(room_y), middle(room_x)
+        if count > 1 and room_y > room_x:
+            top = int(room_y * (i / (count - 1)))
+        elif count > 1:
+            left = int(room_x * (i / (count - 1)))
         squares.append(resized[top : top + height, left : left + width])
     return squares
 
 
 POLICIES: dict[str, Callable[[Preprocessing, Image.Image], list[Square]]] = {
     "center": _center,
+    "squash": _squash,
     "pad": _pad,
     "multi": _multi,
 }
+# pixels before the middle, of those that are left over
+_MIDDLES: dict[str, Callable[[int], int]] = {
+    "down": lambda room: room // 2,
+    "even": lambda room: round(room / 2),
+}
+_HALVES = {"down": "transformers", "even": "torchvision"}
 
 
 def _shorter_to_size(

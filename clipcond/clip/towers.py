@@ -16,6 +16,7 @@ from PIL import Image
 
 from clipcond.clip.architecture import Architecture
 from clipcond.clip.preprocess import Preprocessing
+from clipcond.clip.reading import Reader
 
 _BUCKET = 8  # tokens
 
@@ -33,23 +34,27 @@ class Clip:
     """A loaded CLIP checkpoint.
 
     Attributes:
-        model: transformers' CLIPModel, or a ResNetClip, in eval mode.
-        tokenizer: its CLIPTokenizer.
+        model: transformers' CLIPModel, MetaClip2Model or SiglipModel, or a ResNetClip, in eval mode.
+        tokenizer: transformers' object, as it was found or given.
+        reader: texts to ids with a copy of it, in the way of the checkpoint's own program.
         preprocessing: what its image tower wants, and the crop policy.
         digest: sha256 in hex of architecture and weights as stored, the same in every layout; `dtype` is not in it.
         name: the folder's or file's name, or the hub id.
         layout: which it was read from: "transformers", "openclip" or "openai".
         architecture: sizes and activations of both towers.
+        logit_bias: added to the scaled cosine before a sigmoid, where the model was trained with one (SigLIP).
         assumed: what no file said and was taken as is usual, one line each; empty for most checkpoints.
     """
 
     model: Any
     tokenizer: Any
+    reader: Reader
     preprocessing: Preprocessing
     digest: str
     name: str
     layout: str
     architecture: Architecture
+    logit_bias: float | None
     assumed: tuple[str, ...]
 
     @property
@@ -57,36 +62,71 @@ class Clip:
         """How many tokens the text tower reads, BOS and EOS included."""
         return self.architecture.text.context
 
+    def as_dict(self) -> dict[str, object]:
+        """How texts are read and logits made, for provenance: JSON-able."""
+        return {
+            "reading": self.reader.name,
+            "text_features": self.architecture.text.features,
+            "logit_bias": self.logit_bias,
+        }
+
+    def probabilities(
+        self, cosines: Float[torch.Tensor, "images texts"]
+    ) -> Float[torch.Tensor, "images texts"]:
+        """What the model makes of cosines, as transformers does.
+
+        Each pair's own, sigmoid(scale cos + bias), where it was trained with a bias; otherwise shared out among the texts
+        of a picture, softmax(scale cos).
+        """
+        logits = cosines * self.model.logit_scale.detach().float().exp().to(cosines.device)
+        if self.logit_bias is None:
+            return logits.softmax(dim=-1)
+        return (logits + self.logit_bias).sigmoid()
+
     @torch.no_grad()
     def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
         """Features of texts; texts over the length lose their end but keep EOS.
 
-        Special tokens typed by a user stay text. A text is padded to the next multiple of eight tokens, one forward
-        a length, so that its features do not depend on its batch mates; the towers are causal, so the padding is
-        never seen, and prompts of a dozen tokens cost a fifth of the full 77.
+        Special tokens typed by a user stay text in transformers' layout; in OpenAI's and OpenCLIP's a typed end-of-text ends
+        the text, as it does in their programs, and is reported as truncation.
+
+        A text is padded to the next multiple of eight tokens, one forward a length, so that its features do not depend on
+        its batch mates; CLIP's towers are causal, so the padding is never seen, and prompts of a dozen tokens cost a fifth of
+        the full 77. SigLIP's see it, and are given what they were trained on: all texts at full length.
         """
-        eos, positions = self.tokenizer.eos_token_id, self.positions
-        rows = self.tokenizer(list(texts), split_special_tokens=True, verbose=False)["input_ids"]
-        kept = [row if len(row) <= positions else [*row[: positions - 1], eos] for row in rows]
-        lengths = [min(-(-len(row) // _BUCKET) * _BUCKET, positions) for row in kept]
+        rows, cut = self.reader.read(texts, self.positions)
+        lengths = [self._length(row) for row in rows]
         places, parts = [], []
         for length in sorted(set(lengths)):
             at = [i for i, own in enumerate(lengths) if own == length]
             places += at
-            parts.append(self._encode_rows([kept[i] for i in at], length))
+            parts.append(self._encode_rows([rows[i] for i in at], length))
         return TextFeatures(
             features=torch.cat(parts)[torch.tensor(places).argsort()],
-            truncated=torch.tensor([len(row) > positions for row in rows]),
+            truncated=torch.tensor(cut),
         )
 
+    def _length(self, row: Sequence[int]) -> int:
+        if self.architecture.text.features == "last":
+            return self.positions
+        return min(-(-len(row) // _BUCKET) * _BUCKET, self.positions)
+
     def _encode_rows(self, rows: list[list[int]], length: int) -> Float[torch.Tensor, "n dim"]:
-        """Features of rows of ids that end in EOS, padded to one length."""
-        ends = torch.tensor([len(row) - 1 for row in rows])
-        ids = torch.tensor(
-            [row + [self.tokenizer.eos_token_id] * (length - len(row)) for row in rows]
-        )
-        hidden = self.model.text_model(input_ids=ids.to(self.model.device)).last_hidden_state
-        return self.model.text_projection(hidden[torch.arange(len(rows)), ends])
+        """Features of rows of ids, filled up to one length."""
+        where = self.architecture.text.features
+        pad = self.reader.pad if where == "last" else self.reader.end
+        filled = [
+            [pad] * (length - len(row)) + row
+            if where == "last" and self.reader.pad_left
+            else row + [pad] * (length - len(row))
+            for row in rows
+        ]
+        ids = torch.tensor(filled, device=self.model.device)
+        if where == "last":
+            return self.model.get_text_features(input_ids=ids).pooler_output
+        at = [len(row) - 1 if where == "end" else row.index(max(row)) for row in rows]
+        hidden = self.model.text_model(input_ids=ids).last_hidden_state
+        return self.model.text_projection(hidden[torch.arange(len(rows)), torch.tensor(at)])
 
     @torch.no_grad()
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> Float[torch.Tensor, "n dim"]:

@@ -52,7 +52,7 @@ class ClipScorer:
         source: str | Path,
         *,
         tokenizer: Any = None,
-        crop: str = "center",
+        crop: str | None = None,
         quick_gelu: bool | None = None,
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
@@ -63,7 +63,7 @@ class ClipScorer:
         Args:
             source: as `clipcond.clip.load_clip` takes it, as the next three.
             tokenizer: for a file that has none beside it.
-            crop: of pictures that are not square: "center", "pad" or "multi".
+            crop: of pictures that are not square: "center", "squash", "pad" or "multi"; None as the checkpoint asks for.
             quick_gelu: for an OpenCLIP file that does not say.
             device: where the towers run.
             dtype: what they compute in.
@@ -231,6 +231,7 @@ class ClipScorer:
             "scorer": self.clip.name,
             "weights_sha256": self.clip.digest,
             "assumed": list(self.clip.assumed),
+            **self.clip.as_dict(),
             "preprocessing": preprocessing,
             "crop": preprocessing["crop"],
             "text_positions": self.clip.positions,

@@ -93,7 +93,12 @@ def test_multi_sees_what_center_cuts_off(clips):
     plain = Image.new("RGB", (96, 32))
     marked = plain.copy()
     marked.paste((255, 0, 0), (0, 0, 20, 32))
-    for policy, differs in (("center", False), ("pad", True), ("multi", True)):
+    for policy, differs in (
+        ("center", False),
+        ("squash", True),
+        ("pad", True),
+        ("multi", True),
+    ):
         one, other = clips[policy].encode_pictures([plain, marked])
         assert (not torch.allclose(one, other, atol=1e-4)) == differs
 
@@ -119,16 +124,26 @@ def test_strips_are_refused(clips):
 
 
 def test_unknown_policies_are_named(folder):
-    with pytest.raises(ScoreError, match=r"crop: got 'squash'; choose one of center, pad, multi"):
-        load_clip(folder, crop="squash")
+    with pytest.raises(
+        ScoreError, match=r"crop: got 'stretch'; choose one of center, squash, pad, multi"
+    ):
+        load_clip(folder, crop="stretch")
 
 
 def test_the_description_names_the_policy(clips):
     described = {clip.preprocessing.describe() for clip in clips.values()}
-    assert len(described) == 3
+    assert len(described) == 4
     assert (
         "shortest edge to 32, PIL bicubic; center 32 x 32"
         in clips["center"].preprocessing.describe()
     )
     assert clips["pad"].preprocessing.as_dict()["resize"].startswith("longest edge to 32")
     assert clips["multi"].preprocessing.as_dict()["crop"] == "multi 32 x 32"
+    assert clips["squash"].preprocessing.as_dict()["crop"] == "squash 32 x 32"
+
+
+def test_squash_is_the_whole_picture_resized(clips):
+    preprocessing = clips["squash"].preprocessing
+    picture = noise(90, 40)
+    whole = np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC))
+    assert np.array_equal(pixels_of(preprocessing.views(picture)[0], preprocessing), whole)

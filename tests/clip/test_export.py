@@ -1,5 +1,7 @@
 """What is saved loads again, here and with transformers, as the same model."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from PIL import Image
@@ -25,7 +27,8 @@ def same(one, other):
     assert torch.equal(one.encode_texts(TEXTS).features, other.encode_texts(TEXTS).features)
     assert torch.equal(one.encode_pictures(PICTURES), other.encode_pictures(PICTURES))
     assert one.architecture == other.architecture
-    assert one.preprocessing == other.preprocessing
+    # a layout is read as its original reads it, half pixels of the crop included
+    assert one.preprocessing == replace(other.preprocessing, halves=one.preprocessing.halves)
 
 
 def test_openai_to_openclip(openai, tmp_path):

@@ -94,6 +94,17 @@ def test_a_pickle_that_would_run_code_does_not(tmp_path, suffix, protocol, call)
     assert not sign.exists()
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_nor_does_one_beside_the_weights(state, tmp_path, call):
+    sign = tmp_path / "pwned"
+    function, *arguments = CALLS[call]
+    hostile = Runs(function, *(str(a).format(sign) for a in arguments))
+    file = tmp_path / "saved.pt"
+    torch.save({"state_dict": state, "args": {"nested": [hostile]}}, file)
+    refused(file, "saved.pt", function.__name__, "save the state dict alone")
+    assert not sign.exists()
+
+
 def test_nor_does_one_in_a_torchscript_archive_or_an_openclip_folder(archive, tmp_path):
     sign = tmp_path / "pwned"
     program = pickle.dumps(Runs(os.system, f"touch {sign}"))
@@ -315,7 +326,7 @@ def test_other_shapes_and_strangers_are_named(state, tmp_path):
         "transformer.resblocks.0.ln_1.weight": torch.zeros(5),
         "visual.trunk.stem.weight": torch.zeros(5),
         "text.cls_emb": torch.zeros(5),
-        "logit_bias": torch.zeros(()),
+        "logit_bias": torch.zeros(2),
     }
     for name, tensor in changes.items():
         torch.save({**state, name: tensor}, tmp_path / "odd.pt")

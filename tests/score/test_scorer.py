@@ -165,4 +165,4 @@ def test_the_crop_policy_is_the_checkpoints_and_in_the_provenance(folder, scorer
     assert padded.provenance["crop"].startswith("pad")
     assert scorer.provenance["crop"] == "center 32 x 32"
     with pytest.raises(ScoreError, match="squash"):
-        ClipScorer.from_pretrained(folder, crop="squash")
+        ClipScorer.from_pretrained(folder, crop="stretch")
