@@ -1,15 +1,17 @@
 """`clipcond score`: pictures against a prompt, or against the prompts that a table gives them."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from clipcond.cli.models import load_scorer
-from clipcond.cli.pictures import in_batches, load_each
+from PIL import Image
+
+from clipcond.cli.models import scorer_of
+from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer, Scores, join
-from clipcond.score.scorer import checked_texts
+from clipcond.score.features import checked_texts
 from clipcond.score.tables import check_table, read_columns, write_rows
 from clipcond.score.variants import find_variant
 
@@ -20,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         check_table(Path(arguments.out))
     prompts = _prompts(arguments)
-    scorer = load_scorer(arguments.scorer)
+    scorer = scorer_of(arguments)
     files, scores, failures = _score_files(prompts, scorer, variant=arguments.variant)
     for failure in failures:
         note(failure)
@@ -74,9 +76,17 @@ def _score_files(
     parts: list[Scores] = []
     fit = [file for file, prompt in prompts.items() if _is_text(prompt, file, failures)]
     for batch in in_batches(load_each(fit, failures), scorer.batch_size):
-        parts.append(scorer.score(list(batch.values()), [prompts[file] for file in batch], variant))
-        scored += batch
+        done = of_each_that_can(batch, _scoring(scorer, prompts, variant), failures)
+        if done:
+            scored += done[0]
+            parts.append(done[1])
     return scored, join(parts) if parts else None, failures
+
+
+def _scoring(
+    scorer: ClipScorer, prompts: Mapping[Path, str], variant: str
+) -> Callable[[Mapping[Path, Image.Image]], Scores]:
+    return lambda batch: scorer.score(list(batch.values()), [prompts[f] for f in batch], variant)
 
 
 def _is_text(prompt: str, file: Path, failures: list[str]) -> bool:
@@ -108,7 +118,14 @@ def _report(
         return
     write_table(
         ["", scores.variant.name, "file"],
-        [[str(i), f"{row['score']:.4f}", str(row["file"])] for i, row in enumerate(rows, start=1)],
+        [
+            [
+                str(i),
+                f"{row['score']:.4f}",
+                f"{row['file']}{'  (prompt cut)' if row['truncated'] else ''}",
+            ]
+            for i, row in enumerate(rows, start=1)
+        ],
     )
     kind = "prompts" if len(set(scores.prompts)) > 1 else "pictures of one prompt"
     spread = (

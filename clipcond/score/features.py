@@ -151,7 +151,8 @@ class ClipFeatures:
     @property
     def text_tower(self) -> torch.nn.Module:
         """The text transformer, to tell whether it also conditioned a picture."""
-        return self.clip.model.text_model
+        tower: torch.nn.Module = self.clip.model.text_model
+        return tower
 
     @property
     def logit_scale(self) -> float:
@@ -302,8 +303,8 @@ def _unit(features: torch.Tensor) -> tuple[Float[torch.Tensor, "n dim"], dict[in
     whole = features.float().cpu()
     lengths = whole.norm(dim=-1, keepdim=True)
     flat = lengths.flatten()
-    wrong = {i: "NaN or infinity" for i in (~torch.isfinite(flat)).nonzero().flatten().tolist()}
-    wrong |= {i: "only zeros" for i in (flat == 0).nonzero().flatten().tolist()}
+    wrong = dict.fromkeys((~torch.isfinite(flat)).nonzero().flatten().tolist(), "NaN or infinity")
+    wrong |= dict.fromkeys((flat == 0).nonzero().flatten().tolist(), "only zeros")
     return torch.nn.functional.normalize(whole, dim=-1), dict(sorted(wrong.items()))
 
 

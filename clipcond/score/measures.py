@@ -141,14 +141,14 @@ def r_precision(
         [d for d in (distractors if shared else distractors[i]) if d != text]
         for i, text in enumerate(texts)
     ]
-    for i, own in enumerate(candidates):
-        if not own:
+    for i, rivals_of in enumerate(candidates):
+        if not rivals_of:
             raise ScoreError(
                 f"distractors: none is left for images[{i}], whose prompt is {texts[i]!r}"
             )
     pictures, own = scorer.image_features(items), scorer.text_features(texts)
     true = (pictures * own.features).sum(-1)
-    others = [scorer.text_features(texts) for texts in candidates]
+    others = [scorer.text_features(rivals_of) for rivals_of in candidates]
     rivals = torch.stack([
         (other.features @ picture).max() for other, picture in zip(others, pictures, strict=True)
     ])  # fmt: skip
@@ -204,4 +204,5 @@ def _direction(
         raise ScoreError(
             f"{name}[{unmoved[0]}]: the same as its source to CLIP, so that there is no direction; {repair}"
         )
-    return moves / lengths[:, None]
+    directions: torch.Tensor = moves / lengths[:, None]
+    return directions

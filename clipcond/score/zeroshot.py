@@ -147,7 +147,7 @@ def _encoded(
         return [], ()
     found = scorer.text_features(texts)
     counts = [len(own) for own in prompts.values()]
-    return list(found.features.split(counts)), cut_texts(texts, found)
+    return list(torch.split(found.features, counts)), cut_texts(texts, found)
 
 
 def _mean_direction(features: Float[torch.Tensor, "texts dim"]) -> Float[torch.Tensor, " dim"]:
