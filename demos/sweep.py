@@ -29,15 +29,15 @@ class Row:
         mode: its name.
         pictures: one a weight.
         scores: cosine of each with the word.
-        truncated: whether the word is longer than CLIP reads.
         right: whether the oracle finds all that was asked; None where it cannot tell.
+        truncated: whether the word is longer than CLIP reads.
     """
 
     mode: str
     pictures: tuple[Image.Image, ...]
     scores: tuple[float, ...]
-    truncated: bool
     right: tuple[bool | None, ...]
+    truncated: bool = False
 
 
 def weighted(prompt: str, word: str, weight: float) -> str:

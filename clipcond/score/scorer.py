@@ -1,5 +1,6 @@
 """ClipScorer: prompts and pictures to scores that carry how they were made; the face of all measures."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,9 @@ class ClipScorer(ClipFeatures):
         """
         clip = load_clip(
             source,
-            tokenizer=tokenizer,
+            tokenizer=copy.deepcopy(
+                tokenizer
+            ),  # tokenizers keep state: a pipeline's own may be at work elsewhere
             crop=crop,
             quick_gelu=quick_gelu,
             device=device,

@@ -308,6 +308,25 @@ def test_texts_are_right_from_many_threads(scorer, monkeypatch):
     assert len(shared._known) == 3
 
 
+def test_a_tokenizer_may_be_at_work_elsewhere(tmp_path):
+    folder = save_tiny_clip(tmp_path / "clip")
+    _, shared, _ = tiny_clip()
+    scorer = ClipScorer.from_pretrained(folder, tokenizer=shared)
+    shared("a cat", padding="max_length", max_length=7, truncation=True)
+    assert scorer.clip.tokenizer.backend_tokenizer.truncation is None
+    assert not scorer.score(pictures(1), "cat " * 20).truncated.any()
+
+
+@pytest.mark.parametrize(("dtype", "rounding"), [(torch.float16, 5e-4), (torch.bfloat16, 4e-3)])
+def test_batch_size_in_half_precision_is_rounding(tmp_path, dtype, rounding):
+    half = ClipScorer.from_pretrained(save_tiny_clip(tmp_path / "clip"), dtype=dtype)
+    images, texts = pictures(24), [f"{PROMPTS[i % 4]} {'a ' * i}" for i in range(24)]
+    one = ClipScorer(half.clip, batch_size=1).score(images, texts).values
+    for batch_size in (2, 7, 24):
+        many = ClipScorer(half.clip, batch_size=batch_size).score(images, texts).values
+        assert float((one - many).abs().max()) <= rounding
+
+
 def test_a_scorer_is_copied_and_pickled_as_it_is(scorer):
     own = ClipScorer(scorer.clip, batch_size=5)
     own.score(pictures(), "a cat")

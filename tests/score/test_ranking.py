@@ -326,8 +326,8 @@ def test_damaged_files_raise_or_are_skipped_by_name(tmp_path):
         assert failed["bad.png"].startswith("not a picture")
         assert [path.name for path in ranking.images] == ["a.png", "x.jpg", "z.png", "z.png"]
     listed = [reds([3])[0], np.zeros((4, 4, 3)), reds([5])[0]]
-    for given in (listed, iter(listed)):
-        ranking = clipcond.rerank(given, "x", RedScorer(), on_error="skip", seeds=[7, 8, 9])
+    for images_given in (listed, iter(listed)):
+        ranking = clipcond.rerank(images_given, "x", RedScorer(), on_error="skip", seeds=[7, 8, 9])
         assert (ranking.order, ranking.seeds) == ((2, 0), (9, 7))
         ((place, reason, failed),) = ranking.skipped
         assert (place, failed) == (1, True)
