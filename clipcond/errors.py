@@ -9,6 +9,7 @@ ClipcondError
 
 PromptCutWarning (a UserWarning)  words of a prompt were dropped, under the policy "truncate"
 PromptConversionWarning (a UserWarning)  a prompt's meaning was not kept in another dialect
+ScoreTruncatedWarning (a UserWarning)  texts counted without their ends, and the result has no place to say so
 WeightingWarning (a UserWarning)  a weighting mode could not do all of what it is for
 CacheWarning (a UserWarning)  a cache's disk cannot be used, and it goes on without
 LoraWarning (a UserWarning)  a LoRA's file holds more than was loaded
@@ -62,6 +63,10 @@ class PromptCutWarning(UserWarning):
 
 class PromptConversionWarning(UserWarning):
     """A prompt does not mean the same in the dialect it was converted to."""
+
+
+class ScoreTruncatedWarning(UserWarning):
+    """Texts longer than CLIP reads counted without their ends, in a result that is a bare tensor."""
 
 
 class WeightingWarning(UserWarning):

@@ -44,7 +44,8 @@ def build(studio: Studio) -> None:
             {"seed": seed, "score": score, "oracle": verdicts[rank], "png": download(drawn, rank)}
             for rank, (seed, score) in enumerate(rows)
         ]
-        return {"query": settings.query(), "pictures": pictures}
+        cut = generation.provenance["scored_text_truncated"]
+        return {"query": settings.query(), "truncated": cut, "pictures": pictures}
 
     @polite
     def tokens(prompt: str, dialect: str = "a1111") -> dict:
@@ -53,11 +54,14 @@ def build(studio: Studio) -> None:
 
     @polite
     def score(prompts: str, picture: str) -> list:
-        """Cosine and percentile of each line of `prompts` with one picture, a data: address of a PNG or JPEG."""
+        """Each line of `prompts` with one picture, a data: address of a PNG or JPEG: cosine, percentile, whether it was cut."""
         image, found = picture_of(picture), lines(prompts, "prompts")
         told = calibrate(studio.scorer, [image] * len(found), found, studio.null)
-        rows = zip(found, told.cosine.tolist(), told.percentile.tolist(), strict=True)
-        return [{"prompt": p, "cosine": c, "percentile": q} for p, c, q in rows]
+        columns = (told.cosine.tolist(), told.percentile.tolist(), told.truncated.tolist())
+        return [
+            {"prompt": prompt, "cosine": cosine, "percentile": percentile, "truncated": cut}
+            for prompt, cosine, percentile, cut in zip(found, *columns, strict=True)
+        ]
 
     gr.api(generate, api_name="generate", **MODEL)
     gr.api(score, api_name="score", **MODEL)

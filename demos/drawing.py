@@ -148,8 +148,13 @@ def finished(studio: Studio, drawn: Drawn) -> tuple[Any, ...]:
         if drawn.generation.provenance["circular"]
         else ""
     )
+    cut = (
+        " The prompt is longer than CLIP reads; its end does not count in the scores."
+        if drawn.generation.provenance["scored_text_truncated"]
+        else ""
+    )
     return (
-        view.status(f"Sorted by CLIP score.{oracle}{flattered}"),
+        view.status(f"Sorted by CLIP score.{oracle}{flattered}{cut}"),
         view.cards(drawn),
         details_of(studio, drawn, 0),
         drawn,

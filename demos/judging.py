@@ -7,9 +7,10 @@ from html import escape
 from PIL import Image
 
 from clipcond.errors import ClipcondError
-from clipcond.score import ClipScorer, zero_shot
+from clipcond.score import ClipScorer, build_classifier
 from clipcond.score.calibration import calibrate
 from clipcond.score.clauses import ClauseTable, clause_table
+from clipcond.score.features import cut_texts
 
 from .uploads import Upload
 from .view import bar, picture
@@ -27,11 +28,13 @@ class Column:
         name: of the CLIP.
         cosine: of each picture.
         percentile: share of other texts that fit the picture less, in percent.
+        cut: what that CLIP did not read of the texts, in words; "" where it read all.
     """
 
     name: str
     cosine: tuple[float, ...]
     percentile: tuple[float, ...]
+    cut: str
 
     @property
     def order(self) -> list[int]:
@@ -52,6 +55,7 @@ def columns(
                 name=name,
                 cosine=tuple(told.cosine.tolist()),
                 percentile=tuple(told.percentile.tolist()),
+                cut=unread([prompt] if bool(told.truncated.any()) else [], scorer),
             )
         )
     return found
@@ -80,6 +84,7 @@ def ranking(upload: Upload, prompt: str, found: Sequence[Column]) -> str:
         f'<tr><th></th><th colspan="2">picture</th>{heads}</tr>',
         rows,
         "cosine, and the percentile: the share of other texts that fit the picture less",
+        [f"{column.name}: {column.cut}" for column in found if column.cut],
     )
 
 
@@ -89,6 +94,7 @@ def clauses(
     """Which part of the prompt is in which picture."""
     tables = [clause_table(scorer, upload.pictures[i], prompt, null) for i in order]
     names = "".join(f"<th>{escape(row.clause.text)}</th>" for row in tables[0].rows)
+    cut = unread([row.clause.text for row in tables[0].rows if row.truncated], scorer)
     rows = [
         f"<tr>{_named(upload, i)}{_clause_cells(table)}</tr>"
         for i, table in zip(order, tables, strict=True)
@@ -98,6 +104,7 @@ def clauses(
         f'<tr><th colspan="2">picture</th>{names}</tr>',
         rows,
         "standard deviations above the clauses of other prompts; red hardly stands out",
+        [cut] if cut else [],
     )
 
 
@@ -112,7 +119,9 @@ def matrix(scorer: ClipScorer, upload: Upload, prompts: Sequence[str]) -> str:
     """Every picture with every prompt; each prompt's best picture in bold."""
     if len(prompts) > MAX_TEXTS:
         raise ClipcondError(f"prompts: got {len(prompts)}; at most {MAX_TEXTS}")
-    cosine = scorer.similarity(list(upload.pictures), list(prompts))
+    text = scorer.text_features(list(prompts))
+    cosine = scorer.image_features(list(upload.pictures)) @ text.features.T
+    cut = unread(cut_texts(prompts, text), scorer)
     best = cosine.argmax(0).tolist()
     low, high = cosine.min().item(), cosine.max().item()
     spread = max(high - low, 1e-6)
@@ -129,6 +138,7 @@ def matrix(scorer: ClipScorer, upload: Upload, prompts: Sequence[str]) -> str:
         f'<tr><th colspan="2">picture</th>{names}</tr>',
         rows,
         "cosine; framed: the best picture of a prompt",
+        [cut] if cut else [],
     )
 
 
@@ -138,14 +148,15 @@ def classes(
     """The likeliest classes of every picture, one column a CLIP.
 
     Raises:
-        ClipcondError: too many names, or what `zero_shot` says of them.
+        ClipcondError: too many names, or what `build_classifier` says of them.
     """
     if not 2 <= len(names) <= MAX_TEXTS:
         raise ClipcondError(f"classes: got {len(names)}; needs 2 to {MAX_TEXTS} names")
+    made = {name: build_classifier(list(names), s, (template,)) for name, s in scorers.items()}
     found = {
-        name: zero_shot(list(upload.pictures), list(names), scorer, (template,))
-        for name, scorer in scorers.items()
+        name: made[name].classify(list(upload.pictures), scorer) for name, scorer in scorers.items()
     }
+    cut = {name: unread(made[name].truncated, scorer) for name, scorer in scorers.items()}
     rows = []
     for i in range(len(upload.pictures)):
         cells = ""
@@ -163,7 +174,16 @@ def classes(
         f'<tr><th colspan="2">picture</th>{heads}</tr>',
         rows,
         f"probabilities among your {len(names)} classes; a class that is not named cannot win",
+        [f"{name}: {told}" for name, told in cut.items() if told],
     )
+
+
+def unread(texts: Sequence[str], scorer: ClipScorer) -> str:
+    """That these texts counted without their ends, in words; "" for none."""
+    if not texts:
+        return ""
+    what = "the text is" if len(texts) == 1 else f"{len(texts)} texts are"
+    return f"{what} longer than the {scorer.clip.positions} tokens that it reads; the end does not count"
 
 
 def _named(upload: Upload, i: int) -> str:
@@ -172,8 +192,11 @@ def _named(upload: Upload, i: int) -> str:
     return f'<td class="thumb">{picture(image, upload.names[i])}</td><td class="name" title="{name}">{name}</td>'
 
 
-def _titled(title: str, head: str, rows: Sequence[str], caption: str) -> str:
+def _titled(
+    title: str, head: str, rows: Sequence[str], caption: str, cut: Sequence[str] = ()
+) -> str:
+    warnings = "".join(f'<p class="cut">{escape(line)}</p>' for line in cut)
     return (
         f'<section class="told"><h4>{escape(title)}</h4><div class="scroll"><table class="told"><thead>{head}</thead>'
-        f'<tbody>{"".join(rows)}</tbody></table></div><p class="faint">{escape(caption)}</p></section>'
+        f'<tbody>{"".join(rows)}</tbody></table></div>{warnings}<p class="faint">{escape(caption)}</p></section>'
     )

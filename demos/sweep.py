@@ -30,12 +30,14 @@ class Row:
         pictures: one a weight.
         scores: cosine of each with the word.
         right: whether the oracle finds all that was asked; None where it cannot tell.
+        truncated: whether the word is longer than CLIP reads.
     """
 
     mode: str
     pictures: tuple[Image.Image, ...]
     scores: tuple[float, ...]
     right: tuple[bool | None, ...]
+    truncated: bool = False
 
 
 def weighted(prompt: str, word: str, weight: float) -> str:
@@ -67,11 +69,12 @@ def sweep(
     watcher = Watcher(emit, batches=batches * len(modes))
     for mode in modes:
         pictures = _row(studio, settings, prompts, mode=mode, watcher=watcher)
-        scores = studio.scorer.score(list(pictures), word.strip()).values.tolist()
+        scores = studio.scorer.score(list(pictures), word.strip())
         yield Row(
             mode=mode,
             pictures=pictures,
-            scores=tuple(scores),
+            scores=tuple(scores.values.tolist()),
+            truncated=bool(scores.truncated.any()),
             right=_right(studio, pictures, prompts[0]),
         )
 
@@ -113,7 +116,8 @@ def grid(rows: list[Row], word: str) -> str:
     """The labelled grid, and under its columns the curves."""
     body = "".join(_shown(row, number) for number, row in enumerate(rows))
     columns = len(WEIGHTS)
-    chart = f'<tr class="chart"><th>CLIP score of “{escape(word)}”</th><td colspan="{columns}">{curves(rows)}</td></tr>'
+    cut = " (longer than CLIP reads)" if any(row.truncated for row in rows) else ""
+    chart = f'<tr class="chart"><th>CLIP score of “{escape(word)}”{cut}</th><td colspan="{columns}">{curves(rows)}</td></tr>'
     return _table(body + chart)
 
 

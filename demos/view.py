@@ -203,7 +203,8 @@ def clause_rows(table: ClauseTable | None) -> str:
     if table is None:
         return silence("the prompt has no words to look for")
     rows = "".join(
-        f'<tr class="{"bad" if row.missing else ""}"><th>{escape(row.clause.text)}</th>'
+        f'<tr class="{"bad" if row.missing else ""}"><th>{escape(row.clause.text)}'
+        f"{' <i class=cut>cut</i>' if row.truncated else ''}</th>"
         f"<td>{bar(row.z / _CLAUSE_FULL, f'{row.z:+.1f} σ')}</td></tr>"
         for row in table.rows
     )

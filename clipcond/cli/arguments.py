@@ -305,11 +305,40 @@ def _add_device(command: argparse.ArgumentParser) -> None:
 
 
 def _add_scorer(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+    """The CLIP that judges, and what `ClipScorer.from_pretrained` takes with it; `cli.models.scorer_of` reads these."""
+    group = command.add_argument_group("the CLIP that judges")
+    group.add_argument(
         "--scorer",
         default="emoji",
         metavar="C",
         help="'emoji' (shipped), a CLIP folder, file or hub id (default emoji)",
+    )
+    group.add_argument(
+        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
+    )
+    group.add_argument(
+        "--dtype",
+        choices=["float32", "float16", "bfloat16"],
+        default="float32",
+        help="that its towers compute in; half is faster on a GPU and rounds scores (default float32)",
+    )
+    group.add_argument(
+        "--batch-size", type=count, default=32, metavar="N", help="pictures at once (default 32)"
+    )
+    group.add_argument(
+        "--crop",
+        metavar="P",
+        help="of pictures that are not square: center, squash, pad or multi (default: as the checkpoint asks)",
+    )
+    group.add_argument(
+        "--quick-gelu",
+        action=argparse.BooleanOptionalAction,
+        help="for an OpenCLIP file that does not say which activation it was trained with",
+    )
+    group.add_argument(
+        "--tokenizer",
+        metavar="T",
+        help="folder, hub id or vocabulary file, for a CLIP file that has none beside it",
     )
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
-from clipcond.cli.models import load_scorer
-from clipcond.cli.pictures import in_batches, load_each
+from clipcond.cli.models import scorer_of
+from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
 from clipcond.score import Classifier, ClipScorer, build_classifier
 from clipcond.score.classifier import UNKNOWN
 from clipcond.score.confusion import Confusion, confusion_of
+from clipcond.score.features import quoted
 from clipcond.score.zeroshot import TEMPLATES
 from clipcond.tables import Column, read_rows, write_rows
 
@@ -23,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Build or load the classifier, answer for each file, compare with the truth."""
     _check_options(arguments)
     truth = _truth(arguments)
-    scorer = load_scorer(arguments.scorer)
+    scorer = scorer_of(arguments)
     classifier = _classifier(arguments, scorer)
     classifier.check(scorer)
     top = min(arguments.top, len(classifier.classes))
@@ -31,9 +32,15 @@ def run(arguments: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     files = [Path(file) for file in arguments.files]
     for batch in in_batches(load_each(files, failures), scorer.batch_size):
-        rows += _answers(batch, classifier, scorer, top)
-    for failure in failures:
-        note(failure)
+        done = of_each_that_can(
+            list(batch),
+            list(batch.values()),
+            lambda _, pictures: scorer.image_features(pictures),
+            failures,
+        )
+        rows += _answers(*done, classifier, top) if done else []
+    for line in [*failures, *_remarks(classifier, scorer)]:
+        note(line)
     if not rows:
         raise ScoreError(f"none of the {len(files)} files could be classified")
     if arguments.save:
@@ -97,15 +104,26 @@ def _classifier(arguments: argparse.Namespace, scorer: ClipScorer) -> Classifier
     return build_classifier(names, scorer, templates, null=null)
 
 
+def _remarks(classifier: Classifier, scorer: ClipScorer) -> list[str]:
+    """What one should know about the classes' texts."""
+    cut, own = classifier.truncated, classifier.provenance.get("null_passed_over", [])
+    return [
+        *[
+            f"{quoted(text)} is longer than the {scorer.clip.positions} tokens that CLIP reads; its end does not count"
+            for text in cut
+        ],
+        *[f"--unknown: {name!r} is a class, and does not count among the others" for name in own],
+    ]
+
+
 def _answers(
-    batch: Mapping[Path, Any], classifier: Classifier, scorer: ClipScorer, top: int
+    files: Sequence[Path], features: torch.Tensor, classifier: Classifier, top: int
 ) -> list[dict[str, Any]]:
-    features = scorer.image_features(list(batch.values()))
     probabilities = classifier.probabilities(features)
     unknown = (
         classifier.unknown(features)
         if len(classifier.null)
-        else torch.zeros(len(batch), dtype=torch.bool)
+        else torch.zeros(len(files), dtype=torch.bool)
     )
     best = probabilities.topk(top)
     return [
@@ -115,7 +133,7 @@ def _answers(
             "top": [[classifier.classes[i], p] for i, p in zip(places, values, strict=True)],
         }
         for file, nothing, places, values in zip(
-            batch, unknown.tolist(), best.indices.tolist(), best.values.tolist(), strict=True
+            files, unknown.tolist(), best.indices.tolist(), best.values.tolist(), strict=True
         )
     ]
 
@@ -138,7 +156,11 @@ def _report(
 ) -> None:
     accuracy = found.accuracy.as_dict() if found and len(rows) > 1 else None
     if arguments.json:
-        result = {"pictures": list(rows), "classes": list(classifier.classes)}
+        result: dict[str, Any] = {
+            "pictures": list(rows),
+            "classes": list(classifier.classes),
+            "truncated": list(classifier.truncated),
+        }
         if found:
             result |= {"accuracy": accuracy, "per_class": found.per_class()}
         write_json({**result, "provenance": classifier.provenance})

@@ -1,5 +1,6 @@
 """Names typed on the command line to loaded models, with one clear line when they are none."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,26 @@ def is_emoji(location: Path | str) -> bool:
     return isinstance(location, Path) and location.resolve() == shipped.resolve()
 
 
-def load_scorer(name: str, device: torch.device | str = "cpu") -> ClipScorer:
-    """A scorer by name; towers in float32.
+def scorer_of(arguments: argparse.Namespace) -> ClipScorer:
+    """The scorer that the options of `cli.arguments._add_scorer` name.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        ClipcondError: no such device or crop policy.
+    """
+    return load_scorer(
+        arguments.scorer,
+        pick_device(arguments.device),
+        dtype=getattr(torch, arguments.dtype),
+        batch_size=arguments.batch_size,
+        crop=arguments.crop,
+        quick_gelu=arguments.quick_gelu,
+        tokenizer=arguments.tokenizer,
+    )
+
+
+def load_scorer(name: str, device: torch.device | str = "cpu", **options: Any) -> ClipScorer:
+    """A scorer by name; options as `ClipScorer.from_pretrained` has them.
 
     Raises:
         CheckpointError: it cannot be read.
@@ -38,7 +57,7 @@ def load_scorer(name: str, device: torch.device | str = "cpu") -> ClipScorer:
     import transformers
 
     hush_loading(transformers)
-    scorer = ClipScorer.from_pretrained(locate(name), device=device)
+    scorer = ClipScorer.from_pretrained(locate(name), device=device, **options)
     for line in scorer.clip.assumed:
         note(f"{name}: taken to have {line}")
     return scorer

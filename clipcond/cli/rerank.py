@@ -3,58 +3,93 @@
 import argparse
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+import torch
+from tqdm import tqdm
 
-from clipcond.cli.models import load_scorer
-from clipcond.cli.pictures import load_each
+from clipcond.cli.models import load_scorer, pick_device, scorer_of
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
-from clipcond.score import ClipScorer, HeldOut, HeldOutWarning, Ranking, pictures_in, rerank
+from clipcond.score import (
+    ClipScorer,
+    HeldOut,
+    HeldOutWarning,
+    PictureError,
+    Ranking,
+    Skipped,
+    pictures_in,
+    rerank,
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read one by one, rank, move, report."""
-    files = pictures_in(Path(arguments.folder))
+    """Look for pictures, rank their files, move, report."""
+    folder = Path(arguments.folder)
+    files, passed_over = _pictures(folder, arguments.move)
     if arguments.top is not None and arguments.top > len(files):
         raise ScoreError(
             f"top_k: got {arguments.top}; needs an integer from 1 to {len(files)}, the number of images"
         )
-    scorer = load_scorer(arguments.scorer)
-    judge = load_scorer(arguments.judge) if arguments.judge else None
-    failures: list[str] = []
-    read: list[Path] = []
+    scorer = scorer_of(arguments)
+    judge = _judge(arguments) if arguments.judge else None
     try:
-        ranking = _rank(_noting(files, read, failures), arguments, scorer, judge)
-    except ScoreError:
-        if read:
-            raise
-        ranking = None  # the generator gave none
-    for failure in failures:
-        note(failure)
-    if ranking is None:
-        raise ScoreError(f"none of the {len(files)} files could be scored")
-    if ranking.truncated:
+        ranking = _rank(files, arguments, scorer, judge)
+    except PictureError as error:
+        for place, reason in error.reasons.items():
+            note(f"{files[place]}: {reason.removeprefix(f'{files[place]}: ')}")
+        raise ScoreError(f"none of the {len(files)} files could be scored") from error
+    skipped = [*passed_over, *ranking.skipped]
+    for each in skipped:
+        note(f"{each.item}: {each.reason}{'' if each.failed else '; passed over'}")
+    for name, reader in _that_cut(ranking, scorer, judge).items():
         note(
-            f"the prompt is longer than the {scorer.clip.positions} tokens that CLIP reads; its end does not count"
+            f"the prompt is longer than the {reader.clip.positions} tokens that {name} reads; its end does not count"
         )
-    chosen = [read[i] for i in ranking.order]
-    shown = move_all(chosen, Path(arguments.move)) if arguments.move else chosen
-    _report(shown, ranking, arguments)
-    return 1 if failures else 0
+    chosen = [files[i] for i in ranking.order]
+    shown = move_all(chosen, Path(arguments.move), folder) if arguments.move else chosen
+    _report(shown, ranking, skipped, arguments)
+    return 1 if any(each.failed for each in skipped) else 0
 
 
-def _noting(files: Sequence[Path], read: list[Path], failures: list[str]) -> Iterator[Image.Image]:
-    """Pictures that can be read; `read` holds their files in the same order."""
-    for file, picture in load_each(files, failures):
-        read.append(file)
-        yield picture
+def _that_cut(
+    ranking: Ranking, scorer: ClipScorer, judge: ClipScorer | None
+) -> dict[str, ClipScorer]:
+    """Those to which the prompt was too long, by what a user calls them."""
+    found = {"CLIP": scorer} if ranking.truncated else {}
+    if judge and ranking.held_out and ranking.held_out.truncated:
+        found["the judge"] = judge
+    return found
+
+
+def _pictures(folder: Path, move: str | None) -> tuple[list[Path], list[Skipped]]:
+    """The folder's pictures but for those of earlier runs in the folder to move to, and what was passed over."""
+    files, skipped = pictures_in(folder, on_error="skip")
+    out = Path(move).resolve() if move else folder.resolve()
+    if folder.resolve() not in out.parents:
+        return files, skipped
+    others = [file for file in files if out not in file.resolve().parents]
+    if not others:
+        raise ScoreError(f"{folder}: holds no picture but those in {move}")
+    if len(others) < len(files):
+        skipped.append(Skipped(Path(str(move)), "is where --move puts the best", failed=False))
+    return others, skipped
+
+
+def _judge(arguments: argparse.Namespace) -> ClipScorer:
+    """Run as the scorer is; its tokenizer and activation are its own."""
+    return load_scorer(
+        arguments.judge,
+        pick_device(arguments.device),
+        dtype=getattr(torch, arguments.dtype),
+        batch_size=arguments.batch_size,
+        crop=arguments.crop,
+    )
 
 
 def _rank(
-    pictures: Iterator[Image.Image],
+    files: Sequence[Path],
     arguments: argparse.Namespace,
     scorer: ClipScorer,
     judge: ClipScorer | None,
@@ -62,23 +97,29 @@ def _rank(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HeldOutWarning)  # said in the report
         return rerank(
-            pictures,
+            iter(tqdm(files, unit="picture", disable=None, leave=False)),
             arguments.prompt,
             scorer,
             arguments.top,
             minimum=arguments.minimum,
             diversity=arguments.diversity,
             judge=judge,
+            on_error="skip",
         )
 
 
-def move_all(files: Sequence[Path], folder: Path) -> list[Path]:
+def move_all(files: Sequence[Path], folder: Path, root: Path | None = None) -> list[Path]:
     """Move files into a folder, all or none; where they are now.
+
+    Args:
+        files: what to move.
+        folder: where to, made if it is not there.
+        root: keeps their places in the folders below it; None: all go side by side.
 
     Raises:
         ScoreError: one of the names is taken there, or the folder cannot be written.
     """
-    targets = [folder / file.name for file in files]
+    targets = [folder / (file.relative_to(root) if root else file.name) for file in files]
     taken = [target for target in targets if target.exists()]
     if taken:
         raise ScoreError(f"{taken[0]}: is there already; name another folder to move to")
@@ -86,6 +127,7 @@ def move_all(files: Sequence[Path], folder: Path) -> list[Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, target in zip(files, targets, strict=True):
+            target.parent.mkdir(parents=True, exist_ok=True)
             shutil.move(file, target)
             moved.append((file, target))
     except OSError as error:
@@ -97,7 +139,12 @@ def move_all(files: Sequence[Path], folder: Path) -> list[Path]:
     return targets
 
 
-def _report(files: Sequence[Path], ranking: Ranking, arguments: argparse.Namespace) -> None:
+def _report(
+    files: Sequence[Path],
+    ranking: Ranking,
+    skipped: Sequence[Skipped],
+    arguments: argparse.Namespace,
+) -> None:
     scores = ranking.scores.tolist()
     judged = ranking.held_out.judge_scores.tolist() if ranking.held_out else None
     if arguments.json:
@@ -111,6 +158,9 @@ def _report(files: Sequence[Path], ranking: Ranking, arguments: argparse.Namespa
                 "considered": ranking.considered,
                 "mean": sum(scores) / len(scores) if scores else None,
                 "truncated": ranking.truncated,
+                "skipped": [
+                    {"file": str(s.item), "reason": s.reason, "failed": s.failed} for s in skipped
+                ],
                 "held_out": _gains(ranking.held_out) if ranking.held_out else None,
                 "provenance": ranking.provenance,
             }
@@ -131,6 +181,7 @@ def _gains(found: HeldOut) -> dict[str, object]:
         "gain": found.gain,
         "judge_gain": found.judge_gain,
         "alarm": found.alarm,
+        "truncated": found.truncated,
         "provenance": found.provenance,
     }
 

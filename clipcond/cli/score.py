@@ -4,12 +4,14 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from clipcond.cli.models import load_scorer
-from clipcond.cli.pictures import in_batches, load_each
+from PIL import Image
+
+from clipcond.cli.models import scorer_of
+from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer, Scores, join
-from clipcond.score.scorer import checked_texts
+from clipcond.score.features import checked_texts
 from clipcond.score.variants import find_variant
 from clipcond.tables import Column, check_table, read_rows, write_rows
 
@@ -22,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out:
         check_table(Path(arguments.out))
     pairs = _pairs(arguments)
-    scorer = load_scorer(arguments.scorer)
+    scorer = scorer_of(arguments)
     places, scores, failures = _score_pairs(pairs, scorer, variant=arguments.variant)
     for failure in failures:
         note(failure)
@@ -86,13 +88,19 @@ def _score_pairs(
     scored: list[int] = []
     failures: list[str] = []
     parts: list[Scores] = []
+
+    def score(places: Sequence[int], pictures: list[Image.Image]) -> Scores:
+        return scorer.score(pictures, [pairs[place][1] for place in places], variant)
+
     fit = [i for i, (file, prompt) in enumerate(pairs) if _is_text(prompt, file, failures)]
     by_file = _by_file(pairs, fit)
     for batch in in_batches(load_each(list(by_file), failures), scorer.batch_size):
-        places = [place for file in batch for place in by_file[file]]
-        pictures = [batch[pairs[place][0]] for place in places]
-        parts.append(scorer.score(pictures, [pairs[place][1] for place in places], variant))
-        scored += places
+        here = [place for file in batch for place in by_file[file]]
+        pictures = [batch[pairs[place][0]] for place in here]
+        done = of_each_that_can(here, pictures, score, failures, name=lambda i: pairs[i][0])
+        if done:
+            scored += done[0]
+            parts.append(done[1])
     return scored, join(parts) if parts else None, failures
 
 
@@ -125,7 +133,14 @@ def _report(
         return
     write_table(
         ["", scores.variant.name, "file"],
-        [[str(i), f"{row['score']:.4f}", str(row["file"])] for i, row in enumerate(rows, start=1)],
+        [
+            [
+                str(i),
+                f"{row['score']:.4f}",
+                f"{row['file']}{'  (prompt cut)' if row['truncated'] else ''}",
+            ]
+            for i, row in enumerate(rows, start=1)
+        ],
     )
     kind = "prompts" if len(set(scores.prompts)) > 1 else "pictures of one prompt"
     spread = (

@@ -5,11 +5,12 @@ scale: compare pictures of one prompt by one scorer, nothing else.
 """
 
 from clipcond.score.calibration import Calibrated, calibrate
-from clipcond.score.candidates import pictures_in
+from clipcond.score.candidates import Skipped, pictures_in
 from clipcond.score.classifier import Classifier
 from clipcond.score.clauses import Clause, ClauseTable, split_clauses
 from clipcond.score.confusion import Confusion, confusion_of
 from clipcond.score.curves import BestOfN, best_of_n
+from clipcond.score.features import ClipFeatures, PictureError
 from clipcond.score.held_out import HeldOut, HeldOutSummary, HeldOutWarning, summarise
 from clipcond.score.mixture import Mixture
 from clipcond.score.preference import AestheticScorer, PreferenceScorer
@@ -29,6 +30,7 @@ __all__ = [
     "Classifier",
     "Clause",
     "ClauseTable",
+    "ClipFeatures",
     "ClipScorer",
     "Comparison",
     "Confusion",
@@ -37,10 +39,12 @@ __all__ = [
     "HeldOutWarning",
     "Interval",
     "Mixture",
+    "PictureError",
     "PreferenceScorer",
     "Ranking",
     "Scorer",
     "Scores",
+    "Skipped",
     "Variant",
     "best_of_n",
     "build_classifier",

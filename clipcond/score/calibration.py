@@ -6,19 +6,14 @@ score stands out among those of shuffled prompts can be said, for each picture.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 
+from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
-
-if TYPE_CHECKING:
-    from clipcond.clip.images import Images
-    from clipcond.score.scorer import ClipScorer, Prompts
-else:  # checked where they are used
-    Images = Prompts = object
-    ClipScorer = Any
+from clipcond.score.features import ClipFeatures, Prompts, cut_texts, require_finite, same_to_clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +26,7 @@ class Calibrated:
         percentile: share of the null below, in percent; ties count half.
         null_size: how many other texts.
         truncated: whether the pair's prompt was cut.
+        null_truncated: the texts of the null that were cut.
         provenance: how the cosines were made.
     """
 
@@ -39,11 +35,12 @@ class Calibrated:
     percentile: Float[torch.Tensor, " n"]
     null_size: tuple[int, ...]
     truncated: Bool[torch.Tensor, " n"]
+    null_truncated: tuple[str, ...]
     provenance: dict[str, Any] = field(repr=False)
 
 
 def calibrate(
-    scorer: ClipScorer, images: Images, prompts: Prompts, null: Sequence[str] | None = None
+    scorer: ClipFeatures, images: Images, prompts: Prompts, null: Sequence[str] | None = None
 ) -> Calibrated:
     """Place each pair's cosine among those of its picture with other texts.
 
@@ -52,29 +49,31 @@ def calibrate(
         images: n pictures.
         prompts: n texts, or one for all.
         null: texts to compare with; None takes the other pairs' prompts (shuffled prompts). A pair's own text
-            among them is passed over.
+            among them is passed over, in any case and also where it is the same only up to the cut.
 
     Raises:
         ScoreError: pairs that do not pair, or fewer than two other texts for one.
     """
     items, texts = scorer.pairs(images, prompts)
     others = list(dict.fromkeys(texts if null is None else null))
-    own = torch.tensor([[other == text for other in others] for text in texts])
+    text, other = scorer.text_features(texts), scorer.text_features(others)
+    own = same_to_clip(text.features, other.features)
     sizes = (~own).sum(1)
     if int(sizes.min()) < 2:
         raise ScoreError(
             f"null: got {int(sizes.min())} texts other than {texts[int(sizes.argmin())]!r}; "
             "a spread takes two at least, a fair percentile dozens"
         )
-    pictures, text = scorer.image_features(items), scorer.text_features(texts)
+    pictures = scorer.image_features(items)
     cosine = (pictures * text.features).sum(-1)
-    z, percentile = stand_out(cosine, pictures @ scorer.text_features(others).features.T, ~own)
+    z, percentile = stand_out(cosine, pictures @ other.features.T, ~own)
     return Calibrated(
         cosine=cosine,
         z=z,
         percentile=percentile,
         null_size=tuple(sizes.tolist()),
         truncated=text.truncated,
+        null_truncated=cut_texts(others, other),
         provenance=scorer.provenance,
     )
 
@@ -84,7 +83,13 @@ def stand_out(
     null: Float[torch.Tensor, "n texts"],
     valid: Bool[torch.Tensor, "n texts"] | None = None,
 ) -> tuple[Float[torch.Tensor, " n"], Float[torch.Tensor, " n"]]:
-    """(z, percentile) of each cosine among its row of the null, or the valid ones of it."""
+    """(z, percentile) of each cosine among its row of the null, or the valid ones of it.
+
+    Raises:
+        ScoreError: a number that is not finite, which would count as lower than all.
+    """
+    require_finite(cosine, "cosine")
+    require_finite(null, "null")
     if valid is None:
         valid = torch.ones_like(null, dtype=torch.bool)
     count = valid.sum(1)

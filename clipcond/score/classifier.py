@@ -6,23 +6,18 @@ Zero-shot weights, a linear probe and a few-shot head are the same thing, so the
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from clipcond.clip.images import Images
 from clipcond.errors import CheckpointError, ScoreError
 from clipcond.score.calibration import stand_out
+from clipcond.score.features import ClipFeatures, require_finite
 from clipcond.score.provenance import require_same
-
-if TYPE_CHECKING:
-    from clipcond.clip.images import Images
-    from clipcond.score.scorer import ClipScorer
-else:  # checked where they are used
-    Images = object
-    ClipScorer = Any
 
 UNKNOWN = "unknown"
 _ALPHA = 0.05  # chance that other names do better, above which no class is named
@@ -39,6 +34,7 @@ class Classifier:
         bias: one number a class.
         scale: the model's own logit scale (a fixed 100 would make probabilities wrong for fine-tuned models).
         null: unit features of names of other things; empty: never answers "unknown".
+        truncated: texts of classes and of other things that were longer than the text tower reads.
         provenance: of the scorer whose features it takes, and how the weights were made.
     """
 
@@ -47,6 +43,7 @@ class Classifier:
     bias: Float[torch.Tensor, " classes"]
     scale: float
     null: Float[torch.Tensor, "texts dim"]
+    truncated: tuple[str, ...] = field(default=(), repr=False)
     provenance: dict[str, Any] = field(repr=False)
 
     def probabilities(
@@ -56,7 +53,11 @@ class Classifier:
 
         Args:
             features: unit features of pictures, of the scorer that the classifier was made with.
+
+        Raises:
+            ScoreError: NaN or infinity among them.
         """
+        require_finite(features, "features")
         return (self.scale * features @ self.weights.T + self.bias).softmax(-1)
 
     def unknown(self, features: Float[torch.Tensor, "n dim"]) -> Bool[torch.Tensor, " n"]:
@@ -67,8 +68,9 @@ class Classifier:
         through k / (m + k) of the pictures of nothing known: take many.
 
         Raises:
-            ScoreError: the classifier was made without such names.
+            ScoreError: the classifier was made without such names, or NaN or infinity among the features.
         """
+        require_finite(features, "features")
         if len(self.null) < 2:
             raise ScoreError(
                 f"null: this classifier has {len(self.null)} names of other things; make it with some, better dozens"
@@ -77,7 +79,7 @@ class Classifier:
         _, percentile = stand_out(best, features @ self.null.T)
         return 1 - (percentile / 100) ** len(self.classes) > _ALPHA
 
-    def classify(self, images: Images, scorer: ClipScorer) -> Float[torch.Tensor, "n classes"]:
+    def classify(self, images: Images, scorer: ClipFeatures) -> Float[torch.Tensor, "n classes"]:
         """Probabilities of pictures.
 
         Raises:
@@ -86,7 +88,7 @@ class Classifier:
         self.check(scorer)
         return self.probabilities(scorer.image_features(images))
 
-    def check(self, scorer: ClipScorer) -> None:
+    def check(self, scorer: ClipFeatures) -> None:
         """Refuse features that were made differently.
 
         Raises:
@@ -100,6 +102,7 @@ class Classifier:
             "format": _FORMAT,
             "classes": list(self.classes),
             "scale": self.scale,
+            "truncated": list(self.truncated),
             "provenance": self.provenance,
         }
         tensors = {"weights": self.weights, "bias": self.bias, "null": self.null}
@@ -114,7 +117,7 @@ class Classifier:
         """Read what `save` wrote.
 
         Raises:
-            CheckpointError: missing, damaged, or another kind of file.
+            CheckpointError: missing, damaged, another kind of file, or NaN in it.
         """
         try:
             with safe_open(file, framework="pt") as opened:
@@ -123,6 +126,7 @@ class Classifier:
             built = cls(
                 classes=tuple(about["classes"]),
                 scale=float(about["scale"]),
+                truncated=tuple(about.get("truncated", ())),
                 provenance=about["provenance"],
                 **tensors,
             )
@@ -136,5 +140,9 @@ class Classifier:
             raise CheckpointError(
                 f"{file}: no classifier that clipcond saved ({about.get('format')!r}, {len(built.classes)} classes, "
                 f"{len(built.weights)} vectors); make and save it again"
+            )
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise CheckpointError(
+                f"{file}: holds NaN or infinity; make and save it again, in float32"
             )
         return built

@@ -6,17 +6,15 @@ One cosine over a whole prompt is nearly blind to what is absent from the pictur
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import torch
+from jaxtyping import Float
+
+from clipcond.clip.images import ImageLike
 from clipcond.errors import ScoreError
 from clipcond.score.calibration import stand_out
-
-if TYPE_CHECKING:
-    from clipcond.clip.images import ImageLike
-    from clipcond.score.scorer import ClipScorer
-else:  # checked where they are used
-    ImageLike = object
-    ClipScorer = Any
+from clipcond.score.features import ClipFeatures, same_to_clip
 
 MISSING_BELOW = 1.645  # standard deviations above the null's mean: what 5 % of a normal null exceed
 _BOUNDARY = re.compile(r"[,;.!?\n]+|\b(?:and|with)\b", re.IGNORECASE)
@@ -74,7 +72,8 @@ class ClauseTable:
         """The table, for a terminal."""
         lines = [f"{'z':>7}  {'cosine':>7}  clause"]
         lines += [
-            f"{row.z:7.2f}  {row.cosine:7.4f}  {row.clause.text}{'   <- missing?' if row.missing else ''}"
+            f"{row.z:7.2f}  {row.cosine:7.4f}  {row.clause.text}{'   (cut)' if row.truncated else ''}"
+            f"{'   <- missing?' if row.missing else ''}"
             for row in self.rows
         ]
         return "\n".join(lines)
@@ -90,7 +89,7 @@ def split_clauses(prompt: str) -> tuple[Clause, ...]:
 
 
 def clause_table(
-    scorer: ClipScorer, image: ImageLike, prompt: str, null: Sequence[str]
+    scorer: ClipFeatures, image: ImageLike, prompt: str, null: Sequence[str]
 ) -> ClauseTable:
     """Score each clause of a prompt, calibrated by the clauses of other prompts.
 
@@ -105,22 +104,14 @@ def clause_table(
     Raises:
         ScoreError: a prompt without words, or fewer than two other clauses.
     """
-    clauses = [
-        part for clause in split_clauses(prompt) for part in _fitting(scorer, prompt, clause)
-    ]
+    clauses = _whole_clauses(scorer, [prompt])
     if not clauses:
         raise ScoreError(f"prompt: got {prompt!r}; there is no word in it to look for")
-    own = {clause.text for clause in clauses}
-    others = {part.text for other in null for part in split_clauses(other)} - own
-    if len(others) < 2:
-        raise ScoreError(
-            f"null: got {len(others)} clauses other than the prompt's own; a spread takes two at least, a fair one dozens"
-        )
-    picture = scorer.image_features([image])
     text = scorer.text_features([clause.text for clause in clauses])
+    others = _others(scorer, text.features, null)
+    picture = scorer.image_features([image])
     cosine = (text.features @ picture.T).squeeze(1)
-    against = picture @ scorer.text_features(sorted(others)).features.T
-    z, percentile = stand_out(cosine, against.expand(len(clauses), -1))
+    z, percentile = stand_out(cosine, (picture @ others.T).expand(len(clauses), -1))
     columns = (cosine.tolist(), z.tolist(), percentile.tolist(), text.truncated.tolist())
     return ClauseTable(
         prompt=prompt,
@@ -139,13 +130,35 @@ def clause_table(
     )
 
 
+def _others(
+    scorer: ClipFeatures, own: Float[torch.Tensor, "clauses dim"], null: Sequence[str]
+) -> Float[torch.Tensor, "texts dim"]:
+    """Features of the clauses of other prompts that are not among the prompt's own, whatever their case."""
+    texts = sorted({part.text for part in _whole_clauses(scorer, null)})
+    found = scorer.text_features(texts).features if texts else own[:0]
+    found = found[~same_to_clip(found, own).any(1)]
+    if len(found) < 2:
+        raise ScoreError(
+            f"null: got {len(found)} clauses other than the prompt's own; a spread takes two at least, a fair one dozens"
+        )
+    return found
+
+
 def _trimmed(prompt: str, start: int, end: int) -> list[Clause]:
     text = prompt[start:end]
     start += len(text) - len(text.lstrip())
     return [Clause(text.strip(), start, start + len(text.strip()))] if text.strip() else []
 
 
-def _fitting(scorer: ClipScorer, prompt: str, clause: Clause) -> list[Clause]:
+def _whole_clauses(scorer: ClipFeatures, prompts: Sequence[str]) -> list[Clause]:
+    """All clauses of prompts, none longer than the tower reads where that can be helped."""
+    found = [(prompt, clause) for prompt in prompts for clause in split_clauses(prompt)]
+    if found:  # encoded together, for the looks at each that follow
+        scorer.text_features([clause.text for _, clause in found])
+    return [part for prompt, clause in found for part in _fitting(scorer, prompt, clause)]
+
+
+def _fitting(scorer: ClipFeatures, prompt: str, clause: Clause) -> list[Clause]:
     """The clause, or its parts that the tower reads whole."""
     gaps = [m.start() for m in re.finditer(r"\s+", clause.text)]
     if not gaps or not bool(scorer.text_features([clause.text]).truncated[0]):

@@ -41,7 +41,7 @@ def best_of_n(selecting: Table, quality: Table, n: Sequence[int]) -> BestOfN:
         n: each from 1 to m.
 
     Raises:
-        ScoreError: tables of other shapes, fewer than two prompts, NaN, or an n out of range.
+        ScoreError: tables of other shapes, fewer than two prompts, NaN or infinity, or an n out of range.
     """
     chosen_by, worth = (np.asarray(table, dtype=float) for table in (selecting, quality))
     if chosen_by.ndim != 2 or chosen_by.shape != worth.shape:
@@ -49,8 +49,10 @@ def best_of_n(selecting: Table, quality: Table, n: Sequence[int]) -> BestOfN:
             f"got selecting scores of shape {list(chosen_by.shape)} and quality of shape {list(worth.shape)}; "
             "both are [prompts, candidates]"
         )
-    if np.isnan(chosen_by).any() or np.isnan(worth).any():
-        raise ScoreError("scores hold NaN, which has no place in an order; score again in float32")
+    if not (np.isfinite(chosen_by).all() and np.isfinite(worth).all()):
+        raise ScoreError(
+            "scores hold NaN or infinity, which has no place in a mean; score again in float32"
+        )
     wrong = [size for size in n if not 1 <= size <= chosen_by.shape[1]]
     if wrong or not n:
         raise ScoreError(

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 
 from clipcond.errors import ScoreError
+from clipcond.score.features import require_finite
 
 POOL = 10  # candidates considered for each one kept
 
@@ -27,7 +28,7 @@ def spread_out(
         top_k: how many; None all.
 
     Raises:
-        ScoreError: the scorer has no features of pictures.
+        ScoreError: the scorer has no features of pictures, or they are not finite.
     """
     if not hasattr(scorer, "image_features"):
         raise ScoreError(
@@ -36,6 +37,7 @@ def spread_out(
     if len(pool) < 2:
         return list(range(len(pool)))
     features = scorer.image_features([image for image, _ in pool])
+    require_finite(features, "image_features")
     likeness = features @ features.T
     apart = ~torch.eye(len(pool), dtype=torch.bool)
     low, high = likeness[apart].min(), likeness[apart].max()

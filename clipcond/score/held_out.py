@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 
 from clipcond.errors import ScoreError
+from clipcond.score.results import Scores
 from clipcond.score.statistics import Interval, interval
 
 _NO_GAIN = 1e-6  # standard deviations: rounding of a mean with itself
@@ -32,6 +33,7 @@ class HeldOut:
         judge_scores: the judge's score of each chosen picture, in rank order.
         alarm: the first rises and the second does not. On one prompt with few candidates that is often chance:
             `summarise` says more.
+        truncated: whether the prompt was longer than the judge reads.
         provenance: how the judge's scores were made.
     """
 
@@ -39,6 +41,7 @@ class HeldOut:
     judge_gain: float
     judge_scores: Float[torch.Tensor, " kept"]
     alarm: bool
+    truncated: bool
     provenance: dict[str, Any] = field(repr=False)
 
 
@@ -79,14 +82,14 @@ class Running:
 
 
 def held_out(
-    totals: Sequence[Running], kept: Sequence[tuple[float, float]], provenance: dict[str, Any]
+    totals: Sequence[Running], kept: Sequence[tuple[float, float]], last: Scores
 ) -> HeldOut:
     """Compare the chosen with all candidates.
 
     Args:
         totals: all selecting scores, all judge's scores.
         kept: (selecting score, judge's score) of the chosen, in rank order; at least one.
-        provenance: how the judge's scores were made.
+        last: the judge's scores of the last batch: how they all were made.
 
     Warns:
         HeldOutWarning: on alarm.
@@ -106,7 +109,8 @@ def held_out(
         judge_gain=judge_gain,
         judge_scores=torch.tensor(judged, dtype=torch.float32),
         alarm=alarm,
-        provenance=provenance,
+        truncated=bool(last.truncated.any()),
+        provenance=last.provenance,
     )
 
 

@@ -6,24 +6,18 @@ All work on unit float32 features of one CLIP. Where the original divides 0 by 0
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
 
 from clipcond.clip import split_images
+from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
+from clipcond.score.features import ClipFeatures, Prompts
 from clipcond.score.results import Scores
 from clipcond.score.variants import CLIP_IQA, DIRECTIONAL, R_PRECISION, REF_CLIPSCORE
 
-if TYPE_CHECKING:
-    from clipcond.clip.images import Images
-    from clipcond.score.scorer import ClipScorer, Prompts
-else:  # checked where they are used
-    Images = Prompts = object
-    ClipScorer = Any
-
-_STILL = 1e-6  # a shorter move between unit features is rounding
+_STILL = 1e-6  # a shorter move between unit features is rounding, in float32
 
 # CLIP-IQA's own quality words, and the rest of its published list
 QUALITIES: dict[str, tuple[str, str]] = {
@@ -47,7 +41,7 @@ QUALITIES: dict[str, tuple[str, str]] = {
 
 
 def ref_clipscore(
-    scorer: ClipScorer, images: Images, prompts: Prompts, references: Sequence[Sequence[str]]
+    scorer: ClipFeatures, images: Images, prompts: Prompts, references: Sequence[Sequence[str]]
 ) -> Scores:
     """RefCLIPScore: harmonic mean of CLIPScore and the prompt's best cosine with a reference text.
 
@@ -71,20 +65,22 @@ def ref_clipscore(
         )
     text = scorer.text_features([variant.prefix + t for t in texts])
     by_picture = variant.of_cosine((scorer.image_features(items) * text.features).sum(-1))
-    best = []
+    best, cut = [], []
     for index, own in enumerate(references):
         if isinstance(own, str) or not own:
             raise ScoreError(f"references[{index}]: got {own!r}; pass a list of at least one text")
-        features = scorer.text_features([variant.prefix + t for t in own]).features
-        best.append((features @ text.features[index]).max())
+        reference = scorer.text_features([variant.prefix + t for t in own])
+        best.append((reference.features @ text.features[index]).max())
+        cut.append(reference.truncated.any())
     by_reference = torch.stack(best).clamp(min=0)
     both = by_picture + by_reference
     values = torch.where(both > 0, 2 * by_picture * by_reference / both, torch.zeros_like(both))
-    return scorer.scores(values, truncated=text.truncated, variant=variant, prompts=texts)
+    truncated = text.truncated | torch.stack(cut)
+    return scorer.scores(values, truncated=truncated, variant=variant, prompts=texts)
 
 
 def directional(
-    scorer: ClipScorer,
+    scorer: ClipFeatures,
     images: Images,
     prompts: Prompts,
     *,
@@ -103,10 +99,10 @@ def directional(
     if len(sources) != len(targets):
         raise ScoreError(f"got {len(sources)} source images and {len(targets)} images; pass pairs")
     before, after = scorer.text_features(source_texts), scorer.text_features(texts)
-    picture = _direction(
-        scorer.image_features(targets) - scorer.image_features(sources), "images", "leave it out"
-    )
-    text = _direction(after.features - before.features, "prompts", "name what changes")
+    still = max(_STILL, torch.finfo(scorer.clip.model.dtype).eps)
+    moves = scorer.image_features(targets) - scorer.image_features(sources)
+    picture = _direction(moves, still, "images", "leave it out")
+    text = _direction(after.features - before.features, still, "prompts", "name what changes")
     return scorer.scores(
         (picture * text).sum(-1),
         truncated=before.truncated | after.truncated,
@@ -116,7 +112,7 @@ def directional(
 
 
 def r_precision(
-    scorer: ClipScorer,
+    scorer: ClipFeatures,
     images: Images,
     prompts: Prompts,
     distractors: Sequence[str] | Sequence[Sequence[str]],
@@ -145,20 +141,20 @@ def r_precision(
         [d for d in (distractors if shared else distractors[i]) if d != text]
         for i, text in enumerate(texts)
     ]
-    for i, own in enumerate(candidates):
-        if not own:
+    for i, rivals_of in enumerate(candidates):
+        if not rivals_of:
             raise ScoreError(
                 f"distractors: none is left for images[{i}], whose prompt is {texts[i]!r}"
             )
     pictures, own = scorer.image_features(items), scorer.text_features(texts)
     true = (pictures * own.features).sum(-1)
+    others = [scorer.text_features(rivals_of) for rivals_of in candidates]
     rivals = torch.stack([
-        (scorer.text_features(candidates[i]).features @ picture).max()
-        for i, picture in enumerate(pictures)
+        (other.features @ picture).max() for other, picture in zip(others, pictures, strict=True)
     ])  # fmt: skip
     return scorer.scores(
         (true > rivals).float(),
-        truncated=own.truncated,
+        truncated=own.truncated | torch.stack([other.truncated.any() for other in others]),
         variant=R_PRECISION,
         prompts=texts,
         candidates=sorted({len(c) + 1 for c in candidates}),
@@ -166,7 +162,7 @@ def r_precision(
     )
 
 
-def iqa(scorer: ClipScorer, images: Images, quality: str | tuple[str, str] = "quality") -> Scores:
+def iqa(scorer: ClipFeatures, images: Images, quality: str | tuple[str, str] = "quality") -> Scores:
     """CLIP-IQA: the probability that a picture is the first of two opposite texts, softmax(100 cos).
 
     Wang et al. 2022. As in torchmetrics' with a transformers CLIP; the paper's own takes a ResNet-50 without
@@ -200,12 +196,13 @@ def iqa(scorer: ClipScorer, images: Images, quality: str | tuple[str, str] = "qu
 
 
 def _direction(
-    moves: Float[torch.Tensor, "n dim"], name: str, repair: str
+    moves: Float[torch.Tensor, "n dim"], still: float, name: str, repair: str
 ) -> Float[torch.Tensor, "n dim"]:
     lengths = moves.norm(dim=-1)
-    still = (lengths < _STILL).nonzero().flatten().tolist()
-    if still:
+    unmoved = (lengths < still).nonzero().flatten().tolist()
+    if unmoved:
         raise ScoreError(
-            f"{name}[{still[0]}]: the same as its source to CLIP, so that there is no direction; {repair}"
+            f"{name}[{unmoved[0]}]: the same as its source to CLIP, so that there is no direction; {repair}"
         )
-    return moves / lengths[:, None]
+    directions: torch.Tensor = moves / lengths[:, None]
+    return directions

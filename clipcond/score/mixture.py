@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 
 from clipcond.errors import ScoreError
+from clipcond.score.features import require_finite
 from clipcond.score.results import Scores
 from clipcond.score.variants import Variant
 
@@ -36,8 +37,14 @@ class Mixture:
             )
 
     def score(self, images: Any, prompts: Any) -> Scores:
-        """Weighted sum of each scorer's z among the pictures of the same prompt."""
+        """Weighted sum of each scorer's z among the pictures of the same prompt.
+
+        Raises:
+            ScoreError: a scorer's score of a picture is not finite.
+        """
         found = [scorer.score(images, prompts) for scorer in self.scorers]
+        for number, scores in enumerate(found):
+            require_finite(scores.values, f"scores of scorers[{number}]")
         count = len(found[0])
         groups = [prompts] * count if isinstance(prompts, str) else list(prompts)
         values = sum(

@@ -6,7 +6,7 @@ head = few_shot(build_classifier(classes, scorer), features, labels)
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,18 +15,15 @@ from scipy import optimize, special
 
 from clipcond.errors import ScoreError
 from clipcond.score.classifier import Classifier
-
-if TYPE_CHECKING:
-    from clipcond.score.scorer import ClipScorer
-else:  # its provenance is all that is read
-    ClipScorer = Any
+from clipcond.score.features import require_finite
+from clipcond.score.provenance import Made
 
 
 def fit_probe(
     features: Float[torch.Tensor, "n dim"],
     labels: Sequence[str],
     classes: Sequence[str],
-    scorer: ClipScorer,
+    scorer: Made,
     *,
     penalty: float = 1e-3,
 ) -> Classifier:
@@ -43,7 +40,7 @@ def fit_probe(
         penalty: over 0.
 
     Raises:
-        ScoreError: labels that do not fit, a class without example, or a penalty of 0 or less.
+        ScoreError: labels that do not fit, a class without example, a penalty of 0 or less, or NaN among the features.
     """
     if penalty <= 0:
         raise ScoreError(f"penalty: got {penalty}; needs more than 0, or the weights run away")
@@ -95,7 +92,7 @@ def few_shot(
         share: of the examples, 0 to 1.
 
     Raises:
-        ScoreError: labels that do not fit, or a share out of range.
+        ScoreError: labels that do not fit, a share out of range, or NaN among the features.
     """
     if not 0 <= share <= 1:
         raise ScoreError(f"share: got {share}; needs 0 to 1")
@@ -103,12 +100,9 @@ def few_shot(
     means = torch.nn.functional.normalize(truth.T @ features, dim=-1)
     mixed = torch.nn.functional.normalize((1 - share) * classifier.weights + share * means, dim=-1)
     seen = truth.sum(0) > 0
-    return Classifier(
-        classes=classifier.classes,
+    return replace(
+        classifier,
         weights=torch.where(seen[:, None], mixed, classifier.weights),
-        bias=classifier.bias,
-        scale=classifier.scale,
-        null=classifier.null,
         provenance={
             **classifier.provenance,
             "kind": "few-shot",
@@ -121,6 +115,7 @@ def few_shot(
 def _one_hot(
     features: torch.Tensor, labels: Sequence[str], classes: Sequence[str], *, every: bool = True
 ) -> np.ndarray:
+    require_finite(features, "features")
     if len(labels) != len(features):
         raise ScoreError(
             f"got {len(features)} features and {len(labels)} labels; pass one for each"

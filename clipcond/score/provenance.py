@@ -5,13 +5,23 @@ CLIP scores from other weights, another crop, another dtype or another variant a
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from clipcond.errors import ScoreError
 
 _NAME, _DIGEST = "scorer", "weights_sha256"
+
+
+@runtime_checkable
+class Made(Protocol):
+    """Whatever says how its numbers are made."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a number depends on, JSON-able."""
+        ...
 
 
 def weights_digest(tensors: Mapping[str, torch.Tensor]) -> str:

@@ -1,21 +1,32 @@
 """Reranking: the pictures of one prompt, best first (the step that DALL-E's 512 to 32 made known).
 
-The spine is `rerank`: score a batch, keep the best so far, forget the rest. A generator of any number of pictures
-takes the memory of one batch and of what is kept.
+The spine is `rerank`: score a batch, keep the best so far, forget the rest. Any number of pictures takes the memory of
+one batch and of what is kept, which of files are their paths.
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
 
+from clipcond.clip import load_picture
 from clipcond.clip.images import ImageLike
 from clipcond.errors import ScoreError
-from clipcond.score.candidates import Candidate, Candidates, batched, listed, numbered, opened
+from clipcond.score.candidates import (
+    Candidate,
+    Candidates,
+    Skipped,
+    batched,
+    listed,
+    numbered,
+    skipped_of,
+)
 from clipcond.score.diversity import POOL, spread_out
+from clipcond.score.features import PictureError
 from clipcond.score.held_out import HeldOut, Running, held_out
 from clipcond.score.results import Scores
 
@@ -44,8 +55,9 @@ class Ranking:
         seeds: their seeds; positions where none were given.
         scores: their scores, falling (with diversity: not always).
         images: the pictures as they were given.
-        considered: how many candidates there were.
+        considered: how many candidates were scored.
         truncated: whether the prompt was longer than the scorer reads, so that its end did not count.
+        skipped: what was passed over in a folder, and under on_error="skip" what could not be scored, with the reason.
         provenance: how the scores were made.
         held_out: what the judge says of the choice; None where there was no judge.
     """
@@ -56,6 +68,7 @@ class Ranking:
     images: tuple[ImageLike, ...]
     considered: int
     truncated: bool
+    skipped: tuple[Skipped, ...]
     provenance: dict[str, Any] = field(repr=False)
     held_out: HeldOut | None = field(default=None, repr=False)
 
@@ -89,6 +102,7 @@ def rerank(
     minimum: float | None = None,
     diversity: float = 0.0,
     judge: Scorer | None = None,
+    on_error: str = "raise",
 ) -> Ranking:
     """Sort pictures by how well they match one prompt.
 
@@ -96,8 +110,9 @@ def rerank(
     another scorer than the one that chooses, to see whether the choice is better to anyone else.
 
     Args:
-        images: n pictures in any form that the scorer takes, a folder, or a generator of pictures, which is read
-            once in batches and never held whole.
+        images: n pictures in any form that the scorer takes, a folder (with the folders in it), or a generator of
+            pictures, which is read once in batches and never held whole. Files are opened for as long as their batch
+            is scored, so a folder takes the memory of one batch with or without top_k.
         prompt: the text to match.
         scorer: what scores.
         top_k: how many to keep, 1..n, and at most that many of a generator; None keeps all.
@@ -107,20 +122,27 @@ def rerank(
             marginal relevance, Carbonell and Goldstein 1998, among the best 10 top_k). Needs a scorer with
             `image_features`.
         judge: another scorer, which has no say in the choice.
+        on_error: what a picture does that cannot be read or scored: "raise", or "skip", which lists it in `skipped`.
 
     Raises:
-        ScoreError: top_k, diversity or seeds out of range, a score that is not finite, or a generator with a
+        PictureError: a picture that cannot be read or scored; under "skip", when that is true of all.
+        ScoreError: top_k, diversity, seeds or on_error out of range, a score that is not finite, or a generator with a
             scorer that must see all candidates at once.
 
     Warns:
         HeldOutWarning: the choice scores higher than the average candidate, but not to the judge.
     """
     scorers = [scorer] if judge is None else [scorer, judge]
-    items = listed(images)
+    if on_error not in ("raise", "skip"):
+        raise ScoreError(f"on_error: got {on_error!r}; choose raise or skip")
+    items, skipped = listed(images, on_error)
     _check_request(items, top_k, seeds=seeds, diversity=diversity, scorers=scorers)
     best = _Best(top_k if top_k is None or not diversity else POOL * top_k)
-    source = numbered(images if items is None else items, seeds)
-    totals, last = _keep_best(best, source, prompt, scorers=scorers, minimum=minimum)
+    source = numbered(cast("Iterable[Any]", images) if items is None else items, seeds)
+    reading = _Reading(prompt=prompt, scorers=scorers, on_error=on_error)
+    totals, last = _keep_best(best, source, reading, minimum=minimum)
+    if reading.refused and not last:
+        raise PictureError({candidate.position: why for candidate, why in reading.refused})
     if not last:
         raise ScoreError("images: the generator gave none; pass at least one")
     kept = best.falling()
@@ -134,36 +156,94 @@ def rerank(
         images=tuple(candidate.image for candidate, _, _ in kept),
         considered=totals[0].count,
         truncated=bool(last[0].truncated.any()),
+        skipped=(*skipped, *(skipped_of(candidate, why) for candidate, why in reading.refused)),
         provenance=last[0].provenance,
-        held_out=held_out(totals, [row[1:] for row in kept], last[1].provenance)
-        if judge and kept
-        else None,
+        held_out=held_out(totals, [row[1:] for row in kept], last[1]) if judge and kept else None,
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """How a batch is opened and scored, and what becomes of pictures that cannot be."""
+
+    prompt: str
+    scorers: Sequence[Scorer]
+    on_error: str
+    refused: list[tuple[Candidate, str]] = field(default_factory=list)
+
+    def scored(self, batch: Sequence[Candidate]) -> tuple[list[Candidate], list[Scores]]:
+        """(those that can be scored, each scorer's scores of them); their pictures are let go.
+
+        Raises:
+            ScoreError: under "raise", a picture that cannot be; its place is that in the whole input.
+        """
+        read = [(c, picture) for c in batch if (picture := self._opened(c)) is not None]
+        while read:
+            candidates, pictures = [c for c, _ in read], [picture for _, picture in read]
+            try:
+                texts = [self.prompt] * len(read)
+                found = [scorer.score(pictures, texts) for scorer in self.scorers]
+                wrong = self._undefined(candidates, found)
+                if not wrong:
+                    return candidates, found
+            except PictureError as error:
+                wrong = error.reasons
+            self._refuse([(candidates[i], why) for i, why in wrong.items()])
+            read = [each for i, each in enumerate(read) if i not in wrong]
+        return [], []
+
+    def _opened(self, candidate: Candidate) -> Any:
+        """The picture; for scorers that see all at once its file, tried first where it may be skipped."""
+        whole = _relative(self.scorers)
+        if whole and self.on_error == "raise":
+            return candidate.image
+        try:
+            picture = load_picture(candidate.image)
+        except ScoreError as error:
+            self._refuse([(candidate, str(error))])
+            return None
+        return candidate.image if whole else picture
+
+    def _undefined(
+        self, candidates: Sequence[Candidate], found: Sequence[Scores]
+    ) -> dict[int, str]:
+        """Places of scores that are not finite, which only a scorer of someone's own gives."""
+        if self.on_error == "raise":
+            for scores in found:
+                _require_finite(scores.values, candidates)
+        return {
+            i: f"scored {value}, which cannot be ranked"
+            for scores in found
+            for i, value in enumerate(scores.values.tolist())
+            if not math.isfinite(value)
+        }
+
+    def _refuse(self, wrong: Sequence[tuple[Candidate, str]]) -> None:
+        if self.on_error == "raise":
+            raise PictureError({candidate.position: why for candidate, why in wrong})
+        self.refused.extend(wrong)
+
+
 def _keep_best(
-    best: _Best,
-    source: Iterable[Candidate],
-    prompt: str,
-    *,
-    scorers: Sequence[Scorer],
-    minimum: float | None,
+    best: _Best, source: Iterable[Candidate], reading: _Reading, *, minimum: float | None
 ) -> tuple[list[Running], list[Scores]]:
     """Score batch by batch into `best`; each scorer's running totals, and its scores of the last batch."""
-    whole = _relative(scorers)
-    size = None if whole else getattr(scorers[0], "batch_size", _BATCH)
+    scorers = reading.scorers
+    size = None if _relative(scorers) else getattr(scorers[0], "batch_size", _BATCH)
     totals: list[Running] = [Running() for _ in scorers]
-    found: list[Scores] = []
+    last: list[Scores] = []
     for batch in batched(source, size):
-        pictures = [candidate.image if whole else opened(candidate) for candidate in batch]
-        found = [scorer.score(pictures, [prompt] * len(batch)) for scorer in scorers]
-        values = [_finite(scores.values, batch) for scores in found]
+        candidates, found = reading.scored(batch)
+        if not candidates:
+            continue
+        last = found
+        values = [scores.values.tolist() for scores in found]
         for total, column in zip(totals, values, strict=True):
             total.add(column)
-        for candidate, score, judged in zip(batch, values[0], values[-1], strict=True):
+        for candidate, score, judged in zip(candidates, values[0], values[-1], strict=True):
             if minimum is None or score >= minimum:
                 best.add(candidate, score, judged)
-    return totals, found
+    return totals, last
 
 
 def _relative(scorers: Sequence[Scorer]) -> bool:
@@ -191,7 +271,7 @@ def _check_request(
         )
 
 
-def _finite(values: Float[torch.Tensor, " n"], batch: Sequence[Candidate]) -> list[float]:
+def _require_finite(values: Float[torch.Tensor, " n"], batch: Sequence[Candidate]) -> None:
     undefined = (~torch.isfinite(values)).nonzero().flatten().tolist()
     if undefined:
         first = values[undefined[0]].item()
@@ -199,7 +279,6 @@ def _finite(values: Float[torch.Tensor, " n"], batch: Sequence[Candidate]) -> li
             f"images[{batch[undefined[0]].position}] scored {'NaN' if first != first else first} "
             f"({len(undefined)} of {len(batch)} did); it cannot be ranked: try the scorer in float32"
         )
-    return values.tolist()
 
 
 def _check_top_k(top_k: int | None, available: int | None) -> None:

@@ -19,7 +19,8 @@ class Scores:
 
     Attributes:
         values: one score a pair, in the variant's scale.
-        truncated: whether the pair's prompt was longer than the text tower reads, so that its end did not count.
+        truncated: whether a text that the score rests on (the pair's prompt, its references or distractors) was longer
+            than the text tower reads, so that its end did not count.
         variant: how the cosine became a score.
         provenance: weights digest, checkpoint name, preprocessing, crop, dtype, versions, variant; JSON-able.
         prompts: the text of each pair; empty where the scorer does not say.

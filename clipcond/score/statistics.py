@@ -186,6 +186,9 @@ def _array(values: Values) -> np.ndarray:
     array = np.asarray(values, dtype=float)
     if array.ndim != 1:
         raise ScoreError(f"values: got an array of shape {list(array.shape)}; needs one axis")
-    if np.isnan(array).any():
-        raise ScoreError(f"values[{int(np.isnan(array).argmax())}] is NaN; leave it out or mend it")
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        place = int(wrong.argmax())
+        what = "NaN" if np.isnan(array[place]) else str(array[place])
+        raise ScoreError(f"values[{place}] is {what}; leave it out or mend it")
     return array

@@ -6,17 +6,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from jaxtyping import Float
 
+from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
 from clipcond.score.classifier import UNKNOWN, Classifier
+from clipcond.score.features import ClipFeatures, cut_texts, quoted, same_to_clip, warn_of_cut
 
 if TYPE_CHECKING:
-    from clipcond.clip.images import Images
-    from clipcond.score.scorer import ClipScorer
-
     ClassNames = Sequence[str | Sequence[str]] | Mapping[str, Sequence[str]]
-else:  # checked where they are used
-    Images = ClassNames = object
-    ClipScorer = Any
+else:  # checked below
+    ClassNames = object
 
 TEMPLATES = ("a photo of a {}",)
 
@@ -24,7 +22,7 @@ TEMPLATES = ("a photo of a {}",)
 def zero_shot(
     images: Images,
     classnames: ClassNames,
-    scorer: ClipScorer,
+    scorer: ClipFeatures,
     templates: Sequence[str] = TEMPLATES,
 ) -> Float[torch.Tensor, "images classes"]:
     """Probability of each class for each picture.
@@ -37,14 +35,19 @@ def zero_shot(
         templates: sentences with {} for the name; their features are averaged.
 
     Raises:
-        ScoreError: no class, a name twice, or a template without {}.
+        ScoreError: no class, a name twice, two classes that are the same to this CLIP, or a template without {}.
+
+    Warns:
+        ScoreTruncatedWarning: a text is longer than the text tower reads.
     """
-    return build_classifier(classnames, scorer, templates).classify(images, scorer)
+    classifier = build_classifier(classnames, scorer, templates)
+    warn_of_cut(classifier.truncated, scorer.clip.positions, stacklevel=2)
+    return classifier.classify(images, scorer)
 
 
 def build_classifier(
     classnames: ClassNames,
-    scorer: ClipScorer,
+    scorer: ClipFeatures,
     templates: Sequence[str] = TEMPLATES,
     *,
     null: Sequence[str] = (),
@@ -58,24 +61,33 @@ def build_classifier(
         classnames: as `zero_shot` takes them.
         scorer: whose CLIP it is for.
         templates: sentences with {} for the name.
-        null: names of other things, dozens, for the answer "unknown"; they go into the templates too.
+        null: names of other things, dozens, for the answer "unknown"; they go into the templates too. Names of the
+            classes among them would count against their own class, so they are passed over (see the provenance).
 
     Raises:
-        ScoreError: no class, a name twice, or a template without {}.
+        ScoreError: no class, a name twice, two classes that are the same to this CLIP, a template without {}, or a null
+            of little but the classes' own names.
     """
     prompts = prompts_of(classnames, templates)
-    weights = torch.stack([_mean_direction(scorer, texts) for texts in prompts.values()])
-    others = [_mean_direction(scorer, _in_templates([name], templates)) for name in null]
+    own, cut = _encoded(scorer, prompts)
+    weights = torch.stack([_mean_direction(features) for features in own])
+    _require_apart(tuple(prompts), weights, scorer.clip.positions)
+    others = {name: _in_templates([name], templates) for name in null}
+    found, others_cut = _encoded(scorer, others)
+    kept = _other_things(dict(zip(others, found, strict=True)), tuple(prompts), torch.cat(own))
     return Classifier(
         classes=tuple(prompts),
         weights=weights,
         bias=torch.zeros(len(prompts)),
         scale=scorer.logit_scale,
-        null=torch.stack(others) if others else weights[:0],
+        null=torch.stack(list(kept.values())) if kept else weights[:0],
+        truncated=cut + others_cut,
         provenance={
             "scorer": scorer.provenance,
             "kind": "zero-shot",
             "prompts": {name: list(texts) for name, texts in prompts.items()},
+            "null": list(kept),
+            "null_passed_over": [name for name in others if name not in kept],
         },
     )
 
@@ -126,6 +138,55 @@ def _texts(name: str, texts: Any) -> list[str]:
     return list(texts)
 
 
-def _mean_direction(scorer: ClipScorer, texts: Sequence[str]) -> Float[torch.Tensor, " dim"]:
-    mean = scorer.text_features(list(texts)).features.mean(0)
-    return torch.nn.functional.normalize(mean, dim=0)
+def _encoded(
+    scorer: ClipFeatures, prompts: Mapping[str, Sequence[str]]
+) -> tuple[list[Float[torch.Tensor, "_ dim"]], tuple[str, ...]]:
+    """(features of each name's texts, the texts that were cut), all encoded together."""
+    texts = [text for own in prompts.values() for text in own]
+    if not texts:
+        return [], ()
+    found = scorer.text_features(texts)
+    counts = [len(own) for own in prompts.values()]
+    return list(torch.split(found.features, counts)), cut_texts(texts, found)
+
+
+def _mean_direction(features: Float[torch.Tensor, "texts dim"]) -> Float[torch.Tensor, " dim"]:
+    return torch.nn.functional.normalize(features.mean(0), dim=0)
+
+
+def _require_apart(
+    classes: Sequence[str], weights: Float[torch.Tensor, "classes dim"], positions: int
+) -> None:
+    """Refuse classes whose probabilities would be equal whatever the picture."""
+    alike = same_to_clip(weights, weights).triu(1).nonzero().tolist()
+    if alike:
+        one, other = (classes[i] for i in alike[0])
+        raise ScoreError(
+            f"classnames: {quoted(one)} and {quoted(other)} are the same to this CLIP, which reads {positions} tokens "
+            "in lower case; let their texts differ within those"
+        )
+
+
+def _other_things(
+    null: Mapping[str, Float[torch.Tensor, "templates dim"]],
+    classes: Sequence[str],
+    own: Float[torch.Tensor, "texts dim"],
+) -> dict[str, Float[torch.Tensor, " dim"]]:
+    """The vectors of those names that are no class's.
+
+    Raises:
+        ScoreError: there were some, and fewer than two are left.
+    """
+    names = {name.casefold() for name in classes}
+    kept = {
+        name: _mean_direction(features)
+        for name, features in null.items()
+        if name.casefold() not in names and not bool(same_to_clip(features[:1], own).any())
+    }
+    if len(kept) < 2 and len(kept) < len(null):
+        taken = next(name for name in null if name not in kept)
+        raise ScoreError(
+            f"null: {taken!r} is a class itself, and {len(kept)} names of other things are left; "
+            "name some more, better dozens"
+        )
+    return kept

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from clipcond.cli import main
 from clipcond.cli.rerank import move_all
+from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
-from clipcond.score import ClipScorer
+from clipcond.score import ClipScorer, ranking
 from clipcond.tables import Column, read_rows, write_rows
-from tests.tiny import save_tiny_clip
+from tests.score.test_ranking import LivePictures
+from tests.tiny import save_tiny_clip, tiny_clip
 
 
 @pytest.fixture
@@ -317,3 +320,161 @@ def test_a_caption_with_a_nul_is_named_and_the_rest_goes_on(tmp_path, capsys):
     assert "a.png" in err
     assert "NUL" in err
     assert main(["score", str(tmp_path / "a.png"), "--prompt", "\0", "--scorer", str(folder)]) == 2
+
+
+def overflowing_on_half(files, folder):
+    """A CLIP whose image tower overflows in float16 on one of the three pictures; which one."""
+    paths = [files / f"{i}.png" for i in range(3)]
+    largest = ClipScorer.from_pretrained(save_tiny_clip(folder)).clip.encode_pictures(
+        [load_picture(path) for path in paths]
+    )
+    order = largest.abs().amax(1).sort()
+    model, *_ = tiny_clip()
+    with torch.no_grad():
+        model.visual_projection.weight.mul_(65504 / float(order.values[-2:].mean()))
+    model.save_pretrained(folder)
+    return f"{int(order.indices[-1])}.png"
+
+
+def test_pictures_that_overflow_are_named_and_the_rest_done(files, tmp_path, capsys):
+    bad = overflowing_on_half(files, tmp_path / "clip")
+    options = ["--scorer", str(tmp_path / "clip"), "--dtype", "float16", "--json"]
+    paths = [str(files / f"{i}.png") for i in range(3)]
+    for command in (
+        ["score", *paths, "--prompt", "a cat"],
+        ["rerank", str(files), "--prompt", "a cat"],
+        ["classify", *paths, "--classes", "cat,dog"],
+    ):
+        assert main([*command, *options]) == 1
+        out, err = capsys.readouterr()
+        names = [Path(row["file"]).name for row in json.loads(out)["pictures"]]
+        assert sorted(names) == [f"{i}.png" for i in range(3) if f"{i}.png" != bad]
+        assert f"{bad}: the image tower gives it NaN or infinity in float16" in err
+        assert "--dtype float32" in err
+        assert main([*command, "--scorer", str(tmp_path / "clip")]) == 0
+        capsys.readouterr()
+
+
+def test_the_scorers_options_are_the_librarys(files, model, capsys):
+    Image.open(files / "0.png").resize((90, 40)).save(files / "0.png")
+    paths = [str(files / f"{i}.png") for i in range(3)]
+    options = ["--dtype", "bfloat16", "--crop", "pad", "--batch-size", "2", "--device", "cpu"]
+    own = ClipScorer.from_pretrained(model, dtype=torch.bfloat16, crop="pad", batch_size=2)
+    values = own.score(paths, "a cat").values
+    for command in (["score", *paths], ["rerank", str(files)]):
+        assert (
+            main([*command, "--prompt", "a cat", "--scorer", str(model), *options, "--json"]) == 0
+        )
+        told = json.loads(capsys.readouterr().out)
+        found = {row["file"]: row["score"] for row in told["pictures"]}
+        assert [found[path] for path in paths] == pytest.approx(values.tolist(), abs=1e-6)
+        assert told["provenance"]["dtype"] == "bfloat16"
+        assert told["provenance"]["crop"].startswith("pad")
+    command = ["classify", *paths, "--classes", "cat,dog", "--scorer", str(model), *options]
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["provenance"]["scorer"]["dtype"] == "bfloat16"
+
+
+def test_files_that_carry_little_are_helped_by_options(files, tmp_path, capsys):
+    folder = save_tiny_clip(tmp_path / "clip")
+    names = ("tokenizer.json", "tokenizer_config.json")
+    (tmp_path / "words").mkdir()
+    for name in names:
+        (folder / name).rename(tmp_path / "words" / name)
+    command = ["score", str(files / "0.png"), "--prompt", "a cat", "--scorer", str(folder)]
+    assert main(command) == 2
+    assert "tokenizer" in capsys.readouterr().err
+    assert main([*command, "--tokenizer", str(tmp_path / "words")]) == 0
+    assert main([*command, "--tokenizer", str(tmp_path / "none")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "quote"),
+    [
+        (["--device", "cuda:99"], "--device: got 'cuda:99'"),
+        (["--device", "gpu"], "--device: got 'gpu'"),
+        (["--crop", "stretch"], "crop: got 'stretch'; choose one of center"),
+        (["--scorer", "none", "--quick-gelu"], "none"),
+    ],
+)
+def test_complaints_on_the_scorers_options(files, model, capsys, options, quote):
+    commands = (
+        ["score", str(files / "0.png"), "--prompt", "x"],
+        ["rerank", str(files), "--prompt", "x"],
+        ["classify", str(files / "0.png"), "--classes", "a,b"],
+    )
+    for command in commands:
+        assert main([*command, "--scorer", str(model), *options]) == 2
+        err = capsys.readouterr().err
+        assert quote in err
+        assert len(err.splitlines()) == 1
+    for typo in (["--dtype", "int8"], ["--batch-size", "0"]):
+        with pytest.raises(SystemExit):
+            main([*commands[0], *typo])
+
+
+def test_rerank_names_what_it_passes_over_and_keeps_sub_folders(files, model, tmp_path, capsys):
+    (files / "deep").mkdir()
+    (files / "1.png").rename(files / "deep" / "0.png")
+    (files / "._0.png").write_bytes(b"\0\5\x16\7")
+    command = ["rerank", str(files), "--prompt", "a cat", "--scorer", str(model)]
+    assert main([*command, "--json"]) == 0
+    out, err = capsys.readouterr()
+    told = json.loads(out)
+    assert {p["file"] for p in told["pictures"]} == {
+        str(files / name) for name in ("0.png", "2.png", "deep/0.png")
+    }
+    assert told["skipped"] == [
+        {"file": str(files / "._0.png"), "reason": "hidden", "failed": False}
+    ]
+    assert "._0.png: hidden; passed over" in err
+    best = files / "best"
+    assert main([*command, "--move", str(best)]) == 0
+    assert sorted(p.relative_to(best).as_posix() for p in best.rglob("*.png")) == [
+        "0.png", "2.png", "deep/0.png",
+    ]  # fmt: skip
+    capsys.readouterr()
+    assert main([*command, "--move", str(best)]) == 2
+    assert "holds no picture but those in" in capsys.readouterr().err
+    Image.new("RGB", (40, 40)).save(files / "new.png")
+    assert main([*command, "--move", str(best)]) == 0
+    assert "is where --move puts the best" in capsys.readouterr().err
+
+
+def test_rerank_of_a_folder_holds_one_batch_of_pictures(files, model, monkeypatch, capsys):
+    for i in range(3, 12):
+        Image.new("RGB", (40, 40), (20 * i, 0, 0)).save(files / f"{i}.png")
+    pictures = LivePictures()
+    monkeypatch.setattr(ranking, "load_picture", pictures.load)
+    command = ["rerank", str(files), "--prompt", "a cat", "--scorer", str(model)]
+    assert main([*command, "--batch-size", "3"]) == 0
+    assert len(pictures.counts) == 12
+    assert max(pictures.counts) <= 3
+    assert len(capsys.readouterr().out.splitlines()) == 13
+
+
+def test_cut_prompts_are_marked_in_every_table(files, model, tmp_path, capsys):
+    judge = save_tiny_clip(tmp_path / "judge", seed=9)
+    table = files / "prompts.jsonl"
+    rows = [{"file": "0.png", "prompt": "a cat"}, {"file": "1.png", "prompt": "cat " * 100}]
+    table.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main(["score", "--prompts", str(table), "--scorer", str(model)]) == 0
+    out, _ = capsys.readouterr()
+    assert [line.endswith("(prompt cut)") for line in out.splitlines()] == [False, False, True]
+    command = ["rerank", str(files), "--prompt", "cat " * 100, "--scorer", str(model), "--top", "1"]
+    assert main([*command, "--judge", str(judge), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["truncated"] is json.loads(out)["held_out"]["truncated"] is True
+    assert "77 tokens that the judge reads" in err
+    command = ["classify", str(files / "0.png"), "--classes", f"dog,{'cat ' * 100}"]
+    assert main([*command, "--scorer", str(model), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["truncated"]) == 1
+    assert "longer than the 77 tokens" in err
+
+
+def test_names_of_classes_among_the_others_are_named(files, model, tmp_path, capsys):
+    (tmp_path / "others.txt").write_text("Cat\nhat\nsky\ncar\n")
+    command = ["classify", str(files / "0.png"), "--classes", "cat,dog", "--scorer", str(model)]
+    assert main([*command, "--unknown", str(tmp_path / "others.txt")]) == 0
+    assert "--unknown: 'Cat' is a class" in capsys.readouterr().err

@@ -56,6 +56,7 @@ def test_generate_ranks_and_says_how(client):
     assert {picture["seed"] for picture in told["pictures"]} == {7, 8}
     assert record(told["pictures"][0])["prompt"] == "a fox"
     assert "prompt=a+fox" in told["query"]
+    assert told["truncated"] is False
 
 
 def test_tokens_and_scores(client):
@@ -64,6 +65,9 @@ def test_tokens_and_scores(client):
     picture = address_of(emoji.render(compose("a fox")))
     rows = client.predict("a rocket\na fox", picture, api_name="/score")
     assert rows[1]["cosine"] > rows[0]["cosine"]
+    assert [row["truncated"] for row in rows] == [False, False]
+    rows = client.predict("a fox\n" + "a fox on a house " * 40, picture, api_name="/score")
+    assert [row["truncated"] for row in rows] == [False, True]
 
 
 @pytest.mark.parametrize(

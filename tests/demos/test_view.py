@@ -151,3 +151,33 @@ def test_the_quiz_counts(studio):
     assert "Click it" in worldview.question(game)
     assert "crown" in worldview.question(right)
     assert "crown" not in worldview.question(game)
+
+
+LONG = "a red fox on a blue house " * 20
+
+
+def test_every_table_says_what_clip_did_not_read(studio):
+    pictures = tuple(emoji.render(compose(text, 1)) for text in ("a fox on pink", "two rockets"))
+    upload = Upload(names=("a", "b"), pictures=pictures, prompts=())
+    positions = studio.scorer.clip.positions
+    cut = f"longer than the {positions} tokens that it reads; the end does not count"
+
+    def tables(text):
+        found = judging.columns(studio.scorers, upload, text, studio.null)
+        yield judging.ranking(upload, text, found)
+        yield judging.matrix(studio.scorer, upload, ["a fox", text])
+        yield judging.classes(studio.scorers, upload, ["rocket", text], "a {}")
+
+    assert all(cut in html for html in tables(LONG))
+    assert not any(cut in html for html in tables("a fox"))
+    word = "x" * 500
+    assert cut in judging.clauses(studio.scorer, upload, word, [0, 1], studio.null)
+    assert "<i class=cut>cut</i>" in view.clause_rows(
+        studio.scorer.clauses(pictures[0], f"a fox, {word}", studio.null)
+    )
+
+
+def test_a_drawing_says_that_its_prompt_was_cut_in_the_scores(studio):
+    settings = Settings(prompt=LONG, candidates=1, steps=1)
+    status, *_ = finished(studio, draw(studio, settings, lambda _: None))
+    assert "its end does not count in the scores" in status

@@ -1,9 +1,11 @@
 """rerank: a permutation, best first, stable on ties, never an order among NaNs, and the same from a stream."""
 
 import json
+import os
 import subprocess
 import sys
 import warnings
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +17,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import clipcond
+from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
-from clipcond.score import ClipScorer, HeldOutWarning, Mixture, Scores, summarise
+from clipcond.score import (
+    ClipScorer,
+    HeldOutWarning,
+    Mixture,
+    PictureError,
+    Scores,
+    summarise,
+)
 from clipcond.score.variants import VARIANTS
 from tests.score.test_measures import pictures
 from tests.tiny import save_tiny_clip
@@ -266,3 +276,115 @@ def test_rerank_stays_the_function_after_all_imports():
             importlib.import_module(module.name)
     assert callable(clipcond.rerank)
     assert clipcond.rerank.__module__ == "clipcond.score.ranking"
+
+
+def mixed_folder(folder):
+    """Pictures at two depths, and all that lies beside pictures on real disks."""
+    (folder / "b" / "c").mkdir(parents=True)
+    (folder / ".thumbs").mkdir()
+    (folder / "__MACOSX").mkdir()
+    for name, level in (("z.png", 1), ("b/a.png", 9), ("b/c/x.jpg", 5), ("b/z.png", 3)):
+        reds([level])[0].save(folder / name)
+    for name in ("._z.png", "b/._a.png", "__MACOSX/._z.png"):
+        (folder / name).write_bytes(b"\0\5\x16\7Mac OS X")
+    reds([7])[0].save(folder / ".thumbs" / "z.png")
+    reds([200])[0].save(folder / "b" / "0001-grid.png")
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "loop").symlink_to(folder)
+    return folder
+
+
+def test_a_folder_is_searched_whole_and_says_what_it_passed_over(tmp_path):
+    ranking = clipcond.rerank(mixed_folder(tmp_path), "x", RedScorer())
+    names = [path.relative_to(tmp_path).as_posix() for path in ranking.images]
+    assert names == ["b/a.png", "b/c/x.jpg", "b/z.png", "z.png"]
+    assert ranking.order == (0, 1, 2, 3), "places in the order of paths"
+    passed_over = {s.item.relative_to(tmp_path).as_posix(): s.reason for s in ranking.skipped}
+    assert passed_over == {
+        "._z.png": "hidden",
+        ".thumbs": "hidden",
+        "__MACOSX/._z.png": "hidden",
+        "b/._a.png": "hidden",
+        "b/0001-grid.png": "a contact sheet of clipcond generate",
+        "loop": "a link to a folder",
+    }
+    assert not any(s.failed for s in ranking.skipped)
+    assert ranking.considered == 4
+
+
+def test_damaged_files_raise_or_are_skipped_by_name(tmp_path):
+    folder = mixed_folder(tmp_path)
+    (folder / "b" / "bad.png").write_bytes(b"no picture")
+    (folder / "b" / "gone.png").symlink_to(folder / "none.png")
+    os.mkfifo(folder / "pipe.png")  # opening it would wait for ever
+    with pytest.raises(ScoreError, match=r"images\[1\]: .*bad.png: not a picture"):
+        clipcond.rerank(folder, "x", RedScorer())
+    for scorer in (RedScorer(), RedScorer(batch_size=1), Mixture([RedScorerOfFiles()])):
+        ranking = clipcond.rerank(folder, "x", scorer, on_error="skip")
+        failed = {s.item.name: s.reason for s in ranking.skipped if s.failed}
+        assert failed.keys() == {"bad.png", "gone.png"}
+        assert failed["bad.png"].startswith("not a picture")
+        assert [path.name for path in ranking.images] == ["a.png", "x.jpg", "z.png", "z.png"]
+    listed = [reds([3])[0], np.zeros((4, 4, 3)), reds([5])[0]]
+    for images_given in (listed, iter(listed)):
+        ranking = clipcond.rerank(images_given, "x", RedScorer(), on_error="skip", seeds=[7, 8, 9])
+        assert (ranking.order, ranking.seeds) == ((2, 0), (9, 7))
+        ((place, reason, failed),) = ranking.skipped
+        assert (place, failed) == (1, True)
+        assert "float64" in reason
+
+
+class RedScorerOfFiles(RedScorer):
+    """Opens what it gets itself, as a scorer in a mixture must."""
+
+    def score(self, images, prompts):
+        return super().score([load_picture(image) for image in images], prompts)
+
+
+def test_nothing_that_can_be_scored_is_an_error_that_knows_each(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    with pytest.raises(PictureError, match=r"a.png: not a picture .* \(and 1 more\)") as told:
+        clipcond.rerank(tmp_path, "x", RedScorer(), on_error="skip")
+    assert sorted(told.value.reasons) == [0, 1]
+    with pytest.raises(ScoreError, match="on_error: got 'ignore'; choose raise or skip"):
+        clipcond.rerank(tmp_path, "x", RedScorer(), on_error="ignore")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "._a.png").write_bytes(b"")
+    with pytest.raises(ScoreError, match=r"holds no picture to rank, only .*\._a.png \(hidden\)"):
+        clipcond.rerank(tmp_path / "deep", "x", RedScorer())
+
+
+class LivePictures:
+    """Loads pictures as ever, and counts those that someone still holds."""
+
+    def __init__(self):
+        self._all, self.counts = [], []
+
+    def load(self, image):
+        picture = load_picture(image)
+        self._all.append(weakref.ref(picture))
+        self.counts.append(sum(ref() is not None for ref in self._all))
+        return picture
+
+
+@pytest.mark.parametrize("top_k", [None, 3, 40])
+@pytest.mark.parametrize(
+    "options", [{}, {"judge": RedScorer(1.0, 4)}, {"on_error": "skip"}], ids=str
+)
+def test_a_folder_of_any_size_holds_one_batch_of_pictures(tmp_path, monkeypatch, top_k, options):
+    for i in range(40):
+        reds([i])[0].save(tmp_path / f"{i:02}.png")
+    pictures = LivePictures()
+    monkeypatch.setattr(clipcond.score.ranking, "load_picture", pictures.load)
+    ranking = clipcond.rerank(tmp_path, "x", RedScorer(batch_size=4), top_k, **options)
+    assert len(pictures.counts) == 40
+    assert max(pictures.counts) <= 4
+    assert ranking.images[0].name == "39.png"
+
+
+def test_the_judge_says_that_it_reads_less(tmp_path, scorer):
+    long = "a red cat on a blue house " * 20
+    ranking = clipcond.rerank(pictures(3), long, RedScorer(), judge=scorer, top_k=1)
+    assert not ranking.truncated
+    assert ranking.held_out.truncated
