@@ -2,7 +2,7 @@
 
 from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
 from clipcond.prompt.render import convert, render
-from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment
+from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment, Tag
 
 __all__ = [
     "DIALECTS",
@@ -11,6 +11,7 @@ __all__ = [
     "Lora",
     "Prompt",
     "Segment",
+    "Tag",
     "check_dialect",
     "convert",
     "parse",

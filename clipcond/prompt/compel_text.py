@@ -23,7 +23,6 @@ from clipcond.prompt.hints import MAX_DEPTH, note_heavy, refuse_depth
 from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Span
 
 PLUS, MINUS = 1.1, 0.9
-
 _BLANK = re.compile(r"[ \t\n\r\f\v]*+")
 # a word without syntax: a sign only before an ordinary character; an escaped comma ends it
 _PLAIN = r'(?:\\[()".+\-=]|[+-](?![ \t\n\r\f\v()",.+\-=]|\Z)|[^ \t\n\r\f\v()",.+\-=\\]|\\(?!,))'
@@ -124,7 +123,7 @@ class Scanner:
         if found is None:
             return None
         weight = float(found[2]) if found[2] else 1.0
-        self.events.append(Lora(found[1], weight, found.span()))
+        self.events.append(Lora(found[1], weight, weight, found.span()))
         return found.end()
 
     def loras(self, at: int) -> int:
@@ -287,10 +286,13 @@ def _joined(words: Sequence[str]) -> str:
     after = text.count(" ")
     resolved: list[str] = []
     for word in words:  # a run of several has no escapes
-        taken = 2 + after + (1 if resolved else 0)
-        resolved.append(_ESCAPED.sub(lambda found, n=taken: found[1][n:], word))
+        resolved.append(_unescape(word, 2 + after + (1 if resolved else 0)))
         after -= word.count(" ") + 1
     return " ".join(resolved)
+
+
+def _unescape(word: str, times: int) -> str:
+    return _ESCAPED.sub(lambda found: found[1][times:], word)
 
 
 def _weighted(scanner: Scanner) -> Iterator[tuple[Span, float]]:
