@@ -1,6 +1,7 @@
 """The prompt language: text in, weighted segments out. Pure Python, linear time, bounded depth, no torch."""
 
 from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
+from clipcond.prompt.expand import expand
 from clipcond.prompt.render import convert, render
 from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment, Tag
 
@@ -14,6 +15,7 @@ __all__ = [
     "Tag",
     "check_dialect",
     "convert",
+    "expand",
     "parse",
     "render",
 ]
