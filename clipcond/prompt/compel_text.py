@@ -248,11 +248,9 @@ class Scanner:
         if found is None or span is None:
             return at
         text = self.source[slice(*span)]
-        sign = text[0]
+        base = {"+": PLUS, "-": MINUS}.get(text[0])
         group.number = span
-        group.weight = (
-            (PLUS if sign == "+" else MINUS) ** len(text) if sign in "+-" else float(text)
-        )
+        group.weight = base ** len(text) if base else float(text)
         return found.end()
 
 
