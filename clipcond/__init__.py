@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from clipcond.generation import generate
     from clipcond.precompute import load_embeddings
-    from clipcond.prompt import convert, parse
+    from clipcond.prompt import convert, expand, parse
     from clipcond.score import ClipScorer, rerank, zero_shot
 
 __version__ = "0.1.0"
@@ -43,6 +43,7 @@ _HOMES: dict[str, str | None] = {
     "concat": "clipcond.conditioning",
     "convert": "clipcond.prompt",
     "emoji": None,
+    "expand": "clipcond.prompt",
     "generate": "clipcond.generation",
     "lerp": "clipcond.conditioning",
     "load_embeddings": "clipcond.precompute",
@@ -69,6 +70,7 @@ __all__ = [
     "concat",
     "convert",
     "emoji",
+    "expand",
     "generate",
     "lerp",
     "load_embeddings",

@@ -162,7 +162,7 @@ def check_request(
 
 def plain_text(prompt: str, dialect: str) -> str:
     """What a prompt says once its weights and breaks are taken out, white space in single blanks."""
-    branches = parse(prompt, dialect=dialect).without_loras.branches
+    branches = parse(prompt, dialect=dialect).without_tags.branches
     segments = [segment for branch, _ in branches for segment in branch.segments()]
     return " ".join(" ".join(s.text for s in segments if not s.is_break).split())
 

@@ -68,6 +68,7 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help="candidates at once (default: all); pictures do not depend on it",
     )
+    _add_wildcards(command)
     _add_models(command)
 
 
@@ -164,6 +165,7 @@ def _add_parse(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--steps", type=count, default=20, metavar="N", help="denoising steps (default 20)"
     )
+    _add_choices(command)
 
 
 def _add_tokens(commands: argparse._SubParsersAction) -> None:
@@ -180,6 +182,7 @@ def _add_tokens(commands: argparse._SubParsersAction) -> None:
         help="of the weights: none, mean, length, length+mean (default none)",
     )
     command.add_argument("--html", metavar="FILE", help="write a page with coloured tokens as well")
+    _add_choices(command)
 
 
 def _add_long_prompt(command: argparse.ArgumentParser) -> None:
@@ -250,6 +253,21 @@ def _add_app(commands: argparse._SubParsersAction) -> None:
 def _add_column(command: argparse.ArgumentParser, name: str, summary: str, *older: str) -> None:
     command.add_argument(
         f"--{name}-column", *older, default=name, metavar="C", help=f"{summary} (default {name})"
+    )
+
+
+def _add_wildcards(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--wildcards",
+        metavar="DIR",
+        help="choose among {a|b} and __file__, a line of DIR/file.txt, by --seed before the prompt is read",
+    )
+
+
+def _add_choices(command: argparse.ArgumentParser) -> None:
+    _add_wildcards(command)
+    command.add_argument(
+        "--seed", type=seed, default=0, metavar="S", help="what --wildcards chooses by (default 0)"
     )
 
 

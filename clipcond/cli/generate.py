@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from clipcond import emoji
+from clipcond.cli.language import expanded
 from clipcond.cli.models import (
     is_emoji,
     load_pipeline,
@@ -32,6 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_request(
         candidates=arguments.candidates, keep=keep, seed=arguments.seed, batch_size=batch_size
     )
+    arguments.text = expanded(arguments.text, arguments)
+    arguments.negative = arguments.negative and expanded(arguments.negative, arguments)
     for diagnostic in parse(arguments.text, dialect=arguments.dialect).diagnostics:
         note(f"prompt: {diagnostic.message}")
     out = Path(arguments.out)

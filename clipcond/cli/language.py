@@ -7,7 +7,7 @@ from typing import Any
 
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import point_at
-from clipcond.prompt import Prompt, convert, parse
+from clipcond.prompt import Prompt, convert, expand, parse
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -17,7 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _parse(arguments: argparse.Namespace) -> int:
     """Print what the first step says, and the schedule."""
-    prompt = parse(arguments.text, dialect=arguments.dialect)
+    prompt = parse(expanded(arguments.text, arguments), dialect=arguments.dialect)
     _note_diagnostics(prompt)
     if arguments.json:
         write_json(_as_json(prompt, arguments.steps))
@@ -34,6 +34,16 @@ def _parse(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def expanded(text: str, arguments: argparse.Namespace) -> str:
+    """The text with what it leaves open chosen, where --wildcards asks for it, and a note what was chosen."""
+    if arguments.wildcards is None:
+        return text
+    chosen = expand(text, seed=arguments.seed, wildcards=arguments.wildcards)
+    if chosen != text:
+        note(f"expanded: {chosen}")
+    return chosen
+
+
 def _as_json(prompt: Prompt, steps: int) -> dict[str, Any]:
     """Segments (null where only the branches have some) and schedule; branches and LoRAs where there are any."""
     schedule = [[last, text] for last, text in prompt.schedule(steps)]
@@ -46,6 +56,8 @@ def _as_json(prompt: Prompt, steps: int) -> dict[str, Any]:
         shown = {"segments": segments, "schedule": schedule}
     if prompt.loras:
         shown["loras"] = [[lora.name, lora.weight] for lora in prompt.loras]
+    if prompt.tags:
+        shown["tags"] = [[tag.kind, list(tag.positional), dict(tag.named)] for tag in prompt.tags]
     return shown
 
 

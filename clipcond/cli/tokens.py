@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from clipcond.cli.language import expanded
 from clipcond.cli.models import locate
 from clipcond.cli.terminal import hush_loading, note, write_json, write_table
 from clipcond.conditioning import Conditioner, PromptReport
@@ -14,6 +15,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print each prompt's tokens as each encoder reads them; what looks like a mistake goes to standard error."""
     import transformers
 
+    text = expanded(arguments.text, arguments)
+    negative = arguments.negative and expanded(arguments.negative, arguments)
     hush_loading(transformers)
     conditioner = Conditioner.from_pretrained(
         locate(arguments.model),
@@ -21,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
         long_prompt=arguments.long_prompt,
         normalization=arguments.normalization,
     )
-    report = conditioner.report(arguments.text, negative_prompt=arguments.negative)
+    report = conditioner.report(text, negative_prompt=negative)
     if arguments.html:
         _write_page(Path(arguments.html), report.to_html())
     if arguments.json:

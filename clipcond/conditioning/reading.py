@@ -96,7 +96,7 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
         PromptCutWarning: words were dropped under the policy "truncate".
     """
     _check_room(tokenizer)
-    prompts = [parse(text, dialect=rules.dialect).without_loras for text in texts]
+    prompts = [parse(text, dialect=rules.dialect).without_tags for text in texts]
     for prompt in prompts:
         _check(prompt, rules)
     lines = [
@@ -165,10 +165,14 @@ def _cleaned(line: Line, clean: Callable[[str], str]) -> Line:
 
 def _check(prompt: Prompt, rules: Rules) -> None:
     if prompt.joined == "compose" or prompt.is_scheduled:
-        what = "joins prompts with AND" if prompt.joined == "compose" else "changes over the steps"
+        joins = prompt.joined == "compose"
+        what = "joins prompts with AND" if joins else "changes over the steps"
+        way_out = (
+            '; if it is a word to be read, write "and", or "AN()D" in capitals' if joins else ""
+        )
         raise ClipcondError(
             f"the prompt {prompt.text[:_QUOTED]!r} {what}, which no single conditioning can say; condition its "
-            "parts (prompt.branches, prompt.schedule(steps)) one by one"
+            f"parts (prompt.branches, prompt.schedule(steps)) one by one{way_out}"
         )
     least = mode_named(rules.weighting).least
     for part, _ in prompt.branches:

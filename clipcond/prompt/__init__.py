@@ -1,8 +1,9 @@
 """The prompt language: text in, weighted segments out. Pure Python, linear time, bounded depth, no torch."""
 
 from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
+from clipcond.prompt.expand import expand
 from clipcond.prompt.render import convert, render
-from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment
+from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment, Tag
 
 __all__ = [
     "DIALECTS",
@@ -11,8 +12,10 @@ __all__ = [
     "Lora",
     "Prompt",
     "Segment",
+    "Tag",
     "check_dialect",
     "convert",
+    "expand",
     "parse",
     "render",
 ]

@@ -1,12 +1,15 @@
 """The dialect of AUTOMATIC1111's web UI, in the order in which that program reads it.
 
-    <lora:name:0.8>   names a LoRA (taken out of `Prompt.without_loras`; `parse` alone keeps the tag as text)
+    # comment         taken out first: `clipcond.prompt.comments`
+    <lora:name:0.8>   a tag: `clipcond.prompt.tags` (taken out of `Prompt.without_tags`; `parse` alone keeps it as text)
     a :1 AND b :0.5   two branches, composed in noise space with these weights
     [a:b:0.5] [a|b]   schedules: `clipcond.prompt.schedule`
     (a:1.3) [b]       weights, read in what each step says: `clipcond.prompt.weights`
 
-What is unusual: AND divides first, even inside brackets, and only a prompt with AND has branch weights; schedules are
-resolved before weights are read, so they may hold brackets, weights, even halves of words.
+What is unusual: AND divides first, even inside brackets; schedules are resolved before weights are read, so they may
+hold brackets, weights, even halves of words. One thing differs on purpose: only a prompt with AND has branch weights.
+The web UI reads `a cat, 16:9` as "a cat, 16" of weight 9, unless it is a negative prompt, which cannot be told from
+the text; a number at the end is text here, and noted.
 """
 
 import math
@@ -15,14 +18,13 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from clipcond.errors import PromptSyntaxError
-from clipcond.prompt import schedule, weights
+from clipcond.prompt import comments, schedule, tags, weights
 from clipcond.prompt.excerpt import Excerpt
 from clipcond.prompt.hints import foreign
-from clipcond.prompt.tree import Content, Diagnostic, Fixed, Fragment, Lora, Prompt, Span
+from clipcond.prompt.tree import Content, Diagnostic, Fixed, Fragment, Prompt, Span
 
 _AND = re.compile(r"\bAND\b")
 _BRANCH_WEIGHT = re.compile(r"\s*+([-+]?(?:\d+\.?|\d*\.\d+))")
-_TAG = re.compile(r"<(lora|lyco):([^<>:]++)((?::[^<>:]*+)*+)>")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,27 +76,47 @@ def read(source: str) -> Prompt:
     Raises:
         PromptSyntaxError: a weight or a step is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
     """
-    whole = Excerpt.whole(source)
-    loras, notes = _read_loras(source)
-    notes += tuple(foreign(source, "a1111"))
-    prompt = _read_branches(whole, loras, notes)
-    if not loras:
+    hidden = comments.hashes(source)
+    said = Excerpt.whole(source).without(hidden)
+    tagged = tags.read(said.text)
+    bare = said.without([tag.span for tag in tagged.tags])
+    notes = (
+        *comments.notes(source, hidden),
+        *said.place_notes(tagged.notes),
+        *bare.place_notes([*foreign(bare.text, "a1111"), *_end_weight(bare.text)]),
+    )
+    prompt = _read_branches(said, notes)
+    if not tagged.tags:
         return prompt
-    tags = [lora.span for lora in loras]
-    edges = [0, *(at for span in tags for at in span), len(source)]
-    bare = whole.cut(zip(edges[::2], edges[1::2], strict=True))
-    return replace(prompt, untagged=_read_branches(bare, (), notes))
+    return replace(
+        prompt,
+        loras=tuple(replace(lora, span=said.place(lora.span)) for lora in tagged.loras),
+        tags=tuple(replace(tag, span=said.place(tag.span)) for tag in tagged.tags),
+        untagged=_read_branches(bare, notes),
+    )
 
 
-def _read_branches(
-    excerpt: Excerpt, loras: tuple[Lora, ...], notes: tuple[Diagnostic, ...]
-) -> Prompt:
+def _end_weight(text: str) -> tuple[Diagnostic, ...]:
+    """A number that the web UI reads as the weight of a whole prompt without AND."""
+    end = len(text.rstrip())
+    colon = text.rfind(":", 0, end)
+    number = _BRANCH_WEIGHT.fullmatch(text, colon + 1, end) if colon >= 0 else None
+    if number is None or ("AND" in text and _AND.search(text)):
+        return ()
+    message = f"{text[colon:end]!r} at the end is text here; the web UI weighs a whole prompt by it, but a negative one"
+    hint = f"end with a comma if it is text: {text[colon:end]},"
+    if text[:colon].rstrip().endswith(")"):
+        hint = f"write it inside the bracket to weigh words: (words{text[colon:end]})"
+    return (Diagnostic(message, (colon, end), hint),)
+
+
+def _read_branches(excerpt: Excerpt, notes: tuple[Diagnostic, ...]) -> Prompt:
     """Divide at each AND, and read what is between."""
     text, source = excerpt.text, excerpt.source
     ands = [found.span() for found in _AND.finditer(text)] if "AND" in text else []
     if not ands:
         content, own = _read_content(excerpt)
-        return Prompt(source, "a1111", content, _sorted(own, notes), loras)
+        return Prompt(source, "a1111", content, _sorted(own, notes))
     edges = [0, *(at for span in ands for at in span), len(text)]
     parts: list[tuple[Prompt, float]] = []
     found: list[Diagnostic] = []
@@ -115,7 +137,6 @@ def _read_branches(
         "a1111",
         Scheduled(excerpt, items) if _is_scheduled(items) else Fixed(text, ()),
         _sorted(found, notes),
-        loras,
         joined="compose",
         parts=tuple(parts),
     )
@@ -186,40 +207,6 @@ def _weigh(said: Excerpt) -> tuple[tuple[Fragment, ...], tuple[Diagnostic, ...]]
     except PromptSyntaxError as error:
         raise said.place_error(error) from None
     return said.place_fragments(fragments), said.place_notes(notes)
-
-
-def _read_loras(source: str) -> tuple[tuple[Lora, ...], tuple[Diagnostic, ...]]:
-    """Every <lora:name:weight>; its weight is 1 where none is written."""
-    if "<l" not in source:
-        return (), ()
-    loras: list[Lora] = []
-    notes: list[Diagnostic] = []
-    for tag in _TAG.finditer(source):
-        weight, rest = _lora_weight(tag[3])
-        if weight is None:
-            message, hint = (
-                "this LoRA's weight is no number: the tag is read as text",
-                "write <lora:name:0.8>",
-            )
-        else:
-            denoiser, _ = _lora_weight(f":{rest}") if rest and ":" not in rest else (None, "")
-            loras.append(Lora(tag[2], weight, tag.span(), denoiser))
-            message = "a LoRA is named here but not loaded" + (
-                f", and {rest!r} not read" if rest and denoiser is None else ""
-            )
-            hint = "clipcond.apply_loras(pipe, prompt, folder=...) loads it; prompt.loras lists what was named"
-        notes.append(Diagnostic(message, tag.span(), hint))
-    return tuple(loras), tuple(notes)
-
-
-def _lora_weight(arguments: str) -> tuple[float | None, str]:
-    """The text encoder's weight among a tag's arguments (None: no finite number), and what else they say."""
-    _, first, *rest = [*arguments.split(":"), ""] if arguments else ["", "1", ""]
-    try:
-        weight = float(first)
-    except ValueError:
-        return None, ""
-    return (weight if math.isfinite(weight) else None), ":".join(rest).strip(":")
 
 
 def _sorted(

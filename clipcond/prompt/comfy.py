@@ -8,6 +8,8 @@ apart, and an empty prompt has no fragment; any number that Python reads is a we
 all that follows, unless the text ends in a closing one, which then closes it, not its own. A closing bracket too many
 turns the next opening one into text.
 
+Comments, `//` to the line's end and `/* */`, are taken out first, as ComfyUI's page does.
+
 A weight that is no finite number and nesting deeper than `MAX_DEPTH` are errors with a caret here.
 """
 
@@ -17,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from clipcond.errors import PromptSyntaxError
+from clipcond.prompt import comments
+from clipcond.prompt.excerpt import Excerpt
 from clipcond.prompt.hints import MAX_DEPTH, foreign, note_heavy, refuse_depth
 from clipcond.prompt.tree import Diagnostic, Fixed, Fragment, Prompt
 
@@ -54,13 +58,30 @@ def read(source: str) -> Prompt:
     Raises:
         PromptSyntaxError: a weight is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
     """
-    reader = _Reader(source)
-    if "(" in source or ")" in source:
-        for token in _TOKEN.finditer(source):
+    hidden = comments.slashes(source)
+    said = Excerpt.whole(source).without(hidden)
+    reader = _Reader(said.text)
+    try:
+        fragments = said.place_fragments(tuple(_read(reader)))
+    except PromptSyntaxError as error:
+        raise said.place_error(error) from None
+    notes = [
+        *comments.notes(source, hidden),
+        *said.place_notes([*reader.notes, *foreign(said.text, "comfy")]),
+    ]
+    return Prompt(
+        source,
+        "comfy",
+        Fixed(said.text, fragments),
+        tuple(sorted(notes, key=lambda note: note.span)),
+    )
+
+
+def _read(reader: _Reader) -> Iterator[Fragment]:
+    if "(" in reader.source or ")" in reader.source:
+        for token in _TOKEN.finditer(reader.source):
             _take(reader, *token.span())
-    fragments = tuple(_fragments(reader))
-    notes = tuple(sorted([*reader.notes, *foreign(source, "comfy")], key=lambda note: note.span))
-    return Prompt(source, "comfy", Fixed(source, fragments), notes)
+    return _fragments(reader)
 
 
 def _take(reader: _Reader, start: int, end: int) -> None:

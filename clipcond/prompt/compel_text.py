@@ -6,6 +6,8 @@
 
 What is unusual: text is words joined by single spaces, and inside brackets and quotes a comma or a full stop is a word;
 bare brackets and quotes vanish; a bracket whose inside is not well formed (a lone `-`, a `=`) is text with its weight.
+compel writes a blank after each comma, but of two in a row it passes over the second, which then begins a word of pure
+text; and it takes one backslash of an escape each time it handles the words, which is more often the more words follow.
 
 compel reads the inside of each bracket four times at every depth. Here it is read once: what follows decides. One
 stack holds the open brackets; what breaks one breaks all, and they are then known to be text.
@@ -13,7 +15,7 @@ stack holds the open brackets; what breaks one breaks all, and they are then kno
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from clipcond.errors import PromptSyntaxError
@@ -21,12 +23,11 @@ from clipcond.prompt.hints import MAX_DEPTH, note_heavy, refuse_depth
 from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Span
 
 PLUS, MINUS = 1.1, 0.9
-
 _BLANK = re.compile(r"[ \t\n\r\f\v]*+")
 # a word without syntax: a sign only before an ordinary character; an escaped comma ends it
 _PLAIN = r'(?:\\[()".+\-=]|[+-](?![ \t\n\r\f\v()",.+\-=]|\Z)|[^ \t\n\r\f\v()",.+\-=\\]|\\(?!,))'
 _WORD = re.compile(rf"{_PLAIN}*+\\,|{_PLAIN}++")
-_FREE = re.compile(r"[^ \t\n\r\f\v,]*+,|[^ \t\n\r\f\v,]++")
+_FREE = re.compile(r"(?<=,),[^ \t\n\r\f\v,]*+,?|[^ \t\n\r\f\v,]*+,|[^ \t\n\r\f\v,]++")
 # words without syntax between single blanks: most of a prompt, in one step
 _RUN = re.compile(
     r'[^ \t\n\r\f\v()",.+\-=\\]++,?(?=[ \t\n\r\f\v]|\Z)(?: [^ \t\n\r\f\v()",.+\-=\\]++,?(?=[ \t\n\r\f\v]|\Z))*+'
@@ -39,7 +40,7 @@ _ATTEND = re.compile(
     rf"[ \t\n\r\f\v]*+\.attend[ \t\n\r\f\v]*+\([ \t\n\r\f\v]*+(\+++|-++|{_NUMBER})[ \t\n\r\f\v]*+\)"
 )
 _SWAP = re.compile(r"[ \t\n\r\f\v]*+\.swap[ \t\n\r\f\v]*+\(")
-_ESCAPED = re.compile(r'\\++([()"])')
+_ESCAPED = re.compile(r'(?<!\\)(\\++)(?=[()"])')
 _LORA = re.compile(
     r"(?:use|with)Lora[ \t\n\r\f\v]*+\([ \t\n\r\f\v]*+([A-Za-z0-9_-]++)[ \t\n\r\f\v]*+"
     r"(?:,[ \t\n\r\f\v]*+([+-]?(?:[0-9]++\.[0-9]*+|\.[0-9]++)|-?[0-9]++)[ \t\n\r\f\v]*+)?\)"
@@ -122,7 +123,7 @@ class Scanner:
         if found is None:
             return None
         weight = float(found[2]) if found[2] else 1.0
-        self.events.append(Lora(found[1], weight, found.span()))
+        self.events.append(Lora(found[1], weight, weight, found.span()))
         return found.end()
 
     def loras(self, at: int) -> int:
@@ -247,11 +248,9 @@ class Scanner:
         if found is None or span is None:
             return at
         text = self.source[slice(*span)]
-        sign = text[0]
+        base = {"+": PLUS, "-": MINUS}.get(text[0])
         group.number = span
-        group.weight = (
-            (PLUS if sign == "+" else MINUS) ** len(text) if sign in "+-" else float(text)
-        )
+        group.weight = base ** len(text) if base else float(text)
         return found.end()
 
 
@@ -267,14 +266,31 @@ def fragments_of(scanner: Scanner) -> tuple[tuple[Fragment, ...], tuple[Lora, ..
     weight, begin, end = 1.0, 0, 0
     for span, own in _weighted(scanner):
         if words and own != weight:
-            fragments.append(Fragment(" ".join(words), weight, (begin, end)))
+            fragments.append(Fragment(_joined(words), weight, (begin, end)))
             words = []
         if not words:
             weight, begin = own, span[0]
-        words.append(_ESCAPED.sub(r"\1", scanner.source[slice(*span)]))
+        words.append(scanner.source[slice(*span)])
         end = span[1]
-    fragments.append(Fragment(" ".join(words), weight, (begin, end)))
+    fragments.append(Fragment(_joined(words), weight, (begin, end)))
     return tuple(fragments), loras
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Words with blanks between. An escape loses two backslashes, and one more each time a word is joined to its own."""
+    text = " ".join(words)
+    if "\\" not in text:
+        return text
+    after = text.count(" ")
+    resolved: list[str] = []
+    for word in words:  # a run of several has no escapes
+        resolved.append(_unescape(word, 2 + after + (1 if resolved else 0)))
+        after -= word.count(" ") + 1
+    return " ".join(resolved)
+
+
+def _unescape(word: str, times: int) -> str:
+    return _ESCAPED.sub(lambda found: found[1][times:], word)
 
 
 def _weighted(scanner: Scanner) -> Iterator[tuple[Span, float]]:

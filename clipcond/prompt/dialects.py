@@ -1,10 +1,16 @@
 """`parse` and the table of dialects. A dialect is a function from source to prompt."""
 
+import reprlib
 from collections.abc import Callable
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
 from clipcond.prompt import a1111, comfy, compel
 from clipcond.prompt.tree import Fixed, Fragment, Prompt
+
+_REPAIRS = {
+    "NoneType": 'an empty prompt is ""',
+    "bytes": "decode it: text.decode()",
+}
 
 
 def _read_plain(source: str) -> Prompt:
@@ -32,9 +38,9 @@ def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
     Raises:
         PromptSyntaxError: the prompt means nothing in its dialect: a weight that is no finite number, brackets
             nested too deep, half a surrogate pair; or, when strict, anything that looks like a mistake.
-        ClipcondError: there is no such dialect.
+        ClipcondError: `text` is no string, or there is no such dialect.
     """
-    _check_encodable(text)
+    check_text(text)
     check_dialect(dialect)
     prompt = DIALECTS[dialect](text)
     if strict and prompt.diagnostics:
@@ -49,12 +55,21 @@ def check_dialect(dialect: str) -> None:
     Raises:
         ClipcondError: naming those that do.
     """
-    if dialect not in DIALECTS:
+    if not isinstance(dialect, str) or dialect not in DIALECTS:
         raise ClipcondError(f"no dialect {dialect!r}; there are {', '.join(DIALECTS)}")
 
 
-def _check_encodable(text: str) -> None:
-    """Half of a surrogate pair is no character: no tokenizer, file or terminal takes it."""
+def check_text(text: str) -> None:
+    """Refuse what is no prompt.
+
+    Raises:
+        ClipcondError: it is no string.
+        PromptSyntaxError: it has half of a surrogate pair, which no tokenizer, file or terminal takes.
+    """
+    if not isinstance(text, str):
+        kind = type(text).__name__
+        repair = _REPAIRS.get(kind, "give one prompt, a str, at a time")
+        raise ClipcondError(f"a prompt is a str, not {kind}: {reprlib.repr(text)}; {repair}")
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -1,7 +1,7 @@
 """A text made of slices of a source, which knows where each of its characters came from."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clipcond.errors import PromptSyntaxError
@@ -47,6 +47,13 @@ class Excerpt:
             parts.append(self.text[start:end])
             length += end - start
         return Excerpt("".join(parts), self.source, tuple(starts) or (0,), tuple(places) or (0,))
+
+    def without(self, spans: Sequence[Span]) -> "Excerpt":
+        """Leave these spans of the text out."""
+        if not spans:
+            return self
+        edges = [0, *(at for span in spans for at in span), len(self.text)]
+        return self.cut(zip(edges[::2], edges[1::2], strict=True))
 
     def part(self, span: Span) -> "Excerpt":
         """A span of the text, with what it covers of the source as its own source."""

@@ -49,7 +49,7 @@ def convert(text: str, source_dialect: str, target_dialect: str) -> str:
 
     Raises:
         PromptSyntaxError: the prompt means nothing in its own dialect.
-        ClipcondError: there is no such dialect.
+        ClipcondError: `text` is no string, or there is no such dialect.
 
     Warns:
         PromptConversionWarning: the target cannot say the same; the message names what and how it is written.
@@ -58,7 +58,7 @@ def convert(text: str, source_dialect: str, target_dialect: str) -> str:
     prompt = parse(text, source_dialect)
     if source_dialect == target_dialect:
         return render(prompt)
-    written = WRITERS[target_dialect](prompt.without_loras, prompt.loras)
+    written = WRITERS[target_dialect](prompt.without_tags, prompt.loras)
     for reason in _losses(prompt, written, target_dialect):
         warnings.warn(
             f"{reason} (from {source_dialect} to {target_dialect}: {_shorten(text)!r})",
@@ -70,19 +70,19 @@ def convert(text: str, source_dialect: str, target_dialect: str) -> str:
 
 def _losses(prompt: Prompt, written: str, target: str) -> Iterator[str]:
     """What the written text does not say."""
-    bare = prompt.without_loras
+    bare = prompt.without_tags
     try:
         again = parse(written, target)
     except PromptSyntaxError as error:
         yield f"the result is refused: {error.message}"
         return
     known = list(_known_losses(prompt, again, target))
-    yield from known or _unlike(_heard(bare), _heard(again.without_loras))
+    yield from known or _unlike(_heard(bare), _heard(again.without_tags))
 
 
 def _known_losses(prompt: Prompt, again: Prompt, target: str) -> Iterator[str]:
     """What the target has no word for."""
-    bare = prompt.without_loras
+    bare = prompt.without_tags
     segments = [s for branch, _ in bare.branches for s in branch.segments()]
     if bare.is_scheduled:
         yield "schedules are not kept: this is what the first step says"
@@ -94,9 +94,26 @@ def _known_losses(prompt: Prompt, again: Prompt, target: str) -> Iterator[str]:
         yield "weights are not kept"
     if target == "compel" and any(s.weight < 0 and not s.is_break for s in segments):
         yield "weights below 0 are not kept: they become 0"
-    named, kept = ({(lora.name, lora.weight) for lora in p.loras} for p in (prompt, again))
-    if named != kept:
-        yield f"LoRAs are not kept: {', '.join(sorted(name for name, _ in named - kept))}"
+    yield from _lost_tags(prompt, again)
+
+
+def _lost_tags(prompt: Prompt, again: Prompt) -> Iterator[str]:
+    """LoRAs, their second weights, and other tags."""
+    kept = {(lora.name, lora.weight): lora for lora in again.loras}
+    lost = [lora.name for lora in prompt.loras if (lora.name, lora.weight) not in kept]
+    if lost:
+        yield f"LoRAs are not kept: {', '.join(sorted(lost))}"
+    halved = [
+        lora.name
+        for lora in prompt.loras
+        if (other := kept.get((lora.name, lora.weight))) and other.unet_weight != lora.unet_weight
+    ]
+    if halved:
+        yield f"a LoRA has one weight here, the text encoder's: {', '.join(sorted(halved))}"
+    named = {lora.span for lora in prompt.loras}
+    others = [prompt.text[slice(*tag.span)] for tag in prompt.tags if tag.span not in named]
+    if others:
+        yield f"tags are not kept: {', '.join(others)}"
 
 
 def _unlike(meant: list[Heard], heard: list[Heard]) -> Iterator[str]:

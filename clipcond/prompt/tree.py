@@ -5,8 +5,8 @@ of the brackets around it. What depends on the step is the `Content`'s business.
 tokens.
 """
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from clipcond.errors import ClipcondError
@@ -59,25 +59,37 @@ class Fragment:
 
 
 @dataclass(frozen=True, slots=True)
+class Tag:
+    """<kind:argument:name=argument>: what A1111's web UI takes out of a prompt and gives to whoever knows the kind.
+
+    Attributes:
+        kind: the word before the first colon.
+        positional: the arguments without a name, as typed.
+        named: the others.
+        span: (start, end) in characters of the prompt.
+    """
+
+    kind: str
+    positional: tuple[str, ...]
+    named: Mapping[str, str] = field(hash=False)
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Lora:
-    """A LoRA that a prompt names. Nothing here loads it: that is the caller's business.
+    """A LoRA that a prompt names. Nothing here loads it: that is `clipcond.apply_loras`'s business.
 
     Attributes:
         name: as typed.
         weight: its scale on the text encoder.
+        unet_weight: its scale on the denoiser.
         span: (start, end) of the whole tag in characters of the prompt.
-        denoiser: its scale on the denoiser, where the tag says another.
     """
 
     name: str
     weight: float
+    unet_weight: float
     span: Span
-    denoiser: float | None = None
-
-    @property
-    def unet_weight(self) -> float:
-        """Its scale on the denoiser."""
-        return self.weight if self.denoiser is None else self.denoiser
 
 
 @runtime_checkable
@@ -142,11 +154,12 @@ class Prompt:
         content: what it says; of several branches, only the text at each step.
         diagnostics: what looks like a mistake; empty for a clean prompt.
         loras: the LoRAs it names.
+        tags: every tag in it, those of LoRAs among them.
         joined: how several branches are joined: "compose" (weighted in noise space), "blend" (the weighted sum of
             the embeddings) or "concat" (one after the other on the token axis, each weighted against the empty
             prompt); "" for a single branch.
         parts: several branches and their weights; empty for a single one.
-        untagged: see `without_loras`.
+        untagged: see `without_tags`.
         separator: what stands between two fragments where they are read as one text; None where each is tokenised by
             itself.
     """
@@ -156,6 +169,7 @@ class Prompt:
     content: Content
     diagnostics: tuple[Diagnostic, ...] = ()
     loras: tuple[Lora, ...] = ()
+    tags: tuple[Tag, ...] = ()
     joined: str = ""
     parts: tuple[tuple["Prompt", float], ...] = ()
     untagged: "Prompt | None" = None
@@ -177,8 +191,8 @@ class Prompt:
         return self.content.is_scheduled
 
     @property
-    def without_loras(self) -> "Prompt":
-        """The prompt with its LoRA tags taken out of the text, as an encoder should read it."""
+    def without_tags(self) -> "Prompt":
+        """The prompt with its tags taken out of the text, as an encoder should read it."""
         return self.untagged or self
 
     def fragments(self, step: int = 0, steps: int = 20) -> tuple[Fragment, ...]:
@@ -226,7 +240,8 @@ class Prompt:
             if self.parts
             else self.content.meaning()
         )
-        return self.joined, inner, tuple((lora.name, lora.weight) for lora in self.loras)
+        loras = tuple((lora.name, lora.weight, lora.unet_weight) for lora in self.loras)
+        return self.joined, inner, loras
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Prompt):
@@ -245,7 +260,7 @@ class Prompt:
                 rows += [f"  {f.weight:<8.4g} {_shorten(f.text)!r}" for f in self.fragments()]
         if self.is_scheduled:
             rows.append("  above: the first of 20 steps")
-        rows += [f"  lora {lora.weight:.4g} {lora.name!r}" for lora in self.loras]
+        rows += [f"  lora {x.weight:.4g} {x.unet_weight:.4g} {x.name!r}" for x in self.loras]
         rows += [f"  note at {d.span[0]}: {d.message}" for d in self.diagnostics]
         return "\n".join(rows) + ")"
 

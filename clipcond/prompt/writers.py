@@ -1,4 +1,4 @@
-"""Prompts back to text: one writer for each dialect, from (prompt without LoRA tags, its LoRAs) to text.
+"""Prompts back to text: one writer for each dialect, from (prompt without tags, its LoRAs) to text.
 
 A writer writes what its dialect can say and the nearest to what it cannot; `clipcond.prompt.render` reads the result
 again and says what became of it.
@@ -15,7 +15,8 @@ from clipcond.prompt.tree import Lora, Prompt, Segment
 
 Writer = Callable[[Prompt, Sequence[Lora]], str]
 
-_KEYWORD = re.compile(r"\b(BRE)(AK)\b|\b(AN)(D)\b|(<lora|<lyco)(:)")
+_KEYWORD = re.compile(r"\b(BRE)(AK)\b|\b(AN)(D)\b|(<\w++)(:)")
+_COMMENT = re.compile(r"/(?=[/*])")
 _BRANCH_END = re.compile(r"\s\Z|:\s*[-+]?[\d.]+\Z")
 _COMPEL_SYNTAX = re.compile(r'[()",.+\-=\\]')
 _LORA_NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -23,7 +24,7 @@ _LORA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 def write_a1111(prompt: Prompt, loras: Sequence[Lora]) -> str:
     """Tags first; weights as (text:weight); schedules as they were. Windows of their own come nearest to `concat`."""
-    tags = "".join(f"<lora:{lora.name}:{_number(lora.weight)}>" for lora in loras)
+    tags = "".join(map(_lora_tag, loras))
     branches = [(_a1111_branch(branch), weight) for branch, weight in prompt.branches]
     if prompt.joined in ("", "concat"):
         return tags + " BREAK ".join(written for written, _ in branches)
@@ -38,6 +39,11 @@ def write_a1111(prompt: Prompt, loras: Sequence[Lora]) -> str:
         elif _BRANCH_END.search(written):
             text += "()"
     return text
+
+
+def _lora_tag(lora: Lora) -> str:
+    unet = f":{_number(lora.unet_weight)}" if lora.unet_weight != lora.weight else ""
+    return f"<lora:{lora.name}:{_number(lora.weight)}{unet}>"
 
 
 def _a1111_branch(branch: Prompt) -> str:
@@ -70,6 +76,7 @@ def write_comfy(prompt: Prompt, loras: Sequence[Lora]) -> str:  # noqa: ARG001 -
     written, is_bare = "", False
     for piece in _flat(prompt):
         escaped = re.sub(r"[()]", r"\\\g<0>", piece.text)
+        escaped = _COMMENT.sub("/()", escaped)
         if piece.weight == 1 and not is_bare and not escaped.endswith("\\"):
             written, is_bare = written + escaped, True
         elif escaped:

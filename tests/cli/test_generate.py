@@ -176,3 +176,15 @@ def test_a_text_of_another_world_has_no_verdict_and_says_why(capsys):
 
 def arguments(*, json):
     return argparse.Namespace(json=json, out="out")
+
+
+def test_wildcards_are_chosen_by_the_seed(generate, tmp_path):
+    (tmp_path / "colours").mkdir()
+    (tmp_path / "colours" / "warm.txt").write_text("red\n")
+    code, out, err = generate(
+        "a __warm__ cat", "--negative", "{sky}", "--wildcards", str(tmp_path / "colours"), "--json"
+    )
+    assert code == 0
+    assert "expanded: a red cat" in err
+    with Image.open(json.loads(out)["pictures"][0]["file"]) as opened:
+        assert opened.text["parameters"].startswith("a red cat\nNegative prompt: sky\n")

@@ -125,3 +125,29 @@ def test_what_cannot_be_typed_is_one_line(arguments, capsys):
         main(arguments)
     assert done.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_what_is_open_is_chosen_by_a_seed(capsys, tmp_path):
+    (tmp_path / "animal.txt").write_text("cat\ndog\n")
+    said = set()
+    for seed in range(12):
+        asked = ["parse", "a (__animal__:1.2)", "--wildcards", str(tmp_path), "--seed", str(seed)]
+        assert main([*asked, "--json"]) == 0
+        out, err = capsys.readouterr()
+        animal = json.loads(out)["segments"][1][0]
+        assert f"expanded: a ({animal}:1.2)" in err
+        said.add(animal)
+    assert said == {"cat", "dog"}
+    assert main(["parse", "a __animl__", "--wildcards", str(tmp_path)]) == 2
+    assert "did you mean __animal__?" in capsys.readouterr().err
+    assert main(["parse", "a {b|c}", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["segments"] == [["a {b|c}", 1.0]]
+    assert "--wildcards" in err
+
+
+def test_tags(capsys):
+    assert main(["parse", "<lora:x:0.5:unet=1><hypernet:y>", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["loras"] == [["x", 0.5]]
+    assert result["tags"] == [["lora", ["x", "0.5"], {"unet": "1"}], ["hypernet", ["y"], {}]]

@@ -73,3 +73,12 @@ def test_what_is_cut_and_what_looks_wrong_is_said(folder, capsys):
 def test_refused(folder, options, message, capsys):
     assert main(["tokens", "cat " * 80, "--model", folder, *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_is_open_is_chosen_first(folder, tmp_path, capsys):
+    (tmp_path / "colour.txt").write_text("red\n")
+    asked = ["tokens", "a __colour__ {cat}", "--negative", "{sky}", "--model", folder, "--json"]
+    assert main([*asked, "--wildcards", str(tmp_path), "--seed", "3"]) == 0
+    seen = json.loads(capsys.readouterr().out)["text_encoder"]
+    assert seen["prompts"][0]["text"] == "a red cat"
+    assert seen["negative_prompts"][0]["text"] == "sky"

@@ -93,6 +93,16 @@ def test_what_no_single_conditioning_can_say_is_refused(prompt):
         CONDITIONER(prompt)
 
 
+def test_a_word_in_capitals_has_a_way_out():
+    with pytest.raises(ClipcondError, match=r'write "and", or "AN\(\)D" in capitals'):
+        CONDITIONER("a cat AND a dog")
+    plain = CONDITIONER("a cat and a dog")
+    assert torch.equal(CONDITIONER("a cat AN()D a dog").prompt_embeds, plain.prompt_embeds)
+    with pytest.raises(ClipcondError) as raised:
+        CONDITIONER("a [cat:dog:0.5]")
+    assert "AN()D" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("dialect", "text"),
     [

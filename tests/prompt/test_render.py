@@ -75,13 +75,13 @@ def words(prompt):
 @pytest.mark.parametrize("target", DIALECTS)
 @given(text=PIECES)
 def test_without_a_warning_nothing_is_lost(source, target, text):
-    prompt = read(text, source).without_loras
+    prompt = read(text, source).without_tags
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         converted = convert(text, source, target)
     assert all(issubclass(warning.category, PromptConversionWarning) for warning in caught)
     if not caught:
-        again = parse(converted, target).without_loras
+        again = parse(converted, target).without_tags
         assert again.joined == prompt.joined
         assert words(again) == words(prompt)
 
