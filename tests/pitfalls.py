@@ -195,6 +195,11 @@ ROWS: dict[int, Row] = {
         "sequential offloading tried out with the device `\"cpu\"` fails, with `torch.device(\"cpu\")` it does not",
         "needs nothing here; its tests of offloading on a CPU pass a device",
     ),
+    40: Row(
+        "without a dtype, transformers 5 loads text encoders in the one that their folder names, diffusers the denoiser in "
+        "float32; Stable Diffusion, SDXL and others cast given tensors to the encoder's as well, make their noise in it, and crash",
+        "`kwargs_for` gives tensors in the denoiser's dtype that no cast takes out of it",
+    ),
 }  # fmt: skip
 
 

@@ -90,7 +90,7 @@ def sd3(results: Mapping[str, Encoded], width: int, t5_length: int) -> Inputs:
     clip = torch.cat([first.states, second.states], dim=-1)
     clip = F.pad(clip, (0, width - clip.shape[-1]))
     if "text_encoder_3" in results:
-        t5 = results["text_encoder_3"].states.to(clip)
+        t5 = results["text_encoder_3"].states.to(clip.device)
     else:
         t5 = clip.new_zeros(len(clip), t5_length, width)
     pooled = torch.cat([first.pooled, second.pooled], dim=-1)
@@ -100,7 +100,7 @@ def sd3(results: Mapping[str, Encoded], width: int, t5_length: int) -> Inputs:
 def flux(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
     """T5's states; CLIP's pooled vector."""
     t5 = results["text_encoder_2"].states
-    return Inputs(embeds=t5, pooled=results["text_encoder"].pooled.to(t5))
+    return Inputs(embeds=t5, pooled=results["text_encoder"].pooled.to(t5.device))
 
 
 def latent_upscaler(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
@@ -118,7 +118,7 @@ def cascade(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inp
 def clip_then_t5(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
     """CLIP's states, then T5's, on the token axis; the encoders bring both to one width."""
     clip, t5_states = results["text_encoder"].states, results["text_encoder_2"].states
-    return Inputs(embeds=torch.cat([clip, t5_states.to(clip)], dim=1))
+    return Inputs(embeds=torch.cat([clip, t5_states.to(clip.device)], dim=1))
 
 
 def t5(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
@@ -172,6 +172,6 @@ def hunyuan_dit(results: Mapping[str, Encoded], _width: int, _t5_length: int) ->
     return Inputs(
         embeds=bert.states,
         mask=bert.content.long(),
-        embeds_2=t5_found.states.to(bert.states),
+        embeds_2=t5_found.states.to(bert.states.device),
         mask_2=t5_found.content.long(),
     )

@@ -137,7 +137,8 @@ class Conditioner:
     ) -> "Conditioner":
         """Condition with the tokenizers and text encoders of a diffusers folder, hub id or file; loads no more.
 
-        The encoders are loaded in float32 on the CPU, as diffusers loads pipelines.
+        The encoders are loaded in float32 on the CPU, whatever dtype their folders name; diffusers, where it is given
+        none, loads text encoders in the dtype that they name and the denoiser in float32.
 
         Args:
             folder: a folder, a hub id, "emoji" for the shipped model, or a .safetensors file of a whole model in the
