@@ -59,6 +59,16 @@ class Inputs:
         longest = int(self.mask.sum(1).max())
         return replace(self, embeds=self.embeds[:, :longest], mask=self.mask[:, :longest])
 
+    def named(self) -> dict[str, torch.Tensor | None]:
+        """The tensors by `Conditioning`'s names for the positive side."""
+        return {
+            "prompt_embeds": self.embeds,
+            "pooled_prompt_embeds": self.pooled,
+            "prompt_attention_mask": self.mask,
+            "prompt_embeds_2": self.embeds_2,
+            "prompt_attention_mask_2": self.mask_2,
+        }
+
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
         return Inputs(**{n: None if t is None else change(t) for n, t in tensors.items()})
@@ -84,15 +94,20 @@ def refiner(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inp
     return Inputs(embeds=second.states, pooled=second.pooled)
 
 
+_SD3_WIDTH = (
+    4096  # of every published one; looked at only where there is neither a denoiser nor a T5
+)
+
+
 def sd3(results: Mapping[str, Encoded], width: int, t5_length: int) -> Inputs:
-    """Both CLIPs side by side, zeros up to the denoiser's width, then T5's tokens, or zeros where there is no T5."""
+    """Both CLIPs side by side, zeros up to T5's width, then T5's tokens, or zeros where there is no T5."""
     first, second = results["text_encoder"], results["text_encoder_2"]
     clip = torch.cat([first.states, second.states], dim=-1)
-    clip = F.pad(clip, (0, width - clip.shape[-1]))
     if "text_encoder_3" in results:
         t5 = results["text_encoder_3"].states.to(clip.device)
     else:
-        t5 = clip.new_zeros(len(clip), t5_length, width)
+        t5 = clip.new_zeros(len(clip), t5_length, width or _SD3_WIDTH)
+    clip = F.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
     pooled = torch.cat([first.pooled, second.pooled], dim=-1)
     return Inputs(embeds=torch.cat([clip, t5], dim=1), pooled=pooled)
 

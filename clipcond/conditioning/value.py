@@ -190,6 +190,10 @@ class Conditioning:
             )
         if family.trimmed:
             self._check_padding()
+        if family.denoiser in pipe.components and getattr(pipe, family.denoiser) is None:
+            raise UnsupportedPipelineError(
+                f"{type(pipe).__name__} has no {family.denoiser} to hand tensors to: pass the pipeline that draws"
+            )
         own = {slot: getattr(pipe, slot, None) for slot in self.fingerprints}
         if any(module is not None for module in own.values()):
             found = family_of_pipeline(pipe).name
