@@ -196,6 +196,21 @@ ROWS: dict[int, Row] = {
         "a fast tokenizer keeps truncation, padding and `split_special_tokens` as state that each call sets: threads that share one get each other's, or \"Already borrowed\"",
         "reads with a copy of its own, and leaves the pipeline's tokenizer as it is",
     ),
+    40: Row(
+        "without a dtype, transformers 5 loads text encoders in the one that their folder names, diffusers the denoiser in "
+        "float32; Stable Diffusion, SDXL and others cast given tensors to the encoder's as well, make their noise in it, and crash",
+        "`kwargs_for` gives tensors in the denoiser's dtype that no cast takes out of it",
+    ),
+    41: Row(
+        "a T5, BERT, Gemma or language-model tokenizer whose files are missing is made up of its special tokens, and reads every "
+        "prompt as unknown",
+        "refuses any tokenizer of fewer ordinary tokens than there are letters (of a CLIP: bytes), or of more than its encoder knows",
+    ),
+    42: Row(
+        "a CLIP tokenizer of vocabulary files alone pads with `<|endoftext|>`, where encoders that are not OpenAI's (SDXL's second, "
+        "Stable Diffusion 2's) were trained with `!`",
+        "refuses a folder whose tokenizer does not say what it pads with, unless the encoder is OpenAI's",
+    ),
 }  # fmt: skip
 
 

@@ -59,6 +59,16 @@ class Inputs:
         longest = int(self.mask.sum(1).max())
         return replace(self, embeds=self.embeds[:, :longest], mask=self.mask[:, :longest])
 
+    def named(self) -> dict[str, torch.Tensor | None]:
+        """The tensors by `Conditioning`'s names for the positive side."""
+        return {
+            "prompt_embeds": self.embeds,
+            "pooled_prompt_embeds": self.pooled,
+            "prompt_attention_mask": self.mask,
+            "prompt_embeds_2": self.embeds_2,
+            "prompt_attention_mask_2": self.mask_2,
+        }
+
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
         return Inputs(**{n: None if t is None else change(t) for n, t in tensors.items()})
@@ -84,15 +94,20 @@ def refiner(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inp
     return Inputs(embeds=second.states, pooled=second.pooled)
 
 
+_SD3_WIDTH = (
+    4096  # of every published one; looked at only where there is neither a denoiser nor a T5
+)
+
+
 def sd3(results: Mapping[str, Encoded], width: int, t5_length: int) -> Inputs:
-    """Both CLIPs side by side, zeros up to the denoiser's width, then T5's tokens, or zeros where there is no T5."""
+    """Both CLIPs side by side, zeros up to T5's width, then T5's tokens, or zeros where there is no T5."""
     first, second = results["text_encoder"], results["text_encoder_2"]
     clip = torch.cat([first.states, second.states], dim=-1)
-    clip = F.pad(clip, (0, width - clip.shape[-1]))
     if "text_encoder_3" in results:
-        t5 = results["text_encoder_3"].states.to(clip)
+        t5 = results["text_encoder_3"].states.to(clip.device)
     else:
-        t5 = clip.new_zeros(len(clip), t5_length, width)
+        t5 = clip.new_zeros(len(clip), t5_length, width or _SD3_WIDTH)
+    clip = F.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
     pooled = torch.cat([first.pooled, second.pooled], dim=-1)
     return Inputs(embeds=torch.cat([clip, t5], dim=1), pooled=pooled)
 
@@ -100,7 +115,7 @@ def sd3(results: Mapping[str, Encoded], width: int, t5_length: int) -> Inputs:
 def flux(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
     """T5's states; CLIP's pooled vector."""
     t5 = results["text_encoder_2"].states
-    return Inputs(embeds=t5, pooled=results["text_encoder"].pooled.to(t5))
+    return Inputs(embeds=t5, pooled=results["text_encoder"].pooled.to(t5.device))
 
 
 def latent_upscaler(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
@@ -118,7 +133,7 @@ def cascade(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inp
 def clip_then_t5(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
     """CLIP's states, then T5's, on the token axis; the encoders bring both to one width."""
     clip, t5_states = results["text_encoder"].states, results["text_encoder_2"].states
-    return Inputs(embeds=torch.cat([clip, t5_states.to(clip)], dim=1))
+    return Inputs(embeds=torch.cat([clip, t5_states.to(clip.device)], dim=1))
 
 
 def t5(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
@@ -172,6 +187,6 @@ def hunyuan_dit(results: Mapping[str, Encoded], _width: int, _t5_length: int) ->
     return Inputs(
         embeds=bert.states,
         mask=bert.content.long(),
-        embeds_2=t5_found.states.to(bert.states),
+        embeds_2=t5_found.states.to(bert.states.device),
         mask_2=t5_found.content.long(),
     )

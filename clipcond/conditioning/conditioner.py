@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.encoding import check_finite, encode
 from clipcond.conditioning.family import Family
+from clipcond.conditioning.folder import Source
 from clipcond.conditioning.paths import (
     TextPath,
     check_clip_skip,
@@ -39,7 +38,7 @@ class Conditioner:
     Attributes:
         family: the pipelines its results are for.
         paths: the family's text encoders with their tokenizers.
-        width: of the denoiser's text states.
+        width: of the denoiser's text states; 0 where the pipeline has text encoders only.
         zeros: whether a negative prompt of None is zeros (SDXL's force_zeros_for_empty_prompt).
         dialect: how prompts are read: "a1111", "comfy", "compel" or "plain".
         weighting: how weights act: a key of `clipcond.weighting.MODES`.
@@ -126,6 +125,9 @@ class Conditioner:
         folder: str | Path,
         *,
         tokenizer: Any = None,
+        variant: str | None = None,
+        revision: str | None = None,
+        subfolder: str = "",
         dialect: str = "a1111",
         weighting: str = "comfy",
         long_prompt: str = "a1111",
@@ -137,7 +139,8 @@ class Conditioner:
     ) -> "Conditioner":
         """Condition with the tokenizers and text encoders of a diffusers folder, hub id or file; loads no more.
 
-        The encoders are loaded in float32 on the CPU, as diffusers loads pipelines.
+        The encoders are loaded in float32 on the CPU, whatever dtype their folders name; diffusers, where it is given
+        none, loads text encoders in the dtype that they name and the denoiser in float32.
 
         Args:
             folder: a folder, a hub id, "emoji" for the shipped model, or a .safetensors file of a whole model in the
@@ -146,6 +149,9 @@ class Conditioner:
                 bpe_simple_vocab_16e6.txt.gz) for its CLIP encoders, or a mapping of the pipelines' names
                 ("tokenizer", "tokenizer_2", ...) to such. None, and CLIP encoders that the mapping leaves out, take
                 OpenAI's vocabulary: beside the file, of an installed open_clip_torch, or from the hub. A T5 needs one.
+            variant: in the names of the weights' files: "fp16" for model.fp16.safetensors.
+            revision: of a hub id: a branch, tag or commit.
+            subfolder: where in the folder or hub id model_index.json is.
             dialect: see the class, as for the others.
             weighting: what weights do.
             long_prompt: what happens beyond an encoder's length.
@@ -161,7 +167,10 @@ class Conditioner:
             ClipcondError: an option that does not exist.
         """
         return cls(
-            *paths_of_folder(folder, tokenizer),
+            *paths_of_folder(
+                Source(place=folder, variant=variant, revision=revision, subfolder=subfolder),
+                tokenizer,
+            ),
             dialect=dialect,
             weighting=weighting,
             long_prompt=long_prompt,
@@ -233,8 +242,8 @@ class Conditioner:
         if self.family.trimmed:
             positive, negative = positive.trimmed(), negative and negative.trimmed()
         return Conditioning(
-            **_named(positive),
-            **({f"negative_{name}": t for name, t in _named(negative).items()} if negative else {}),
+            **positive.named(),
+            **({f"negative_{name}": t for name, t in negative.named().items()} if negative else {}),
             negative_given=texts.negative_given,
             stats=Stats(stats),
             report=_report(readings, texts),
@@ -323,17 +332,6 @@ def _sides(inputs: Inputs, texts: Texts) -> tuple[Inputs, Inputs | None]:
     if texts.zeros:
         return positive, positive.zeros()
     return positive, inputs.part(slice(count, None)) if texts.negative else None
-
-
-def _named(inputs: Inputs) -> dict[str, torch.Tensor | None]:
-    """One side's tensors by `Conditioning`'s names."""
-    return {
-        "prompt_embeds": inputs.embeds,
-        "pooled_prompt_embeds": inputs.pooled,
-        "prompt_attention_mask": inputs.mask,
-        "prompt_embeds_2": inputs.embeds_2,
-        "prompt_attention_mask_2": inputs.mask_2,
-    }
 
 
 def _report(readings: Mapping[str, list[Reading]], texts: Texts) -> Report:

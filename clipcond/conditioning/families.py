@@ -6,7 +6,7 @@ The same for a pipeline object as for the model_index.json of a folder.
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from clipcond.conditioning.contracts import FAMILIES, REFUSED
 from clipcond.conditioning.family import Family
@@ -83,6 +83,7 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
     if name in REFUSED:
         raise UnsupportedPipelineError(f"{name} is not supported: {REFUSED[name]}")
     fits = False
+    classes = {**_declared_denoisers(classes, pipeline_class), **classes}
     for family in FAMILIES:
         known = {role.slot: role.encoders for role in family.roles}
         needed = {role.slot for role in family.roles if not role.optional}
@@ -106,6 +107,18 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
     raise UnsupportedPipelineError(
         f"{name} ({found or 'no text encoder'}) is not supported; {_supported()}"
     )
+
+
+def _declared_denoisers(
+    classes: Mapping[str, set[str]], pipeline_class: Any
+) -> dict[str, set[str]]:
+    """Slot -> classes of the denoisers that a pipeline's constructor asks for, where it holds none: text encoders only."""
+    slots = {family.denoiser for family in FAMILIES}
+    if slots & set(classes):
+        return {}
+    hints = get_type_hints(pipeline_class.__init__)
+    kinds = {slot: get_args(hints[slot]) or (hints[slot],) for slot in slots & set(hints)}
+    return {slot: {kind.__name__ for kind in found} for slot, found in kinds.items()}
 
 
 def _own_name(classes: set[str]) -> str:

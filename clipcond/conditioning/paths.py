@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from clipcond.conditioning.families import family_of_index, family_of_pipeline
+from clipcond.conditioning.families import family_of_pipeline
 from clipcond.conditioning.family import T5GEMMA_CLASSES, Family, Role
+from clipcond.conditioning.folder import Source, read_folder
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.single_file import is_single_file, read_single_file
 from clipcond.encoders import (
@@ -145,7 +146,7 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
         )
 
 
-_BYTES = 256
+_BYTES, _LETTERS = 256, 26
 _LONGEST_ROW = 1 << 20  # transformers says 10^30 where a tokenizer's files say nothing
 Found = tuple[Family, tuple[TextPath, ...], int, bool]
 
@@ -153,71 +154,43 @@ Found = tuple[Family, tuple[TextPath, ...], int, bool]
 def paths_of_pipeline(pipe: Any) -> Found:
     """(family, paths, the denoiser's text width, whether no negative prompt means zeros) of a pipeline object.
 
+    The width is 0 where the pipeline has text encoders only.
+
     Raises:
         UnsupportedPipelineError: another kind of pipeline.
     """
     family = family_of_pipeline(pipe)
-    width = family.width_in(getattr(pipe, family.denoiser).config)
+    denoiser = getattr(pipe, family.denoiser)
+    width = 0 if denoiser is None else family.width_in(denoiser.config)
     zeros = bool(pipe.config.get("force_zeros_for_empty_prompt", False))
     return family, _paths(family, pipe.components), width, zeros
 
 
-def paths_of_folder(folder: str | Path, tokenizer: Any = None) -> Found:
+def paths_of_folder(source: Source, tokenizer: Any = None) -> Found:
     """The same of a diffusers folder, hub id or file, loading only the text encoders, in float32 on the CPU.
 
     Raises:
         CheckpointError: it cannot be read.
-        ClipcondError: a tokenizer for what has its own.
+        ClipcondError: a tokenizer for what has its own, or what only folders have for a file.
         UnsupportedPipelineError: it holds another kind of pipeline.
     """
-    import diffusers
-    import transformers
-
-    if is_single_file(folder):
-        held = read_single_file(Path(folder), tokenizer)
-        return held.family, _paths(held.family, held.parts), held.width, held.zeros
-    if tokenizer is not None:
+    place = source.place
+    if is_single_file(place):
+        for name in ("variant", "revision", "subfolder"):
+            if getattr(source, name):
+                raise ClipcondError(
+                    f"{name}={getattr(source, name)!r}: {place} is a single file; leave it out"
+                )
+        held = read_single_file(Path(place), tokenizer)
+    elif tokenizer is not None:
         raise ClipcondError(
-            f"tokenizer: {folder} has its own; it is for a single .safetensors file, leave it out"
+            f"tokenizer: {place} has its own; it is for a single .safetensors file, leave it out"
         )
-    source = model_folder("emoji") if folder == "emoji" else folder
-    try:
-        index = diffusers.DiffusionPipeline.load_config(source)
-        family = family_of_index(index)
-        denoiser = getattr(diffusers, index[family.denoiser][1])
-        width = family.width_in(denoiser.load_config(source, subfolder=family.denoiser))
-        parts = {}
-        for role in family.roles:
-            if not (index.get(role.slot) or [None, None])[1]:
-                continue
-            # a processor of pictures and texts is saved with the tokenizer that it has
-            named = "AutoTokenizer" if role.template else index[role.tokenizer][1]
-            kind = getattr(transformers, named)
-            parts[role.tokenizer] = kind.from_pretrained(source, subfolder=role.tokenizer)
-            parts[role.slot] = _loaded(index[role.slot][1], source, role.slot)
-    except ClipcondError:
-        raise
-    except (
-        Exception
-    ) as error:  # the loaders raise whatever their files make them: OSError, SafetensorError, ...
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise CheckpointError(f"{source} cannot be read as a diffusers folder: {reason}") from error
-    return family, _paths(family, parts), width, bool(index.get("force_zeros_for_empty_prompt"))
-
-
-def _loaded(kind: str, source: str | Path, slot: str) -> Any:
-    """A text encoder of a folder or hub id."""
-    import transformers
-
-    where: dict[str, Any] = dict(subfolder=slot)
-    if (
-        kind == "T5GemmaEncoder"
-    ):  # diffusers' own, which looks for its configuration in no subfolder
-        where["config"] = text_config(transformers.AutoConfig.from_pretrained(source, **where))
-    module = getattr(transformers, kind).from_pretrained(
-        source, dtype=torch.float32, use_safetensors=True, **where
-    )
-    return module.eval()
+    else:
+        if place == "emoji":
+            source = replace(source, place=model_folder("emoji"))
+        held = read_folder(source)
+    return held.family, _paths(held.family, held.parts), held.width, held.zeros
 
 
 def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
@@ -229,8 +202,9 @@ def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
 
 
 def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
+    own = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor of pictures and texts
+    _check_tokenizer(role, own, module)
     if role.template:
-        own = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor of pictures and texts
         framed = TemplateTokenizer(
             own, own.model_max_length, role.template, padded=role.padding != "none"
         )
@@ -243,16 +217,47 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
         gemma = role.encoders[0] in T5GEMMA_CLASSES
         encoder = T5GemmaTextEncoder(module) if gemma else T5TextEncoder(module, role.padding)
         return TextPath(role, PromptTokenizer(tokenizer, length, windowed=False), encoder)
-    if len(tokenizer) < _BYTES:
-        raise CheckpointError(
-            f"{role.tokenizer} knows {len(tokenizer)} tokens, fewer than there are bytes, so prompts would say nothing: "
-            "transformers makes up such a one where tokenizer.json is missing, and of CLIPTokenizer(vocab_file=..., "
-            "merges_file=...); load a folder that has it, or pass vocab= and merges="
-        )
     encoder = ClipTextEncoder(module, role.layer, masked=role.padding == "masked")
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, encoder.length)
     return TextPath(role, PromptTokenizer(tokenizer, length), encoder)
+
+
+def _check_tokenizer(role: Role, tokenizer: Any, module: Any) -> None:
+    """Whether a tokenizer has a vocabulary, and one for this encoder.
+
+    Where the files of one are missing, transformers makes it up of its special tokens, without a word.
+
+    Raises:
+        CheckpointError: it has none, or another encoder's.
+    """
+    if tokenizer is None:
+        raise CheckpointError(f"{role.tokenizer} is None; {role.slot} reads what it gives: load it")
+    vocabulary = tokenizer.get_vocab()
+    special = set(tokenizer.all_special_tokens) | set(tokenizer.get_added_vocab())
+    ordinary = len(vocabulary.keys() - special)
+    fewest, what = (_BYTES, "bytes") if role.windowed else (_LETTERS, "letters")
+    if ordinary < fewest:
+        hint = (
+            ", and of CLIPTokenizer(vocab_file=..., merges_file=...); load a folder that has it, or pass vocab= and merges="
+            if role.windowed
+            else " or the vocabulary beside it; load a folder that has it"
+        )
+        raise CheckpointError(
+            f"{role.tokenizer} knows {len(vocabulary)} tokens, and without special ones fewer than there are {what}, so "
+            f"prompts would say nothing: transformers makes up such a one where tokenizer.json is missing{hint}"
+        )
+    rows = getattr(text_config(module.config), "vocab_size", None)
+    if rows is not None and max(vocabulary.values()) >= rows:
+        raise CheckpointError(
+            f"{role.tokenizer} has ids up to {max(vocabulary.values())}, but {role.slot} knows {rows} tokens: the two are "
+            "of different models; load both from one folder"
+        )
+    eos_pads = role.template is not None and role.template.eos_pads
+    if tokenizer.pad_token_id is None and not eos_pads:
+        raise CheckpointError(
+            f"{role.tokenizer} has no padding token, which fills up rows: set tokenizer.pad_token to its model's"
+        )
 
 
 def _row_length(family: Family, role: Role, tokenizer: Any) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
-from torch.nn import functional as F
 
 from clipcond.conditioning.families import (
     call_arguments,
@@ -16,6 +15,7 @@ from clipcond.conditioning.families import (
     required,
 )
 from clipcond.conditioning.family import Family
+from clipcond.conditioning.handover import PACKED, as_wanted, content_first, held
 from clipcond.conditioning.report import Report
 from clipcond.conditioning.storage import read_file, write_file
 from clipcond.encoders import Fingerprint, fingerprint
@@ -119,7 +119,8 @@ class Conditioning:
     def kwargs_for(self, pipe: Any, num_images_per_prompt: int = 1) -> dict[str, Any]:
         """The arguments for a pipeline's call: `pipe(**conditioning.kwargs_for(pipe))`.
 
-        Tensors come in the denoiser's dtype, on the device where the pipeline runs, each prompt's repeated
+        Tensors come in the denoiser's dtype, on the device where the pipeline runs, and stay in it where the pipeline
+        would cast them to another one of its text encoders (see `HeldTensor`); each prompt's are repeated
         `num_images_per_prompt` times (some pipelines would not repeat given embeddings, none repeats them twice).
         Where that is not 1, the pipeline's own argument is among them and 1, so that passing it to the pipeline as well
         is Python's "multiple values" error rather than a wrong number of pictures.
@@ -142,7 +143,9 @@ class Conditioning:
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         kwargs: dict[str, Any] = {
-            argument: tensor.to(device, dtype if tensor.is_floating_point() else None)
+            argument: held(
+                tensor.to(device, dtype if tensor.is_floating_point() else None), pipe, family
+            )
             for argument, tensor in self._handed_over(pipe, num_images_per_prompt)
             if not (several_edits and argument.startswith("negative"))
         }
@@ -162,9 +165,9 @@ class Conditioning:
             if tensor is None or (family.trimmed and argument not in takes and "mask" in name):
                 continue
             if argument in takes:
-                if family.packed and name in _PACKED:
-                    tensor = _content_first(tensor, getattr(self, _PACKED[name]))
-                yield argument, _as_wanted(tensor.repeat_interleave(count, 0), argument)
+                if family.packed and name in PACKED:
+                    tensor = content_first(tensor, getattr(self, PACKED[name]))
+                yield argument, as_wanted(tensor.repeat_interleave(count, 0), argument)
             elif self.negative_given or not name.startswith("negative"):
                 raise UnsupportedPipelineError(
                     f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
@@ -187,6 +190,10 @@ class Conditioning:
             )
         if family.trimmed:
             self._check_padding()
+        if family.denoiser in pipe.components and getattr(pipe, family.denoiser) is None:
+            raise UnsupportedPipelineError(
+                f"{type(pipe).__name__} has no {family.denoiser} to hand tensors to: pass the pipeline that draws"
+            )
         own = {slot: getattr(pipe, slot, None) for slot in self.fingerprints}
         if any(module is not None for module in own.values()):
             found = family_of_pipeline(pipe).name
@@ -281,24 +288,3 @@ class Conditioning:
 
     def _repr_html_(self) -> str:
         return self.report.to_html()
-
-
-_PACKED = {
-    f"{side}{name}": f"{side}prompt_attention_mask"
-    for side in ("", "negative_")
-    for name in ("prompt_embeds", "prompt_attention_mask")
-}
-
-
-def _content_first(tensor: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The positions that the mask looks at before all others, in the order that they have."""
-    order = (mask == 0).long().argsort(dim=1, stable=True)
-    row = torch.arange(len(tensor), device=tensor.device)[:, None]
-    return tensor[row, order]
-
-
-def _as_wanted(tensor: torch.Tensor, argument: str) -> torch.Tensor:
-    """As an argument wants it: layers before prompts, and masks as lengths, each added to those before."""
-    if argument.endswith("cu_seqlens"):
-        return F.pad(tensor.sum(1).cumsum(0), (1, 0)).to(torch.int32)
-    return tensor.permute(2, 0, 1, 3) if tensor.ndim == 4 else tensor
