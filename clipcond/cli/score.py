@@ -4,6 +4,9 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import torch
+from PIL import Image
+
 from clipcond.cli.models import load_scorer
 from clipcond.cli.pictures import in_batches, load_each
 from clipcond.cli.terminal import note, write_json, write_table
@@ -89,11 +92,31 @@ def _score_pairs(
     fit = [i for i, (file, prompt) in enumerate(pairs) if _is_text(prompt, file, failures)]
     by_file = _by_file(pairs, fit)
     for batch in in_batches(load_each(list(by_file), failures), scorer.batch_size):
-        places = [place for file in batch for place in by_file[file]]
-        pictures = [batch[pairs[place][0]] for place in places]
-        parts.append(scorer.score(pictures, [pairs[place][1] for place in places], variant))
-        scored += places
+        prompts = [[pairs[place][1] for place in by_file[file]] for file in batch]
+        parts.append(_score_each(list(batch.values()), prompts, scorer, variant=variant))
+        scored += [place for file in batch for place in by_file[file]]
     return scored, join(parts) if parts else None, failures
+
+
+def _score_each(
+    pictures: Sequence[Image.Image],
+    prompts: Sequence[Sequence[str]],
+    scorer: ClipScorer,
+    *,
+    variant: str,
+) -> Scores:
+    """Each picture against its own prompts, one after the other; pictures are encoded once."""
+    chosen = find_variant(variant)
+    texts = [text for own in prompts for text in own]
+    text = scorer.text_features([chosen.prefix + text for text in texts])
+    counts = torch.tensor([len(own) for own in prompts])
+    features = scorer.image_features(pictures).repeat_interleave(counts, dim=0)
+    return scorer.scores(
+        chosen.of_cosine((features * text.features).sum(dim=-1)),
+        truncated=text.truncated,
+        variant=chosen,
+        prompts=texts,
+    )
 
 
 def _is_text(prompt: str, file: Path, failures: list[str]) -> bool:
