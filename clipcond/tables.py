@@ -1,9 +1,8 @@
 """Tables as files, by their ending: .csv, .tsv, .jsonl and .parquet, both ways; and .txt with a text a line, to read.
 
-Rows are read one after another, since a file may be larger than memory. Nothing is guessed: a row that does not fit
-its header, or has no text where one is wanted, is an error that quotes it. All but Parquet is UTF-8, with or without a
-byte order mark. A line ends at a line feed (in .csv and .tsv also at a carriage return) and nowhere else: U+2028 and
-the like belong to the text.
+Rows are read one after another, since a file may be larger than memory. A row that does not fit its header, or has no
+text where one is wanted, is an error that quotes it. All but Parquet is UTF-8, a byte order mark or none. A line ends at
+a line feed (in .csv and .tsv also at a carriage return) and nowhere else: U+2028 and the like belong to the text.
 """
 
 import codecs
@@ -49,8 +48,7 @@ def read_rows(source: Path, columns: Sequence[Column]) -> Iterator[tuple[str, ..
         columns: at least one.
 
     Raises:
-        ClipcondError: the file cannot be read, holds no row, lacks a column or has it twice, or a row has too few or
-            too many fields or no text in a column; the message quotes the row.
+        ClipcondError: the file cannot be read, holds no row, lacks a column or has it twice, or a row does not fit.
     """
     ending = source.suffix.lower()
     usable = [name for name in _READERS if name != ".txt" or len(columns) == 1]
@@ -76,15 +74,13 @@ def _texts(
     source: Path, number: int, line: int, *, columns: Sequence[Column], values: Sequence[object]
 ) -> tuple[str, ...]:
     """The values of a row, which are to be texts."""
-    texts = []
     for column, value in zip(columns, values, strict=True):
         if not isinstance(value, str):
             raise ClipcondError(
                 f"{source}: row {number} has no text in the column {column.name!r}, but {_excerpt(value)}"
                 f"{f' (line {line})' if line else ''}; leave the row out, or name another column with {column.option}"
             )
-        texts.append(value)
-    return tuple(texts)
+    return tuple(value for value in values if isinstance(value, str))
 
 
 def _lines(source: Path, newline: str) -> Iterator[str]:
@@ -110,17 +106,19 @@ def _json_lines(source: Path, columns: Sequence[Column]) -> Found:
             continue
         number += 1
         try:
-            row = json.loads(text, object_pairs_hook=_each_key_once)
+            row = _JSON.decode(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"line {line} is {_excerpt(text)}: {error}; write one JSON object a line"
             ) from error
-        if len(columns) == 1 and not isinstance(row, dict):
+        names = list(row) if isinstance(row, dict) else []
+        if all(column.name in names for column in columns):
+            yield line, [row[column.name] for column in columns]
+        elif len(columns) == 1 and not isinstance(row, dict):
             yield line, [row]
-            continue
-        where, names = f"{source}: row {number} (line {line})", row if isinstance(row, dict) else ()
-        _places(where, list(names), columns, hint=f" in {_excerpt(row)}")
-        yield line, [row[column.name] for column in columns]
+        else:
+            where = f"{source}: row {number} (line {line})"
+            _places(where, names, columns, hint=f" in {_excerpt(row)}")
 
 
 def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -131,10 +129,12 @@ def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
+_JSON = json.JSONDecoder(object_pairs_hook=_each_key_once)
+
+
 def _separated(source: Path, columns: Sequence[Column], *, separator: str) -> Found:
     rows = _fields(source, separator)
-    _, header = next(rows, (0, []))
-    names = [name.strip() for name in header]
+    names = [name.strip() for name in next(rows, (0, []))[1]]
     places = _places(f"{source}:", names, columns, hint=_hint(names, separator))
     for number, (line, fields) in enumerate(rows, start=1):
         if len(fields) != len(names):
@@ -173,8 +173,8 @@ def _fields(source: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         except csv.Error as error:
             raise ClipcondError(
                 f"{source}: the row that begins in line {line} has a quote that is not closed, or text after a closed "
-                f"one ({error}): {_excerpt(_line(source, line))}; a value with a quote in it stands in quotes, its "
-                'own doubled: "a 5"" disk"'
+                f"one ({error}): {_excerpt(_line(source, line))}; quote a value with quotes in it, and double those: "
+                '"a 5"" disk"'
             ) from None
         if fields is None:
             return

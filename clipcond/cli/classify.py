@@ -32,12 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     files = [Path(file) for file in arguments.files]
     for batch in in_batches(load_each(files, failures), scorer.batch_size):
-        done = of_each_that_can(
-            list(batch),
-            list(batch.values()),
-            lambda _, pictures: scorer.image_features(pictures),
-            failures,
-        )
+        done = of_each_that_can(batch, lambda b: scorer.image_features(list(b.values())), failures)
         rows += _answers(*done, classifier, top) if done else []
     for line in [*failures, *_remarks(classifier, scorer)]:
         note(line)

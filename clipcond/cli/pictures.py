@@ -11,7 +11,6 @@ from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
 from clipcond.score import PictureError
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -39,32 +38,16 @@ def in_batches(
 
 
 def of_each_that_can(
-    items: Sequence[Item],
-    pictures: Sequence[Image.Image],
-    work: Callable[[Sequence[Item], list[Image.Image]], Result],
+    batch: dict[Path, Image.Image],
+    work: Callable[[dict[Path, Image.Image]], Result],
     failures: list[str],
-    *,
-    name: Callable[[Item], object] = str,
-) -> tuple[list[Item], Result] | None:
-    """(items, what became of them), without those whose picture has no features, which go to `failures`.
-
-    Args:
-        items: one a picture.
-        pictures: theirs, in their order.
-        work: of some of the items and their pictures.
-        failures: what is wrong with a picture, once.
-        name: of an item's picture, for messages.
-
-    Returns:
-        None where nothing is left.
-    """
-    left = list(zip(items, pictures, strict=True))
-    while left:
-        kept = [item for item, _ in left]
+) -> tuple[list[Path], Result] | None:
+    """(the files, what became of them), without pictures that have no features, which go to `failures`; None: all did."""
+    while batch:
         try:
-            return kept, work(kept, [picture for _, picture in left])
+            return list(batch), work(batch)
         except PictureError as error:
-            reasons = [f"{name(kept[i])}: {reason}" for i, reason in error.reasons.items()]
-            failures += dict.fromkeys(reasons)
-            left = [pair for i, pair in enumerate(left) if i not in error.reasons]
+            files = list(batch)
+            failures += [f"{files[i]}: {reason}" for i, reason in error.reasons.items()]
+            batch = {f: batch[f] for i, f in enumerate(files) if i not in error.reasons}
     return None

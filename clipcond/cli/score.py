@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import torch
 from PIL import Image
 
 from clipcond.cli.models import scorer_of
@@ -89,19 +90,39 @@ def _score_pairs(
     failures: list[str] = []
     parts: list[Scores] = []
 
-    def score(places: Sequence[int], pictures: list[Image.Image]) -> Scores:
-        return scorer.score(pictures, [pairs[place][1] for place in places], variant)
+    def score(batch: Mapping[Path, Image.Image]) -> Scores:
+        prompts = [[pairs[place][1] for place in by_file[file]] for file in batch]
+        return _score_each(list(batch.values()), prompts, scorer, variant=variant)
 
     fit = [i for i, (file, prompt) in enumerate(pairs) if _is_text(prompt, file, failures)]
     by_file = _by_file(pairs, fit)
     for batch in in_batches(load_each(list(by_file), failures), scorer.batch_size):
-        here = [place for file in batch for place in by_file[file]]
-        pictures = [batch[pairs[place][0]] for place in here]
-        done = of_each_that_can(here, pictures, score, failures, name=lambda i: pairs[i][0])
+        done = of_each_that_can(batch, score, failures)
         if done:
-            scored += done[0]
+            scored += [place for file in done[0] for place in by_file[file]]
             parts.append(done[1])
     return scored, join(parts) if parts else None, failures
+
+
+def _score_each(
+    pictures: Sequence[Image.Image],
+    prompts: Sequence[Sequence[str]],
+    scorer: ClipScorer,
+    *,
+    variant: str,
+) -> Scores:
+    """Each picture against its own prompts, one after the other; pictures are encoded once."""
+    chosen = find_variant(variant)
+    texts = [text for own in prompts for text in own]
+    text = scorer.text_features([chosen.prefix + text for text in texts])
+    counts = torch.tensor([len(own) for own in prompts])
+    features = scorer.image_features(pictures).repeat_interleave(counts, dim=0)
+    return scorer.scores(
+        chosen.of_cosine((features * text.features).sum(dim=-1)),
+        truncated=text.truncated,
+        variant=chosen,
+        prompts=texts,
+    )
 
 
 def _is_text(prompt: str, file: Path, failures: list[str]) -> bool:
