@@ -6,6 +6,7 @@ All work on unit float32 features of one CLIP. Where the original divides 0 by 0
 import hashlib
 import json
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -137,10 +138,8 @@ def r_precision(
         raise ScoreError(
             f"distractors: got {len(distractors)} lists for {len(items)} images; pass one list for each, or one of texts"
         )
-    candidates = [
-        [d for d in (distractors if shared else distractors[i]) if d != text]
-        for i, text in enumerate(texts)
-    ]
+    lists = cast("Sequence[Sequence[str]]", [distractors] * len(items) if shared else distractors)
+    candidates = [[d for d in own if d != text] for own, text in zip(lists, texts, strict=True)]
     for i, rivals_of in enumerate(candidates):
         if not rivals_of:
             raise ScoreError(
