@@ -47,6 +47,7 @@ def expanded(text: str, arguments: argparse.Namespace) -> str:
 def _as_json(prompt: Prompt, steps: int) -> dict[str, Any]:
     """Segments (null where only the branches have some) and schedule; branches and LoRAs where there are any."""
     schedule = [[last, text] for last, text in prompt.schedule(steps)]
+    shown: dict[str, Any]
     if prompt.joined:
         branches = [{"weight": w, **_as_json(branch, steps)} for branch, w in prompt.branches]
         shown = {"segments": None, "schedule": schedule, "joined": prompt.joined}

@@ -234,14 +234,15 @@ class Prompt:
         return self.content.rows(steps)
 
     def meaning(self) -> Hashable:
-        """What equality compares: branches, weights, texts at each step and LoRAs; no spans, no spelling."""
+        """What equality compares: branches, weights, texts at each step, LoRAs and tags; no spans, no spelling."""
         inner = (
             tuple((weight, branch.meaning()) for branch, weight in self.parts)
             if self.parts
             else self.content.meaning()
         )
         loras = tuple((lora.name, lora.weight, lora.unet_weight) for lora in self.loras)
-        return self.joined, inner, loras
+        tags = tuple((t.kind, t.positional, tuple(sorted(t.named.items()))) for t in self.tags)
+        return self.joined, inner, loras, tags
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Prompt):

@@ -17,7 +17,7 @@ CASES = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_t
 PROMPTS = [case["prompt"] for case in CASES["weights"] + CASES["schedules"] + CASES["and"]]
 WORDS = (
     r"a|red| |  |(|)|[|]|:|,|\|\(|\\|:1.3)|)1.2|++|-|BREAK| BREAK | AND |_|é|3.5|[a:b:3]|<lora:x:.5>|"
-    r'"b"|("a", "b").blend(1,2)|("a", "b").and(1,0.5)|withLora(y)|\"|=|(c d)0.7|(e:-2)|\t'
+    r'"b"|("a", "b").blend(1,2)|("a", "b").and(1,0.5)|withLora(y)|\"|=|(c d)0.7|(e:-2)|\t|#|# b\n|//|/*|*/|<x:y>|,,'
 )
 PIECES = st.lists(st.sampled_from([*WORDS.split("|"), "|", "\n"]), max_size=12).map("".join)
 

@@ -90,6 +90,7 @@ def test_tags_are_values():
     (tag,) = parse("<lora:x:te=1>").tags
     assert pickle.loads(pickle.dumps(tag)) == tag
     assert hash(tag) == hash(parse("<lora:x:te=1>").tags[0])
+    assert render(parse("<x:y>")) == "<x:y>"
     assert parse("<lora:x:1:2>") != parse("<lora:x:1:3>")
 
 
