@@ -195,6 +195,16 @@ ROWS: dict[int, Row] = {
         "sequential offloading tried out with the device `\"cpu\"` fails, with `torch.device(\"cpu\")` it does not",
         "needs nothing here; its tests of offloading on a CPU pass a device",
     ),
+    38: Row(
+        "a LoRA's scale is one for all threads: two calls of different `lora_scale` read each other's, and what is put back "
+        "last stays",
+        "gives each thread the layer's own value times the scale of its own call, and the last one puts back what was there",
+    ),
+    39: Row(
+        "a hook on a shared module, and torch.compile's stance, act on the forwards of all threads",
+        "has its hook act in the thread that hung it only, counts who wants the stance, and takes turns where a forward moves "
+        "the module's weights",
+    ),
 }  # fmt: skip
 
 
