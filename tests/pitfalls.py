@@ -211,6 +211,16 @@ ROWS: dict[int, Row] = {
         "Stable Diffusion 2's) were trained with `!`",
         "refuses a folder whose tokenizer does not say what it pads with, unless the encoder is OpenAI's",
     ),
+    38: Row(
+        "a LoRA's scale is one for all threads: two calls of different `lora_scale` read each other's, and what is put back "
+        "last stays",
+        "gives each thread the layer's own value times the scale of its own call, and the last one puts back what was there",
+    ),
+    39: Row(
+        "a hook on a shared module, and torch.compile's stance, act on the forwards of all threads",
+        "has its hook act in the thread that hung it only, counts who wants the stance, and takes turns where a forward moves "
+        "the module's weights",
+    ),
 }  # fmt: skip
 
 

@@ -88,7 +88,9 @@ def _read(path: Path) -> Any:
 def _containers_allowed() -> Iterator[None]:
     """Let torch's unpickler build containers of parameters; its list of what it may build is one for all threads."""
     with _loading:
-        new = [kind for kind in _CONTAINERS if kind not in torch.serialization.get_safe_globals()]
+        new: list[Any] = [
+            kind for kind in _CONTAINERS if kind not in torch.serialization.get_safe_globals()
+        ]
         with torch.serialization.safe_globals(new):
             yield
 
@@ -202,7 +204,7 @@ def _checked(value: Any, path: Path) -> Vectors:
         raise CheckpointError(
             f"{path} is no textual inversion: it needs vectors, numbers of [vectors, width], but holds {what}"
         )
-    found = value.detach().to_dense().float().clone()
+    found: Vectors = value.detach().to_dense().float().clone()
     if not bool(found.isfinite().all()):
         raise CheckpointError(f"{path}: its vectors are damaged, they have values of nan or inf")
     return found[None] if found.ndim == 1 else found

@@ -163,6 +163,7 @@ def eight_bits(pipe):
     apply_layerwise_casting(pipe.text_encoder, torch.float8_e4m3fn, torch.float32)
 
 
+@pytest.mark.pitfall(39)
 @pytest.mark.parametrize("change", [sequential, eight_bits])
 def test_weights_that_move_during_a_forward_move_for_one_thread_at_a_time(change):
     pipe = tiny.sd1()
@@ -175,6 +176,7 @@ def test_weights_that_move_during_a_forward_move_for_one_thread_at_a_time(change
         assert all(torch.equal(states, expected) for states in ours)
 
 
+@pytest.mark.pitfall(39)
 def test_compiled_code_comes_back_whoever_leaves_first():
     module = tiny.tiny_text_encoder()
     module.compile(backend="aot_eager")
