@@ -65,25 +65,23 @@ def with_reader(parts: Parts, tokenizer: Any) -> tuple[Parts, Reader]:
     the highest id. Elsewhere the two differ, and what the model was trained with is what its program does.
 
     Raises:
-        CheckpointError: the tokenizer ends no text, so there are no features of one.
+        CheckpointError: what `make_reader` raises.
     """
     source = f"{parts.root}: its tokenizer ({type(tokenizer).__name__})"
+    full = parts.architecture.text.features == "last"
     reader = make_reader(
-        tokenizer, source, layout=parts.layout, cleaning=parts.cleaning, simple=parts.simple
+        tokenizer,
+        source,
+        layout=parts.layout,
+        cleaning=parts.cleaning,
+        simple=parts.simple,
+        read_filling=full,
     )
-    if parts.architecture.text.features == "last":
-        if reader.pad is None:
-            raise CheckpointError(
-                f"{source} has no token to fill texts up with; a SigLIP needs one"
-            )
+    if full:
         if reader.rows(["A"]) == reader.rows(["a"]):
             return parts, reader
         line = "capitals as they are, which the folder's tokenizer keeps and SigLIP was trained without"
         return replace(parts, assumed=(*parts.assumed, line)), reader
-    if reader.end is None:
-        raise CheckpointError(
-            f"{source} ends no text with an end-of-text token, which is where text features are taken; save it with one"
-        )
     if is_clip_bpe(tokenizer):
         return parts, reader
     if parts.text_end is None and reader.end != len(tokenizer) - 1:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from PIL import Image
 
+from clipcond.clip.architecture import ImageTower
 from clipcond.clip.layouts import openclip_from_hf
 from clipcond.clip.openclip import CONFIG, RESIZE_MODES, WEIGHTS
 from clipcond.clip.reading import is_clip_bpe
@@ -86,30 +87,13 @@ def _openclip_config(clip: Clip) -> dict[str, Any]:
             f"{sorted(activations)}, layer norms of eps {text.eps} and {image.eps} or "
             f"pictures of {preprocessing.shortest_edge} pixels is nothing that open_clip_config.json can say"
         )
-    vision: dict[str, Any] = {"image_size": image.image_size, "width": image.width}
-    if clip.architecture.is_resnet:
-        vision |= {"layers": list(image.layers), "head_width": image.width * 32 // image.heads}
-    else:
-        vision |= {
-            "layers": image.layers,
-            "patch_size": image.patch,
-            "head_width": image.width // image.heads,
-            "mlp_ratio": image.mlp / image.width,
-        }
     return {
         "model_cfg": {
             "embed_dim": clip.architecture.dim,
             "quick_gelu": activations == {"quick_gelu"},
             **({} if clip.logit_bias is None else {"init_logit_bias": clip.logit_bias}),
-            "vision_cfg": vision,
-            "text_cfg": {
-                "context_length": text.context,
-                "vocab_size": text.vocabulary,
-                "width": text.width,
-                "heads": text.heads,
-                "layers": text.layers,
-                "mlp_ratio": text.mlp / text.width,
-            },
+            "vision_cfg": _vision_config(image),
+            "text_cfg": _text_config(clip),
         },
         "preprocess_cfg": {
             "mean": list(preprocessing.mean),
@@ -118,6 +102,31 @@ def _openclip_config(clip: Clip) -> dict[str, Any]:
             "resize_mode": RESIZE_MODES[preprocessing.trained],
             "fill_color": preprocessing.fill or 0,
         },
+    }
+
+
+def _vision_config(image: ImageTower) -> dict[str, Any]:
+    sizes: dict[str, Any] = {"image_size": image.image_size, "width": image.width}
+    if isinstance(image.layers, tuple) or image.mlp is None:
+        return sizes | {"layers": image.layers, "head_width": image.width * 32 // image.heads}
+    return sizes | {
+        "layers": image.layers,
+        "patch_size": image.patch,
+        "head_width": image.width // image.heads,
+        "mlp_ratio": image.mlp / image.width,
+    }
+
+
+def _text_config(clip: Clip) -> dict[str, Any]:
+    text, cleaning = clip.architecture.text, clip.reader.cleaning
+    return {
+        "context_length": text.context,
+        "vocab_size": text.vocabulary,
+        "width": text.width,
+        "heads": text.heads,
+        "layers": text.layers,
+        "mlp_ratio": text.mlp / text.width,
+        **({} if cleaning in (None, "lower") else {"tokenizer_kwargs": {"clean": cleaning}}),
     }
 
 

@@ -1,5 +1,6 @@
 """Which of transformers' models are read, and what to take instead of those that are not."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from clipcond.clip import architecture as arch
@@ -62,7 +63,7 @@ def model_class(kind: str) -> Any:
     return getattr(transformers, _READ[kind][1])
 
 
-def instead_of(model: dict[str, Any]) -> str:
+def instead_of(model: Mapping[str, Any]) -> str:
     """What to take instead of an OpenCLIP model that no plain CLIP is, by its model_cfg."""
     text, vision = (model.get(name) or {} for name in ("text_cfg", "vision_cfg"))
     tower = str(vision.get("timm_model_name", ""))

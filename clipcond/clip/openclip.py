@@ -223,7 +223,7 @@ def _number(section: Mapping[str, Any], key: str, source: Path) -> int | None:
 def _same_sizes(model: Mapping[str, Any], built: arch.Architecture, source: Path) -> None:
     """That what the configuration says of sizes is what the weights have."""
     text, image = built.text, built.image
-    found = {
+    found: dict[str, dict[str, Any]] = {
         "": {"embed_dim": built.dim},
         "text_cfg": {
             "context_length": text.context,

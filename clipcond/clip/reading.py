@@ -39,37 +39,54 @@ class Reader:
     """How texts become ids.
 
     Attributes:
-        name: for provenance: whose way it is, and how texts are cleaned before.
+        layout: whose way it is.
+        cleaning: how texts are cleaned before, one of `CLEANINGS`; None for not at all.
         rows: texts to ids, uncut, special tokens included.
         end: the id that every row ends with; None where the tokenizer ends none.
         stops: whether nothing after a typed end-of-text is read.
-        pad: the id that fills a row up, where the tower reads the filling too.
-        pad_left: whether it comes before the text.
+        fill: the id that fills a row up.
+        fill_left: whether it comes before the text.
     """
 
-    name: str
+    layout: str
+    cleaning: str | None
     rows: Rows
     end: int | None
     stops: bool
-    pad: int | None
-    pad_left: bool
+    fill: int
+    fill_left: bool
+
+    @property
+    def name(self) -> str:
+        """For provenance."""
+        return self.layout if self.cleaning is None else f"{self.layout}, cleaning {self.cleaning}"
 
     def read(self, texts: Sequence[str], positions: int) -> tuple[list[list[int]], list[bool]]:
         """Rows of at most that many ids that kept their end token, and which texts lost their end."""
         kept, cut = [], []
         for row in self.rows(texts):
             whole = row[: row.index(self.end) + 1] if self.stops and self.end in row else row
-            short = whole
-            if len(whole) > positions:
-                end = whole[positions - 1 : positions] if self.end is None else [self.end]
-                short = [*whole[: positions - 1], *end]
+            short = whole[:positions]
+            if len(short) < len(whole) and self.end is not None:
+                short[-1] = self.end
             kept.append(short)
             cut.append(len(short) < len(row))
         return kept, cut
 
+    def filled(self, row: list[int], length: int) -> list[int]:
+        """A row made that long."""
+        filling = [self.fill] * (length - len(row))
+        return filling + row if self.fill_left else row + filling
+
 
 def make_reader(
-    tokenizer: Any, source: str, *, layout: str, cleaning: str | None, simple: bool
+    tokenizer: Any,
+    source: str,
+    *,
+    layout: str,
+    cleaning: str | None,
+    simple: bool,
+    read_filling: bool,
 ) -> Reader:
     """How a checkpoint's texts are read.
 
@@ -79,25 +96,39 @@ def make_reader(
         layout: "transformers", "openai" or "openclip".
         cleaning: one of `CLEANINGS`; None for none.
         simple: whether the pieces are those of the packages' SimpleTokenizer, where the vocabulary is CLIP's.
+        read_filling: whether the text tower reads what texts are filled up with, so that it is the tokenizer's own.
 
     Raises:
-        CheckpointError: a tokenizer of CLIP's kind without a start or an end.
+        CheckpointError: the tokenizer ends no text, which is where text features are taken, or has nothing to fill with.
     """
-    pad = getattr(tokenizer, "pad_token_id", None)
-    left = getattr(tokenizer, "padding_side", "right") == "left"
-    if simple and is_clip_bpe(tokenizer):
+    stops = simple and is_clip_bpe(tokenizer)
+    if stops:
         start, end = tokenizer.bos_token_id, tokenizer.eos_token_id
         if start is None or end is None:
-            raise CheckpointError(f"{source}: has no start-of-text or no end-of-text token")
+            raise CheckpointError(f"{source} has no start-of-text or no end-of-text token")
         special = dict(zip(_SPECIAL[layout], (start, end), strict=True))
         rows = _simple(tokenizer.backend_tokenizer.model, special)
     else:
         rows = _as_it_stands(tokenizer)
         end = _end(rows([""])[0], tokenizer)
-    stops = simple and is_clip_bpe(tokenizer)
-    name = layout if cleaning is None else f"{layout}, cleaning {cleaning}"
+    fill = tokenizer.pad_token_id if read_filling else end
+    if fill is None:
+        raise CheckpointError(
+            f"{source} has no token to fill texts up with; save it with one"
+            if read_filling
+            else f"{source} ends no text with an end-of-text token, which is where text features are taken; save it with one"
+        )
     cleaned = rows if cleaning is None else _after(CLEANINGS[cleaning], rows)
-    return Reader(name=name, rows=cleaned, end=end, stops=stops, pad=pad, pad_left=left)
+    left = read_filling and tokenizer.padding_side == "left"
+    return Reader(
+        layout=layout,
+        cleaning=cleaning,
+        rows=cleaned,
+        end=end,
+        stops=stops,
+        fill=fill,
+        fill_left=left,
+    )
 
 
 def is_clip_bpe(tokenizer: Any) -> bool:

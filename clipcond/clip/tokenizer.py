@@ -172,7 +172,7 @@ def _from_merges(file: Path) -> Any:
     pieces = byte_characters()
     pieces += [piece + "</w>" for piece in pieces]
     lines = text.decode().split("\n")[1 : _BPE_VOCABULARY - len(pieces) - 1]
-    merges = [tuple(line.split()) for line in lines]
+    merges: list[Any] = [tuple(line.split()) for line in lines]
     tokens = [*pieces, *("".join(merge) for merge in merges), "<|startoftext|>", "<|endoftext|>"]
     if len(set(tokens)) != _BPE_VOCABULARY or any(len(merge) != 2 for merge in merges):
         raise ValueError("is not OpenAI's list of merges")

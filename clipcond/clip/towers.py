@@ -114,13 +114,7 @@ class Clip:
     def _encode_rows(self, rows: list[list[int]], length: int) -> Float[torch.Tensor, "n dim"]:
         """Features of rows of ids, filled up to one length."""
         where = self.architecture.text.features
-        pad = self.reader.pad if where == "last" else self.reader.end
-        filled = [
-            [pad] * (length - len(row)) + row
-            if where == "last" and self.reader.pad_left
-            else row + [pad] * (length - len(row))
-            for row in rows
-        ]
+        filled = [self.reader.filled(row, length) for row in rows]
         ids = torch.tensor(filled, device=self.model.device)
         if where == "last":
             return self.model.get_text_features(input_ids=ids).pooler_output

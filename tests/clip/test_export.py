@@ -9,7 +9,7 @@ from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from clipcond.clip import load_clip, save_clip
 from clipcond.errors import CheckpointError
-from tests.clip.layouts import save_openclip_folder
+from tests.clip.layouts import openclip_config, save_openclip_folder
 from tests.clip.openai_model import openai_clip, save_archive
 from tests.tiny import clip_tokenizer, save_tiny_clip
 
@@ -63,6 +63,23 @@ def test_round_the_layouts_the_digest_stays(tmp_path):
     end = load_clip(tmp_path / "openclip")
     same(start, end)
     assert start.digest == middle.digest == end.digest
+
+
+@pytest.mark.parametrize("mode", ["squash", "longest"])
+def test_pictures_are_prepared_alike_in_the_layouts_that_can_say_how(tmp_path, mode):
+    config = openclip_config(text_cfg={"tokenizer_kwargs": {"clean": "canonicalize"}})
+    config["preprocess_cfg"] |= {"resize_mode": mode, "fill_color": 9}
+    start = load_clip(save_openclip_folder(tmp_path / "start", config=config), crop="multi")
+    save_clip(start, tmp_path / "again", layout="openclip")
+    again = load_clip(tmp_path / "again", crop="multi")
+    assert again.preprocessing == start.preprocessing
+    assert again.reader.name == start.reader.name
+    if mode == "longest":
+        with pytest.raises(CheckpointError, match="longer side is fitted"):
+            save_clip(start, tmp_path / "hf")
+        return
+    save_clip(start, tmp_path / "hf")
+    assert load_clip(tmp_path / "hf").preprocessing.as_dict()["crop"] == "squash 32 x 32"
 
 
 def test_what_a_layout_cannot_say_is_an_error(tmp_path):

@@ -16,6 +16,7 @@ from transformers import (
 
 from clipcond.clip import load_clip, save_clip
 from clipcond.errors import CheckpointError
+from clipcond.score.scorer import ClipScorer
 from tests.clip.tiny_kinds import (
     byte_bpe,
     save_contrastive,
@@ -104,6 +105,13 @@ def test_a_siglip_that_keeps_capitals_says_so(tmp_path):
     for clip in (cased, small):
         one, other = clip.encode_texts(["A Cat", "a cat"]).features
         assert torch.allclose(one, other) == (clip is small)
+
+
+def test_a_scorer_squashes_and_tells(siglip):
+    scorer = ClipScorer.from_pretrained(siglip[0])
+    assert scorer.provenance["crop"] == "squash 32 x 32"
+    assert scorer.provenance["logit_bias"] == -1.5
+    assert scorer.similarity(PICTURES, TEXTS).shape == (2, 5)
 
 
 def test_a_siglip_is_the_same_alone_and_in_a_batch(siglip):

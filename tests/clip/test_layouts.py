@@ -113,7 +113,8 @@ def test_a_bare_file_has_the_sizes_of_its_weights_and_says_what_it_assumed(wide,
     assert (text.vocabulary, text.context, text.activation) == (638, 77, "gelu")
     assert (image.image_size, image.patch, image.width, image.layers) == (32, 8, 128, 2)
     assert (image.heads, image.mlp, clip.architecture.dim) == (2, 512, 16)
-    assert any("GELU" in line for line in clip.assumed)
+    for said in ("GELU", "causal mask", "eps 1e-5", "centre crop", "attention head"):
+        assert any(said in line for line in clip.assumed)
     assert json.loads(json.dumps(clip.architecture.as_dict())) == clip.architecture.as_dict()
 
 
@@ -188,6 +189,15 @@ def test_the_digest_knows_every_weight_its_dtype_and_its_shape(tmp_path):
         ({"text_cfg": {"heads": "many"}}, ("heads is 'many'",)),
         ({"text_cfg": None}, ("text_cfg is None",)),
         ({"multimodal_cfg": {"width": 8}}, ("multimodal_cfg", "plain")),
+        ({"text_cfg": {"no_causal_mask": True}}, ("no_causal_mask True", "no plain CLIP")),
+        ({"text_cfg": {"pool_type": "last"}}, ("pool_type 'last'",)),
+        ({"text_cfg": {"norm_kwargs": {"eps": 1e-6}}}, ("norm_kwargs {'eps': 1e-06}",)),
+        ({"text_cfg": {"act_kwargs": {"approximate": "tanh"}}}, ("act_kwargs",)),
+        (
+            {"vision_cfg": {"timm_model_name": "vit_base_patch16_siglip_224"}},
+            ("in transformers' layout", "google/siglip"),
+        ),
+        ({"text_cfg": {"hf_model_name": "xlm-roberta-base"}}, ("metaclip-2",)),
     ],
 )
 def test_a_configuration_at_odds_with_the_weights_is_named(tmp_path, change, quotes):
