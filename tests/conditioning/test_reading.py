@@ -10,6 +10,7 @@ from clipcond.cli import main
 from clipcond.errors import ClipcondError, PromptCutWarning, PromptTooLongError
 from pipelines import tiny
 from tests.tiny import tiny_pipeline
+from tests.zoo import ZOO
 
 PIPE = tiny_pipeline()
 WIDTH = PIPE.text_encoder.config.hidden_size
@@ -17,9 +18,7 @@ WIDTH = PIPE.text_encoder.config.hidden_size
 
 def windows(text, **options):
     report = Conditioner.from_pipeline(PIPE, **options).report(text).prompts[0]
-    return [
-        [t for t in report.tokens if t.chunk == number] for number in range(report.chunks)
-    ]
+    return [[t for t in report.tokens if t.chunk == number] for number in range(report.chunks)]
 
 
 def tokens(conditioner, text, slot="text_encoder"):
@@ -49,6 +48,7 @@ def test_no_window_parts_a_character_of_several_tokens():
 
 
 # ---- textual inversions by their names
+
 
 def known(*names):
     inversions = [TextualInversion(name, {"": torch.full((2, WIDTH), 0.1)}) for name in names]
@@ -135,6 +135,7 @@ def test_an_embedding_that_the_pipeline_loaded_is_known():
 
 # ---- reports
 
+
 def test_characters_that_t5_does_not_know_are_noted():
     conditioner = Conditioner.from_pipeline(tiny.flux())
     seen = conditioner.report("a cat 日本語 ☕").encoders["text_encoder_2"].prompts[0]
@@ -166,6 +167,7 @@ def test_nothing_odd_reaches_the_terminal(odd, capsys):
 
 # ---- lengths
 
+
 def test_fluxs_error_is_about_t5s_length():
     conditioner = Conditioner.from_pipeline(tiny.flux(), long_prompt="error")
     text = "red cat " * 60  # 120 tokens: more than CLIP's window, fewer than T5's row
@@ -185,3 +187,17 @@ def test_fluxs_error_is_about_t5s_length():
 def test_an_encoder_whose_states_are_read_is_held_to_its_window():
     with pytest.raises(PromptTooLongError, match="75 tokens"):
         Conditioner.from_pipeline(tiny.sdxl(), long_prompt="error")("red cat " * 60)
+
+
+@pytest.mark.parametrize("policy", ["a1111", "truncate", "error"])
+@pytest.mark.parametrize("name", ["HunyuanVideo15Pipeline", "HiDreamImagePipeline"])
+def test_a_row_too_short_for_the_template_is_refused(name, policy):
+    conditioner = Conditioner.from_pipeline(ZOO[name].build(), long_prompt=policy)
+    around = max(p.tokenizer.length - p.tokenizer.frame.room for p in conditioner.paths)
+    if around > 2:
+        with pytest.raises(ClipcondError, match=f"max_sequence_length: {around - 1} positions"):
+            conditioner.report("a red cat", max_sequence_length=around - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        conditioner.report("", max_sequence_length=around)
+        conditioner.report("a cat", max_sequence_length=around + 9)
