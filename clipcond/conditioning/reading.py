@@ -90,7 +90,8 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
     Raises:
         PromptSyntaxError: one cannot be parsed, or has weights that the mode cannot take.
         PromptTooLongError: one is too long under the policy "error".
-        ClipcondError: one changes over the steps, or is composed in noise space; or no token fits into a row.
+        ClipcondError: one changes over the steps, or is composed in noise space; or a row is too short for what
+            stands around every prompt.
 
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
@@ -117,12 +118,12 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
 
 
 def _check_room(tokenizer: Tokenizer) -> None:
-    """Only a row whose length a call chooses can be too short for any word."""
+    """Only a row whose length a call chooses can be too short for what stands around every prompt."""
     around = tokenizer.length - tokenizer.frame.room
-    if tokenizer.frame.room < 1:
+    if tokenizer.length < around:
         raise ClipcondError(
-            f"max_sequence_length: {tokenizer.length} positions hold no word beside the {around} tokens that "
-            f"{type(tokenizer.tokenizer).__name__} puts around every prompt; take at least {around + 1}"
+            f"max_sequence_length: {tokenizer.length} positions do not hold the {around} tokens that stand around every "
+            f"prompt of {type(tokenizer.tokenizer).__name__}; take more than {around}"
         )
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from clipcond.prompt import Segment
 from clipcond.tokens.backend import Piece, backend_of, covered
 from clipcond.tokens.chunks import Frame, Token
-from clipcond.tokens.names import Names, Vectors
+from clipcond.tokens.names import Names, Vectors, folded
 
 _BLANKS = " \t\r\n"
 
@@ -184,10 +184,12 @@ class PromptTokenizer:
         asked = embeddings_asked(line)
         if not asked:
             return []
-        loaded = self.tokenizer.get_added_vocab()
+        loaded = {folded(name) for name in self.tokenizer.get_added_vocab()}
         known = {start for start, _, own in self._parts(line) if own}
         return [
-            (start, end) for start, end, name in asked if start not in known and name not in loaded
+            (start, end)
+            for start, end, name in asked
+            if start not in known and folded(name) not in loaded
         ]
 
     def _parts(self, line: Line) -> list[tuple[int, str, Vectors | None]]:

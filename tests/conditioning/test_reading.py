@@ -10,6 +10,7 @@ from clipcond.cli import main
 from clipcond.errors import ClipcondError, PromptCutWarning, PromptTooLongError
 from pipelines import tiny
 from tests.tiny import tiny_pipeline
+from tests.zoo import ZOO
 
 PIPE = tiny_pipeline()
 WIDTH = PIPE.text_encoder.config.hidden_size
@@ -178,11 +179,26 @@ def test_fluxs_error_is_about_t5s_length():
         theirs = tiny.flux().encode_prompt(text, None, device="cpu")
     assert torch.equal(got.prompt_embeds, theirs[0])
     assert torch.equal(got.pooled_prompt_embeds, theirs[1])
-    warnings.simplefilter("ignore")  # pytest puts the filters back
-    with pytest.raises(PromptTooLongError, match="511 tokens"):
-        conditioner("red cat " * 300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(PromptTooLongError, match="511 tokens"):
+            conditioner("red cat " * 300)
 
 
 def test_an_encoder_whose_states_are_read_is_held_to_its_window():
     with pytest.raises(PromptTooLongError, match="75 tokens"):
         Conditioner.from_pipeline(tiny.sdxl(), long_prompt="error")("red cat " * 60)
+
+
+@pytest.mark.parametrize("policy", ["a1111", "truncate", "error"])
+@pytest.mark.parametrize("name", ["HunyuanVideo15Pipeline", "HiDreamImagePipeline"])
+def test_a_row_too_short_for_the_template_is_refused(name, policy):
+    conditioner = Conditioner.from_pipeline(ZOO[name].build(), long_prompt=policy)
+    around = max(p.tokenizer.length - p.tokenizer.frame.room for p in conditioner.paths)
+    if around > 2:
+        with pytest.raises(ClipcondError, match=f"max_sequence_length: {around - 1} positions"):
+            conditioner.report("a red cat", max_sequence_length=around - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        conditioner.report("", max_sequence_length=around)
+        conditioner.report("a cat", max_sequence_length=around + 9)

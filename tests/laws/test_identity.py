@@ -60,6 +60,27 @@ def test_weights_inside_words_change_nothing_at_one(pipe):
     assert torch.equal(ours.prompt_embeds, encoded(pipe, "red cat, white", None)[0])
 
 
+# what is not continuous at 1: a border that parts a word, which is then two
+PARTED = {
+    "(re:{w})d cat": "re d cat",
+    "a red(cat:{w})": "a red cat",
+    "sk(y, r:{w})ed": "sk y, r ed",
+}
+
+
+@pytest.mark.parametrize("mode", ["comfy", "a1111_no_norm", "attention_bias"])
+@pytest.mark.parametrize(
+    "text", ["(red:{w}) cat", "a (red cat:{w}), sky", "a [red](cat:{w})!", *PARTED]
+)
+def test_weights_near_one_are_nearly_nothing_but_where_they_part_a_word(pipe, mode, text):
+    ours = Conditioner.from_pipeline(pipe, weighting=mode, dialect="comfy")
+    near, one = ours(text.format(w=1 + 1e-6)), ours(text.format(w=1.0))
+    if text in PARTED:
+        assert not torch.allclose(near.prompt_embeds, one.prompt_embeds, atol=1e-3)
+        one = ours(PARTED[text])
+    torch.testing.assert_close(near.prompt_embeds, one.prompt_embeds, rtol=0, atol=1e-3)
+
+
 def test_a_list_is_the_pipelines_own_batch(pipe, conditioner):
     prompts, negatives = ["a red cat", "a dog on the sky", ""], ["bad", "", "quality, x"]
     ours = conditioner(prompts, negative_prompt=negatives)
