@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from clipcond.conditioning.contracts import FAMILIES, REFUSED
 from clipcond.conditioning.family import Family
+from clipcond.conditioning.templates import template_of
 from clipcond.errors import UnsupportedPipelineError
 
 
@@ -128,7 +129,9 @@ def _own_name(classes: set[str]) -> str:
 
 
 def _with_defaults(family: Family, takes: Mapping[str, Any]) -> Family:
-    """Members of a family differ in the length of a T5 row and in the negative prompt that stands where none is given."""
+    """Members of a family differ in the length of a T5 row, the negative prompt that stands where none is given, and the
+    template of a language model.
+    """
     length = takes.get("max_sequence_length")
     negative = takes.get("negative_prompt")
     found = replace(
@@ -136,6 +139,9 @@ def _with_defaults(family: Family, takes: Mapping[str, Any]) -> Family:
         t5_length=length if family.t5_length and isinstance(length, int) else family.t5_length,
         default_negative=negative if isinstance(negative, str) else family.default_negative,
     )
+    template = takes.get("prompt_template")
+    if family.templated and template is not None:
+        found = found.with_template(template_of(template))
     return family if found == family else found
 
 

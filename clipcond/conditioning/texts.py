@@ -1,9 +1,12 @@
 """The prompts of a call, sorted: which texts each encoder reads, and what a missing negative prompt means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.family import Family, Role
+from clipcond.conditioning.reading import Reading
+from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.errors import ClipcondError
 
 Given = str | list[str] | None
@@ -29,6 +32,27 @@ class Texts:
         """What one encoder reads: the positive texts, then the negative ones."""
         own = role.prompt - 1
         return [*self.positive[own], *(self.negative[own] if self.negative else ())]
+
+    def sides(self, inputs: Inputs) -> tuple[Inputs, Inputs | None]:
+        """The positive prompts' part and the negative ones'; zeros where the pipeline takes zeros."""
+        count = len(self.positive[0])
+        positive = inputs.part(slice(0, count))
+        if self.zeros:
+            return positive, positive.zeros()
+        return positive, inputs.part(slice(count, None)) if self.negative else None
+
+    def report(self, readings: Mapping[str, list[Reading]]) -> Report:
+        """What became of them: encoder slot -> those of the positive prompts and of the negative ones."""
+        count = len(self.positive[0])
+        return Report(
+            encoders={
+                slot: EncoderReport(
+                    prompts=tuple(reading.report for reading in found[:count]),
+                    negative_prompts=tuple(reading.report for reading in found[count:]),
+                )
+                for slot, found in readings.items()
+            }
+        )
 
 
 def pair_prompts(
