@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.family import Family, Role
@@ -10,6 +11,8 @@ from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.errors import ClipcondError
 
 Given = str | list[str] | None
+_SUFFIX = ("", "_2", "_3")
+_QUOTED = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +64,14 @@ def pair_prompts(
     """Sort the prompts of a call: (prompt, prompt_2, prompt_3) and the negative ones.
 
     Raises:
-        ClipcondError: a prompt for an encoder that the family has not.
+        ClipcondError: what is no string, or a prompt for an encoder that the family has not.
         ValueError: no prompt, or another number of them.
     """
+    for number in range(3):
+        _check_texts(f"prompt{_SUFFIX[number]}", positive[number])
+        _check_texts(f"negative_prompt{_SUFFIX[number]}", negative[number])
+    if positive[0] is None:
+        raise ClipcondError("prompt: got None; pass a string or a list of strings")
     for number in range(family.prompts, 3):
         for name, given in (("prompt", positive[number]), ("negative_prompt", negative[number])):
             if given:
@@ -93,6 +101,32 @@ def pair_prompts(
         zeros=not given and as_zeros,
         negative_given=given,
     )
+
+
+def _check_texts(name: str, given: Any) -> None:
+    """Whether an argument is a string or a list of strings.
+
+    Raises:
+        ClipcondError: it is anything else; the message says what, and where in a list.
+    """
+    if given is None or isinstance(given, str):
+        return
+    if not isinstance(given, list | tuple):
+        raise ClipcondError(f"{name}: got {_shown(given)}; pass a string or a list of strings")
+    for number, text in enumerate(given):
+        if not isinstance(text, str):
+            raise ClipcondError(
+                f'{name}[{number}]: got {_shown(text)}; every prompt of a list is a string, "" for an empty one'
+            )
+
+
+def _shown(value: Any) -> str:
+    """A value's type, and the beginning of it."""
+    if value is None:
+        return "None"
+    shown = " ".join(repr(value).split())
+    short = shown if len(shown) <= _QUOTED else f"{shown[:_QUOTED]}..."
+    return f"{type(value).__name__} {short}"
 
 
 def _spread(given: Given, count: int, name: str) -> list[str]:
