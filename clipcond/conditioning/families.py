@@ -34,7 +34,7 @@ def family_of_pipeline(pipe: Any) -> Family:
     # a compiled module hides the class it was made from
     parts = {slot: getattr(part, "_orig_mod", part) for slot, part in components.items()}
     classes = {
-        slot: {c.__name__ for c in type(part).__mro__}
+        slot: tuple(c.__name__ for c in type(part).__mro__)
         for slot, part in parts.items()
         if part is not None
     }
@@ -69,7 +69,7 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     import diffusers
 
     classes = {
-        slot: {str(part[1]).removesuffix("Fast")}
+        slot: (str(part[1]).removesuffix("Fast"),)
         for slot, part in index.items()
         if isinstance(part, list | tuple) and len(part) == 2 and part[1] is not None
     }
@@ -78,7 +78,8 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     return _find(classes, pipeline_class)
 
 
-def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
+def _find(classes: Mapping[str, tuple[str, ...]], pipeline_class: Any) -> Family:
+    """By the classes of the parts, each one's own before those that it is derived from."""
     name, takes = pipeline_class.__name__, _call_arguments(pipeline_class)
     encoders = {slot for slot in classes if slot.startswith("text_encoder")}
     if name in REFUSED:
@@ -90,8 +91,8 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
         needed = {role.slot for role in family.roles if not role.optional}
         if (
             needed <= encoders <= set(known)
-            and all(classes[slot].intersection(known[slot]) for slot in encoders)
-            and classes.get(family.denoiser, set()).intersection(family.denoiser_classes)
+            and all(set(classes[slot]) & set(known[slot]) for slot in encoders)
+            and set(classes.get(family.denoiser, ())) & set(family.denoiser_classes)
         ):
             fits = True
             embeds = family.arguments.get("prompt_embeds", "prompt_embeds")
@@ -104,28 +105,22 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
         )
     if fits and "prompt_embeds" not in takes:
         raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
-    found = ", ".join(f"{slot}: {_own_name(classes[slot])}" for slot in sorted(encoders))
+    found = ", ".join(f"{slot}: {classes[slot][0]}" for slot in sorted(encoders))
     raise UnsupportedPipelineError(
         f"{name} ({found or 'no text encoder'}) is not supported; {_supported()}"
     )
 
 
 def _declared_denoisers(
-    classes: Mapping[str, set[str]], pipeline_class: Any
-) -> dict[str, set[str]]:
+    classes: Mapping[str, tuple[str, ...]], pipeline_class: Any
+) -> dict[str, tuple[str, ...]]:
     """Slot -> classes of the denoisers that a pipeline's constructor asks for, where it holds none: text encoders only."""
     slots = {family.denoiser for family in FAMILIES}
     if slots & set(classes):
         return {}
     hints = get_type_hints(pipeline_class.__init__)
     kinds = {slot: get_args(hints[slot]) or (hints[slot],) for slot in slots & set(hints)}
-    return {slot: {kind.__name__ for kind in found} for slot, found in kinds.items()}
-
-
-def _own_name(classes: set[str]) -> str:
-    return next(
-        (c for c in sorted(classes) if "Text" in c or "Encoder" in c), min(classes, key=len)
-    )
+    return {slot: tuple(kind.__name__ for kind in found) for slot, found in kinds.items()}
 
 
 def _with_defaults(family: Family, takes: Mapping[str, Any]) -> Family:
