@@ -106,7 +106,7 @@ class EmbeddingCache:
 
 def _key(encoder: bytes, row: Row) -> str:
     found = hashlib.blake2b(encoder, digest_size=20)
-    found.update(repr((row.ids, row.attention)).encode())
+    found.update(repr((row.ids, row.attention, *filter(None, [row.before]))).encode())
     return found.hexdigest()
 
 

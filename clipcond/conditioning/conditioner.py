@@ -1,11 +1,10 @@
 """`Conditioner`: prompts in, `Conditioning` out. Its call is the library's spine."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.encoding import check_finite, encode
 from clipcond.conditioning.family import Family
@@ -19,7 +18,8 @@ from clipcond.conditioning.paths import (
 )
 from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
-from clipcond.conditioning.report import EncoderReport, Report
+from clipcond.conditioning.report import Report
+from clipcond.conditioning.templates import template_of
 from clipcond.conditioning.texts import Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning, Stats
 from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
@@ -192,6 +192,7 @@ class Conditioner:
         negative_prompt_3: str | list[str] | None = None,
         lora_scale: int | float | None = None,
         max_sequence_length: int | None = None,
+        prompt_template: Mapping[str, Any] | None = None,
     ) -> Conditioning:
         """Condition one or several prompts, in one forward of each text encoder.
 
@@ -206,6 +207,8 @@ class Conditioner:
                 are. The denoiser's are scaled by the pipeline's own `cross_attention_kwargs={"scale": ...}`.
             max_sequence_length: positions of the rows of T5 or of a language model (Stable Diffusion 3: 256, Flux: 512); a
                 longer prompt gets what it needs, unless the policy is "truncate" or "error".
+            prompt_template: what stands around a prompt for HunyuanVideo's language model, as its pipelines take it;
+                None is theirs.
 
         Raises:
             PromptSyntaxError: a prompt that its dialect cannot mean, or weights too large for the encoder's dtype.
@@ -222,10 +225,11 @@ class Conditioner:
             zeros=self.zeros,
         )
         t5_length = self._t5_length(max_sequence_length)
-        readings = self._read(texts, t5_length)
-        with lora_scaled([path.encoder.module for path in self.paths], lora_scale):
+        paths = self._paths(prompt_template)
+        readings = self._read(texts, t5_length, paths)
+        with lora_scaled([path.encoder.module for path in paths], lora_scale):
             results, stats = encode(
-                [path.skipping(self.clip_skip) for path in self.paths],
+                [path.skipping(self.clip_skip) for path in paths],
                 readings,
                 mode=mode_named(self.weighting),
                 pooled=self.pooled,
@@ -238,7 +242,7 @@ class Conditioner:
         for embeds in (inputs.embeds, inputs.embeds_2):
             if embeds is not None:
                 check_finite(embeds, next(iter(readings.values())))
-        positive, negative = _sides(inputs, texts)
+        positive, negative = texts.sides(inputs)
         if self.family.trimmed:
             positive, negative = positive.trimmed(), negative and negative.trimmed()
         return Conditioning(
@@ -246,7 +250,7 @@ class Conditioner:
             **({f"negative_{name}": t for name, t in negative.named().items()} if negative else {}),
             negative_given=texts.negative_given,
             stats=Stats(stats),
-            report=_report(readings, texts),
+            report=texts.report(readings),
             family=self.family.name,
             fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in self.paths},
         )
@@ -284,6 +288,7 @@ class Conditioner:
         negative_prompt_2: str | list[str] | None = None,
         negative_prompt_3: str | list[str] | None = None,
         max_sequence_length: int | None = None,
+        prompt_template: Mapping[str, Any] | None = None,
     ) -> Report:
         """What the encoders would see of the prompts of a call, without running them; all as for a call."""
         texts = pair_prompts(
@@ -292,7 +297,18 @@ class Conditioner:
             (negative_prompt, negative_prompt_2, negative_prompt_3),
             zeros=self.zeros,
         )
-        return _report(self._read(texts, self._t5_length(max_sequence_length)), texts)
+        t5_length = self._t5_length(max_sequence_length)
+        return texts.report(self._read(texts, t5_length, self._paths(prompt_template)))
+
+    def _paths(self, prompt_template: Mapping[str, Any] | None) -> tuple[TextPath, ...]:
+        if prompt_template is None:
+            return self.paths
+        if not self.family.templated:
+            raise ClipcondError(
+                f"prompt_template: {self.family.name} takes no other template; leave it out"
+            )
+        template = template_of(prompt_template)
+        return tuple(path.with_template(template) for path in self.paths)
 
     def _t5_length(self, given: int | None) -> int:
         if given is None:
@@ -305,7 +321,9 @@ class Conditioner:
             raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")
         return given
 
-    def _read(self, texts: Texts, t5_length: int) -> dict[str, list[Reading]]:
+    def _read(
+        self, texts: Texts, t5_length: int, paths: Sequence[TextPath]
+    ) -> dict[str, list[Reading]]:
         """Encoder slot -> the positive prompts it reads, then the negative ones."""
         too_long = self.family.fixed and self.long_prompt != "truncate"
         rules = Rules(
@@ -321,27 +339,5 @@ class Conditioner:
                 path.tokenizer_for(t5_length),
                 rules.for_encoder(sequence=path.role.sequence),
             )
-            for path in self.paths
+            for path in paths
         }
-
-
-def _sides(inputs: Inputs, texts: Texts) -> tuple[Inputs, Inputs | None]:
-    """The positive prompts' part and the negative ones'; zeros where the pipeline takes zeros."""
-    count = len(texts.positive[0])
-    positive = inputs.part(slice(0, count))
-    if texts.zeros:
-        return positive, positive.zeros()
-    return positive, inputs.part(slice(count, None)) if texts.negative else None
-
-
-def _report(readings: Mapping[str, list[Reading]], texts: Texts) -> Report:
-    count = len(texts.positive[0])
-    return Report(
-        encoders={
-            slot: EncoderReport(
-                prompts=tuple(reading.report for reading in found[:count]),
-                negative_prompts=tuple(reading.report for reading in found[count:]),
-            )
-            for slot, found in readings.items()
-        }
-    )

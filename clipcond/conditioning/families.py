@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from clipcond.conditioning.contracts import FAMILIES, REFUSED
 from clipcond.conditioning.family import Family
+from clipcond.conditioning.templates import template_of
 from clipcond.errors import UnsupportedPipelineError
 
 
@@ -33,7 +34,7 @@ def family_of_pipeline(pipe: Any) -> Family:
     # a compiled module hides the class it was made from
     parts = {slot: getattr(part, "_orig_mod", part) for slot, part in components.items()}
     classes = {
-        slot: {c.__name__ for c in type(part).__mro__}
+        slot: tuple(c.__name__ for c in type(part).__mro__)
         for slot, part in parts.items()
         if part is not None
     }
@@ -68,7 +69,7 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     import diffusers
 
     classes = {
-        slot: {str(part[1]).removesuffix("Fast")}
+        slot: (str(part[1]).removesuffix("Fast"),)
         for slot, part in index.items()
         if isinstance(part, list | tuple) and len(part) == 2 and part[1] is not None
     }
@@ -77,7 +78,8 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     return _find(classes, pipeline_class)
 
 
-def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
+def _find(classes: Mapping[str, tuple[str, ...]], pipeline_class: Any) -> Family:
+    """By the classes of the parts, each one's own before those that it is derived from."""
     name, takes = pipeline_class.__name__, _call_arguments(pipeline_class)
     encoders = {slot for slot in classes if slot.startswith("text_encoder")}
     if name in REFUSED:
@@ -89,8 +91,8 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
         needed = {role.slot for role in family.roles if not role.optional}
         if (
             needed <= encoders <= set(known)
-            and all(classes[slot].intersection(known[slot]) for slot in encoders)
-            and classes.get(family.denoiser, set()).intersection(family.denoiser_classes)
+            and all(set(classes[slot]) & set(known[slot]) for slot in encoders)
+            and set(classes.get(family.denoiser, ())) & set(family.denoiser_classes)
         ):
             fits = True
             embeds = family.arguments.get("prompt_embeds", "prompt_embeds")
@@ -103,32 +105,28 @@ def _find(classes: Mapping[str, set[str]], pipeline_class: Any) -> Family:
         )
     if fits and "prompt_embeds" not in takes:
         raise UnsupportedPipelineError(f"{name} takes no prompt_embeds; {_supported()}")
-    found = ", ".join(f"{slot}: {_own_name(classes[slot])}" for slot in sorted(encoders))
+    found = ", ".join(f"{slot}: {classes[slot][0]}" for slot in sorted(encoders))
     raise UnsupportedPipelineError(
         f"{name} ({found or 'no text encoder'}) is not supported; {_supported()}"
     )
 
 
 def _declared_denoisers(
-    classes: Mapping[str, set[str]], pipeline_class: Any
-) -> dict[str, set[str]]:
+    classes: Mapping[str, tuple[str, ...]], pipeline_class: Any
+) -> dict[str, tuple[str, ...]]:
     """Slot -> classes of the denoisers that a pipeline's constructor asks for, where it holds none: text encoders only."""
     slots = {family.denoiser for family in FAMILIES}
     if slots & set(classes):
         return {}
     hints = get_type_hints(pipeline_class.__init__)
     kinds = {slot: get_args(hints[slot]) or (hints[slot],) for slot in slots & set(hints)}
-    return {slot: {kind.__name__ for kind in found} for slot, found in kinds.items()}
-
-
-def _own_name(classes: set[str]) -> str:
-    return next(
-        (c for c in sorted(classes) if "Text" in c or "Encoder" in c), min(classes, key=len)
-    )
+    return {slot: tuple(kind.__name__ for kind in found) for slot, found in kinds.items()}
 
 
 def _with_defaults(family: Family, takes: Mapping[str, Any]) -> Family:
-    """Members of a family differ in the length of a T5 row and in the negative prompt that stands where none is given."""
+    """Members of a family differ in the length of a T5 row, the negative prompt that stands where none is given, and the
+    template of a language model.
+    """
     length = takes.get("max_sequence_length")
     negative = takes.get("negative_prompt")
     found = replace(
@@ -136,6 +134,9 @@ def _with_defaults(family: Family, takes: Mapping[str, Any]) -> Family:
         t5_length=length if family.t5_length and isinstance(length, int) else family.t5_length,
         default_negative=negative if isinstance(negative, str) else family.default_negative,
     )
+    template = takes.get("prompt_template")
+    if family.templated and template is not None:
+        found = found.with_template(template_of(template))
     return family if found == family else found
 
 

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clipcond.conditioning.assembly import Assemble
@@ -128,6 +128,7 @@ class Family:
         packed: whether the denoiser only counts the mask, so that what it is to look at must come first.
         clean: what the pipeline does to a text before all else.
         edits: whether its prompts are edits of one picture, so that several of them are one call.
+        templated: whether its call takes a prompt_template for its language model.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
         lacks: an argument that tells pipelines which only look like this family's.
     """
@@ -147,6 +148,7 @@ class Family:
     packed: bool = False
     clean: Callable[[str], str] = as_typed
     edits: bool = False
+    templated: bool = False
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
 
@@ -165,6 +167,11 @@ class Family:
         """How wide the denoiser's text states are, from its configuration."""
         found = config[self.width]
         return found if isinstance(found, int) else found[0]
+
+    def with_template(self, template: Template) -> "Family":
+        """The same, with another template for its language model."""
+        roles = tuple(replace(r, template=template) if r.template else r for r in self.roles)
+        return replace(self, roles=roles)
 
     def denoises(self, denoiser: Any) -> bool:
         """Whether a module is a denoiser of this family."""

@@ -145,8 +145,8 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
                 template=templates.HUNYUAN_VIDEO,
                 **_TE,
             ),
-            # its call takes a prompt_2 and reads prompt
-            Role(encoder="CLIPTextModel", sequence=False, **_TE2),
+            # diffusers 0.42 takes a prompt_2 for it and then encodes prompt
+            Role(encoder="CLIPTextModel", prompt=2, sequence=False, **_TE2),
         ),
         denoiser="transformer",
         denoiser_class=(
@@ -158,6 +158,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         no_negative="nothing",
         t5_length=256,
         packed=True,
+        templated=True,
     ),
     _kandinsky(
         "Kandinsky 5 pictures",

@@ -27,6 +27,7 @@ from clipcond.resources import model_folder
 from clipcond.tokens import (
     GlyphTokenizer,
     PromptTokenizer,
+    Template,
     TemplateTokenizer,
     Tokenizer,
     Vectors,
@@ -56,6 +57,15 @@ class TextPath:
         if self.role.windowed or self.role.length or not t5_length:
             return self.tokenizer
         return replace(self.tokenizer, length=t5_length)
+
+    def with_template(self, template: Template) -> "TextPath":
+        """The same, with another template around prompts, where it reads them in one."""
+        if not self.role.template:
+            return self
+        tokenizer = replace(self.tokenizer, template=template)
+        return replace(
+            self, tokenizer=tokenizer, encoder=replace(self.encoder, prefix=tokenizer.dropped)
+        )
 
     def skipping(self, clip_skip: int | float | None) -> "TextPath":
         """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""

@@ -103,7 +103,10 @@ def make_plan(readings: Sequence[Reading], mode: Mode, tokenizer: Tokenizer, len
         empty = frame.emptied(max(len(chunk.ids) for chunk in chunks))
         windows = []
         for chunk, mixture in zip(chunks, mode.mixtures(chunks, empty, mask), strict=True):
-            rows = tuple(places.setdefault(row, len(places)) for row in mixture.rows)
+            rows = tuple(
+                places.setdefault(row._replace(before=chunk.before), len(places))
+                for row in mixture.rows
+            )
             windows.append(Window(mixture, rows, frame.inside(chunk)))
         return Branch(weight, tuple(windows))
 

@@ -208,7 +208,8 @@ def _read_one(
         dropped.append(_dropped_text(lines, tokenised, cut))
         reported += _reported(cut, windows, tokenizer.unknown)
         windows += len(cut.chunks)
-        branches.append((weight, tuple(tokenizer.frame.fill(chunk) for chunk in cut.chunks)))
+        frame = tokenizer.frame_of(lines[0])
+        branches.append((weight, tuple(frame.fill(chunk) for chunk in cut.chunks)))
     text = " ".join(filter(None, dropped))
     _complain(text, tokenizer, rules.long_prompt)
     notes = (

@@ -3,7 +3,40 @@
 `crop` is the number of tokens that a pipeline drops at the beginning after encoding.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from clipcond.errors import ClipcondError
 from clipcond.tokens import Template
+
+
+def template_of(given: Mapping[str, Any]) -> Template:
+    """The template that a call's `prompt_template` says, as HunyuanVideo's pipelines take it.
+
+    Args:
+        given: "template", a format string with one {} for the prompt, and "crop_start", how many tokens are dropped at the
+            beginning; without it all before the prompt (diffusers 0.42 then counts padding as well).
+
+    Raises:
+        ClipcondError: it is none.
+    """
+    place = "\0"
+    text, crop = (
+        (given.get("template"), given.get("crop_start"))
+        if isinstance(given, Mapping)
+        else (None, None)
+    )
+    try:
+        parts = text.format(place).split(place)
+    except (AttributeError, IndexError, KeyError, ValueError):
+        parts = []
+    if len(parts) != 2 or not (crop is None or (isinstance(crop, int) and crop >= 0)):
+        raise ClipcondError(
+            f"prompt_template: got {given!r}; needs a dict of template, a text with one {{}} for the prompt, and crop_start, "
+            "how many of its first tokens to drop"
+        )
+    return Template(text="{}".join(parts), crop=crop)
+
 
 HIDREAM = Template(text="{}", crop=0, eos_pads=True)
 

@@ -1,12 +1,18 @@
 """The prompts of a call, sorted: which texts each encoder reads, and what a missing negative prompt means."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from clipcond.conditioning.assembly import Inputs
 from clipcond.conditioning.family import Family, Role
+from clipcond.conditioning.reading import Reading
+from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.errors import ClipcondError
 
 Given = str | list[str] | None
+_SUFFIX = ("", "_2", "_3")
+_QUOTED = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +36,27 @@ class Texts:
         own = role.prompt - 1
         return [*self.positive[own], *(self.negative[own] if self.negative else ())]
 
+    def sides(self, inputs: Inputs) -> tuple[Inputs, Inputs | None]:
+        """The positive prompts' part and the negative ones'; zeros where the pipeline takes zeros."""
+        count = len(self.positive[0])
+        positive = inputs.part(slice(0, count))
+        if self.zeros:
+            return positive, positive.zeros()
+        return positive, inputs.part(slice(count, None)) if self.negative else None
+
+    def report(self, readings: Mapping[str, list[Reading]]) -> Report:
+        """What became of them: encoder slot -> those of the positive prompts and of the negative ones."""
+        count = len(self.positive[0])
+        return Report(
+            encoders={
+                slot: EncoderReport(
+                    prompts=tuple(reading.report for reading in found[:count]),
+                    negative_prompts=tuple(reading.report for reading in found[count:]),
+                )
+                for slot, found in readings.items()
+            }
+        )
+
 
 def pair_prompts(
     family: Family, positive: Sequence[Given], negative: Sequence[Given], *, zeros: bool
@@ -37,9 +64,14 @@ def pair_prompts(
     """Sort the prompts of a call: (prompt, prompt_2, prompt_3) and the negative ones.
 
     Raises:
-        ClipcondError: a prompt for an encoder that the family has not.
+        ClipcondError: what is no string, or a prompt for an encoder that the family has not.
         ValueError: no prompt, or another number of them.
     """
+    for number in range(3):
+        _check_texts(f"prompt{_SUFFIX[number]}", positive[number])
+        _check_texts(f"negative_prompt{_SUFFIX[number]}", negative[number])
+    if positive[0] is None:
+        raise ClipcondError("prompt: got None; pass a string or a list of strings")
     for number in range(family.prompts, 3):
         for name, given in (("prompt", positive[number]), ("negative_prompt", negative[number])):
             if given:
@@ -69,6 +101,32 @@ def pair_prompts(
         zeros=not given and as_zeros,
         negative_given=given,
     )
+
+
+def _check_texts(name: str, given: Any) -> None:
+    """Whether an argument is a string or a list of strings.
+
+    Raises:
+        ClipcondError: it is anything else; the message says what, and where in a list.
+    """
+    if given is None or isinstance(given, str):
+        return
+    if not isinstance(given, list | tuple):
+        raise ClipcondError(f"{name}: got {_shown(given)}; pass a string or a list of strings")
+    for number, text in enumerate(given):
+        if not isinstance(text, str):
+            raise ClipcondError(
+                f'{name}[{number}]: got {_shown(text)}; every prompt of a list is a string, "" for an empty one'
+            )
+
+
+def _shown(value: Any) -> str:
+    """A value's type, and the beginning of it."""
+    if value is None:
+        return "None"
+    shown = " ".join(repr(value).split())
+    short = shown if len(shown) <= _QUOTED else f"{shown[:_QUOTED]}..."
+    return f"{type(value).__name__} {short}"
 
 
 def _spread(given: Given, count: int, name: str) -> list[str]:

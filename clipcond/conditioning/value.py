@@ -125,6 +125,9 @@ class Conditioning:
         Where that is not 1, the pipeline's own argument is among them and 1, so that passing it to the pipeline as well
         is Python's "multiple values" error rather than a wrong number of pictures.
 
+        Pictures of one's own (a ControlNet's, one a prompt) are the caller's to repeat alike:
+        `[picture for picture in pictures for _ in range(num_images_per_prompt)]`; a single one serves all.
+
         Args:
             pipe: a pipeline of `family` with the text encoders that made this, or with none.
             num_images_per_prompt: pictures of each prompt; those of one prompt come next to each other.

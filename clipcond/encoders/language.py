@@ -1,6 +1,6 @@
 """A causal language model (Llama, Qwen2.5-VL) as transformers has it, behind the same method as CLIP's.
 
-A row begins with ids of the template that are the same for all; their states are dropped. Attention is causal, so what
+A row begins with ids of the template, the same for all but where a prompt joins them; their states are dropped. Attention is causal, so what
 follows a word does not change its state. Padding is not attended to, and each row's states are those that it would have
 alone.
 """
@@ -24,7 +24,7 @@ class LanguageEncoder:
         module: the model.
         layer: which of its hidden states it gives: -1 for the last, -3 for the last but two; None for those of all
             layers, one after the other on the channels.
-        prefix: the ids in front of every row.
+        prefix: the ids in front of every row that has none of its own.
     """
 
     module: Any
@@ -71,8 +71,9 @@ class LanguageEncoder:
         return EncoderOutput(states=chosen[:, len(self.prefix) :], ends=None)
 
     def _with_prefix(self, row: Row) -> Row:
-        attention = (*[1.0] * len(self.prefix), *row.attention) if row.attention else ()
-        return Row((*self.prefix, *row.ids), attention)
+        before = row.before or self.prefix  # as many of them
+        attention = (*[1.0] * len(before), *row.attention) if row.attention else ()
+        return Row((*before, *row.ids), attention)
 
     def _mask(self, rows: Sequence[Row], content: torch.Tensor) -> torch.Tensor:
         if not any(row.attention for row in rows):

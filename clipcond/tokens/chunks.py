@@ -62,11 +62,13 @@ class Chunk:
         ids: BOS, content, EOS, padding.
         weights: one per id; 1 outside the content.
         fragments: which of the prompt's weighted fragments each id belongs to, from 1; 0 outside the content.
+        before: ids in front of all, whose states are dropped; () for those that the encoder puts there by itself.
     """
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
     fragments: tuple[int, ...]
+    before: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

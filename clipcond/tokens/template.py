@@ -24,14 +24,14 @@ class Template:
 
     Attributes:
         text: with "{}" where the prompt goes; in a chat, the system's message.
-        crop: how many tokens the pipeline drops at the beginning, after encoding.
+        crop: how many tokens the pipeline drops at the beginning, after encoding; None for all before the prompt.
         chat: whether the tokenizer's own chat template makes the rest of it.
         empty: what the pipeline puts in for an empty prompt.
         eos_pads: whether the pipeline fills rows up with the tokenizer's EOS, whatever its padding token.
     """
 
     text: str
-    crop: int
+    crop: int | None
     chat: bool = False
     empty: str = ""
     eos_pads: bool = False
@@ -47,6 +47,7 @@ class TemplateFrame:
         pad: id after that, up to the length.
         length: positions of a row.
         padded: whether rows are filled up; else they are as long as their content.
+        before: the ids that are dropped, where a prompt's beginning changes them; () for the template's.
     """
 
     head: tuple[int, ...]
@@ -54,6 +55,7 @@ class TemplateFrame:
     pad: int
     length: int
     padded: bool
+    before: tuple[int, ...] = ()
 
     @property
     def room(self) -> int:
@@ -75,7 +77,10 @@ class TemplateFrame:
 
         ids = (*self.head, *(t.id for t in tokens), *self.tail, *[self.pad] * padding)
         return Chunk(
-            ids, framed((t.weight for t in tokens), 1.0), framed((t.fragment for t in tokens), 0)
+            ids,
+            framed((t.weight for t in tokens), 1.0),
+            framed((t.fragment for t in tokens), 0),
+            self.before,
         )
 
     @property
@@ -89,8 +94,8 @@ class TemplateFrame:
 
     def inside(self, chunk: Chunk) -> range:
         """The positions of a filled row that are no padding."""
-        content = sum(fragment > 0 for fragment in chunk.fragments)
-        return range(len(self.head) + content + len(self.tail))
+        content = [i for i, fragment in enumerate(chunk.fragments) if fragment > 0]
+        return range((content[-1] + 1 if content else len(self.head)) + len(self.tail))
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +125,20 @@ class TemplateTokenizer:
                 f"{type(self.tokenizer).__name__} pads on the {self.tokenizer.padding_side}, where the pipeline drops "
                 'the template; set tokenizer.padding_side = "right"'
             )
-        if len(self._framing[0]) < self.template.crop:
+        if len(self._framing[0]) < self._crop:
             raise ClipcondError(
                 f"{type(self.tokenizer).__name__} makes {len(self._framing[0])} tokens of the template, of which "
-                f"{self.template.crop} are to be dropped: it is of another model; load the pipeline's own"
+                f"{self._crop} are to be dropped: it is of another model; load the pipeline's own"
             )
+
+    @cached_property
+    def _crop(self) -> int:
+        if self.template.crop is not None:
+            return self.template.crop
+        before, after = self._around
+        # a word: it takes a blank before it into its token
+        (pieces,) = self._encode([[f"{before}a{after}"]])
+        return next(i for i, piece in enumerate(pieces) if piece.end > len(before))
 
     @cached_property
     def _around(self) -> tuple[str, str]:
@@ -153,19 +167,45 @@ class TemplateTokenizer:
     @property
     def dropped(self) -> tuple[int, ...]:
         """The ids that begin every row and whose states are dropped."""
-        return self._framing[0][: self.template.crop]
+        return self._framing[0][: self._crop]
 
     @property
     def frame(self) -> TemplateFrame:
         """How a row is filled up around its content."""
         head, tail = self._framing
         return TemplateFrame(
-            head=head[self.template.crop :],
+            head=head[self._crop :],
             tail=tail,
             pad=self._pad,
             length=self.length,
             padded=self.padded,
         )
+
+    def frame_of(self, line: Line) -> TemplateFrame:
+        """What is around a line's tokens: where it begins with blanks, the tokenizer joins them with the template's."""
+        (pieces,) = self._encode([self._framed(self._or_empty(line))])
+        head = tuple(piece.id for piece in pieces[: self._first(pieces)])
+        if head == self._framing[0]:
+            return self.frame
+        return replace(self.frame, head=head[self._crop :], before=head[: self._crop])
+
+    def _or_empty(self, line: Line) -> Line:
+        empty = self.template.empty
+        return line if line.text else Line(empty, ((len(empty), 1.0),))
+
+    def _framed(self, line: Line) -> list[str]:
+        """A line's runs with the template around them."""
+        before, after = self._around
+        texts = [text for _, text in line.runs]
+        texts[0] = before + texts[0]
+        texts[-1] += after
+        return texts
+
+    def _first(self, pieces: Sequence[Piece]) -> int:
+        """The index of a prompt's first token: of those that are not dropped, the first that ends beyond the template."""
+        before = len(self._around[0])
+        beyond = (i for i, piece in enumerate(pieces) if piece.run or piece.end > before)
+        return max(self._crop, next(beyond, len(pieces)))
 
     @property
     def comma(self) -> None:
@@ -206,28 +246,23 @@ class TemplateTokenizer:
         Special tokens in a text are special, as in the pipelines.
 
         Raises:
-            ClipcondError: a text whose ends the tokenizer joins with the template.
+            ClipcondError: a text whose end the tokenizer joins with the template.
         """
         if not lines:
             return []
-        before, after = self._around
-        head, tail = self._framing
-        empty = self.template.empty
-        lines = [line if line.text else Line(empty, ((len(empty), 1.0),)) for line in lines]
-        runs = [[text for _, text in line.runs] for line in lines]
-        for texts in runs:
-            texts[0] = before + texts[0]
-            texts[-1] += after
+        _, tail = self._framing
+        lines = [self._or_empty(line) for line in lines]
         tokens = []
-        for line, pieces in zip(lines, self._encode(runs), strict=True):
+        encoded = self._encode([self._framed(line) for line in lines])
+        for line, pieces in zip(lines, encoded, strict=True):
             ids = tuple(piece.id for piece in pieces)
-            last = len(ids) - len(tail)
-            if ids[: len(head)] != head or ids[last:] != tail or last < len(head):
+            first, last = self._first(pieces), len(ids) - len(tail)
+            if ids[last:] != tail or last < first:
                 raise ClipcondError(
-                    f"the prompt {line.text[:_QUOTED]!r} begins or ends with characters that "
-                    f"{type(self.tokenizer).__name__} joins with the template around it; take away blank lines there"
+                    f"the prompt {line.text[:_QUOTED]!r} ends with characters that {type(self.tokenizer).__name__} joins "
+                    "with the template after it; take away what is blank there"
                 )
-            tokens.append(weighted(line, _units(line, pieces[len(head) : last], len(before))))
+            tokens.append(weighted(line, _units(line, pieces[first:last], len(self._around[0]))))
         return tokens
 
     def _encode(self, texts: Sequence[Sequence[str]]) -> list[list[Piece]]:
@@ -275,6 +310,10 @@ class GlyphTokenizer:
         return TemplateFrame(
             head=(), tail=(t.eos_token_id,), pad=t.pad_token_id, length=self.length, padded=True
         )
+
+    def frame_of(self, line: Line) -> TemplateFrame:  # noqa: ARG002 the same for all
+        """What is around a line's tokens."""
+        return self.frame
 
     @property
     def comma(self) -> None:

@@ -118,6 +118,10 @@ class PromptTokenizer:
             return Frame(t.bos_token_id, t.eos_token_id, t.pad_token_id, self.length)
         return Frame(*self._ends, t.pad_token_id, self.length, t.padding_side == "left")
 
+    def frame_of(self, line: Line) -> Frame:  # noqa: ARG002 the same for all
+        """What is around a line's tokens."""
+        return self.frame
+
     @cached_property
     def _ends(self) -> tuple[int | None, int | None]:
         """Ids that the tokenizer puts before and after a text: T5's has no BOS, Gemma's no EOS, BERT's other names."""

@@ -1,7 +1,9 @@
 """Families: what is taken for one, and how the rest is refused."""
 
+import diffusers
 import pytest
 import torch
+import transformers
 
 from clipcond import Conditioner
 from clipcond.conditioning.families import FAMILIES, family_of_index, family_of_pipeline
@@ -77,6 +79,35 @@ def test_every_family_is_told_by_its_parts_and_found_again_in_its_folder(builder
     assert (ours.family, ours.width, ours.zeros) == (theirs.family, theirs.width, theirs.zeros)
     prompt = "a (red:1.3) cat"
     assert torch.equal(ours(prompt).prompt_embeds, theirs(prompt).prompt_embeds)
+
+
+@pytest.mark.parametrize("kind", ["BertModel", "Qwen2Model", "Module", "RobertaModel", "PlainText"])
+def test_a_refusal_names_the_encoders_own_class(kind):
+    pipe = tiny_families.sd1()
+    base = torch.nn.Module if kind in ("Module", "PlainText") else getattr(transformers, kind)
+    own = base if kind == base.__name__ else type(kind, (base,), {})
+    pipe.text_encoder = own.__new__(own)
+    with pytest.raises(
+        UnsupportedPipelineError, match=rf"Pipeline \(text_encoder: {kind}\) is not supported"
+    ):
+        family_of_pipeline(pipe)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_deprecated_class_is_of_the_family_that_its_parts_and_call_are_of():
+    panorama = diffusers.StableDiffusionPanoramaPipeline
+    assert "deprecated" in panorama.__module__
+    parts = tiny_families.sd1().components
+    pipe = panorama(**parts, requires_safety_checker=False)
+    assert Conditioner.from_pipeline(pipe).family is FAMILIES[0]
+    with pytest.raises(UnsupportedPipelineError, match=r"TextToVideoSDPipeline .*not supported"):
+        family_of_index(
+            INDEX
+            | {
+                "_class_name": "TextToVideoSDPipeline",
+                "unet": ["diffusers", "UNet3DConditionModel"],
+            }
+        )
 
 
 def test_another_kind_of_pipeline_is_refused_by_name():

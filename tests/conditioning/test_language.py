@@ -174,4 +174,127 @@ def test_options_of_other_encoders_are_refused():
     with pytest.raises(ClipcondError, match="no CLIP's layers"):
         Conditioner.from_pipeline(pipe_of("HunyuanVideoPipeline"), clip_skip=1)
     with pytest.raises(ClipcondError, match="reads no prompt_2"):
-        conditioner_of("HunyuanVideoPipeline")("a cat", prompt_2="a dog")
+        conditioner_of("HunyuanImagePipeline")("a cat", prompt_2="a dog")
+    with pytest.raises(ClipcondError, match=r"prompt_template: HunyuanImage 2\.1 takes no other"):
+        conditioner_of("HunyuanImagePipeline")("a cat", prompt_template={"template": "{}"})
+
+
+HUNYUAN = [
+    "HunyuanVideoPipeline",
+    "HunyuanSkyreelsImageToVideoPipeline",
+    "HunyuanVideoFramepackPipeline",
+]
+TEMPLATE = {
+    "template": "<|start_header_id|>user<|end_header_id|>\n\nA {} on {{grass}}<|eot_id|>",
+    "crop_start": 3,
+}
+
+
+@pytest.mark.parametrize("name", HUNYUAN)
+def test_clip_has_a_prompt_of_its_own(name):
+    """diffusers 0.42 takes it, and gives CLIP the first one all the same."""
+    conditioner = conditioner_of(name)
+    ours = conditioner(
+        "a cat", prompt_2="a (red:1.0) dog", negative_prompt="bad", negative_prompt_2="sky"
+    )
+    for positive, negative, part in (
+        ("a cat", "bad", "prompt_embeds"),
+        ("a red dog", "sky", "pooled_prompt_embeds"),
+    ):
+        alone = conditioner(positive, negative_prompt=negative)
+        for key in (part, f"negative_{part}"):
+            assert same("pooled", getattr(ours, key), getattr(alone, key)), key
+    assert [r.text for r in ours.report.encoders["text_encoder_2"].prompts] == ["a (red:1.0) dog"]
+
+
+@pytest.mark.parametrize("name", HUNYUAN)
+@pytest.mark.parametrize("prompt", ["cat", "\ncat", ""])
+def test_a_template_of_the_calls_own(name, prompt):
+    ours = conditioner_of(name)(prompt, prompt_template=TEMPLATE)
+    with torch.no_grad():
+        states, pooled, mask = pipe_of(name).encode_prompt(prompt, prompt_template=TEMPLATE)
+    assert torch.equal(ours.prompt_embeds, states)
+    assert torch.equal(ours.pooled_prompt_embeds, pooled)
+    assert torch.equal(ours.prompt_attention_mask, mask)
+    report = conditioner_of(name).report(prompt, prompt_template=TEMPLATE)
+    assert str(report) == str(ours.report)
+
+
+def test_a_template_without_a_place_to_crop_at_loses_all_before_the_prompt():
+    conditioner = conditioner_of("HunyuanVideoPipeline")
+    count = len(llama_tokenizer()("<|start_header_id|>user<|end_header_id|>\n\nA")["input_ids"])
+    bare = {"template": TEMPLATE["template"]}
+    ours, theirs = (
+        conditioner("cat", prompt_template=t) for t in (bare, bare | {"crop_start": count})
+    )
+    assert torch.equal(ours.prompt_embeds[:, 0], theirs.prompt_embeds[:, 0])
+    weighted = conditioner("(cat:1.3)", prompt_template=bare)
+    assert not torch.equal(weighted.prompt_embeds[:, 0], ours.prompt_embeds[:, 0])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"template": "no place"},
+        {"template": "{} and {}"},
+        {"template": "{name}"},
+        {"template": "{"},
+        {"template": None},
+        TEMPLATE | {"crop_start": -1},
+        TEMPLATE | {"crop_start": "3"},
+    ],
+)
+def test_what_is_no_template_is_refused(wrong):
+    with pytest.raises(ClipcondError, match=r"prompt_template: got .*one \{\} for the prompt"):
+        conditioner_of("HunyuanVideoPipeline")("a cat", prompt_template=wrong)
+
+
+def test_a_pipelines_own_default_template_is_followed():
+    pipe = ZOO["HunyuanVideoPipeline"].build()
+
+    class Tuned(type(pipe)):
+        def __call__(
+            self, prompt=None, prompt_2=None, prompt_embeds=None, prompt_template=TEMPLATE
+        ):
+            raise NotImplementedError
+
+    pipe.__class__ = Tuned
+    ours = Conditioner.from_pipeline(pipe)("cat", max_sequence_length=256)
+    theirs = conditioner_of("HunyuanVideoPipeline")("cat", prompt_template=TEMPLATE)
+    assert torch.equal(ours.prompt_embeds, theirs.prompt_embeds)
+
+
+def stock(name, prompts):
+    """The pipeline's own `encode_prompt`, by our names."""
+    pipe, sides = pipe_of(name), dict(batch_size=len(prompts))
+    with torch.no_grad():
+        if name == "HunyuanVideoPipeline":
+            return dict(
+                zip(
+                    ("prompt_embeds", "pooled_prompt_embeds", "prompt_attention_mask"),
+                    pipe.encode_prompt(prompts),
+                    strict=True,
+                )
+            )
+        found = pipe.encode_prompt(prompts, **sides)
+    names = ("prompt_embeds", "prompt_attention_mask", "prompt_embeds_2", "prompt_attention_mask_2")
+    return dict(zip(names, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    "name", ["HunyuanVideoPipeline", "HunyuanVideo15Pipeline", "HunyuanImagePipeline"]
+)
+@pytest.mark.parametrize("blank", ["\n", "\n\n", "\r\n", " ", "  \n ", "\t"])
+def test_blank_beginnings_and_prompts_are_read_as_the_pipeline_reads_them(name, blank):
+    prompts = [f"{blank}a cat", blank, f"a cat{blank}", f'{blank}a "hat"{blank}\n', "a cat"]
+    ours, cached = (
+        conditioner_of(name)(prompts),
+        Conditioner.from_pipeline(pipe_of(name), cache=EmbeddingCache()),
+    )
+    for key, theirs in stock(name, prompts).items():
+        assert torch.allclose(getattr(ours, key).float(), theirs.float(), atol=1e-6), key
+    cached("a cat")  # its row differs from that of "\na cat" in what is dropped only
+    assert_same(cached(f"{blank}a cat"), conditioner_of(name)(f"{blank}a cat"))
+    weighted = conditioner_of(name)(f"{blank}a (cat:1.3)")
+    assert not torch.equal(weighted.prompt_embeds[0], ours.prompt_embeds[0])

@@ -121,6 +121,36 @@ def test_controlnets(family):
     assert len(draw(pipe, family, conditioning, count=2, **options)) == 2
 
 
+@pytest.mark.parametrize("family", ["sd1", "sdxl"])
+def test_a_controlnet_picture_a_prompt_is_repeated_as_its_prompt_is(family):
+    base = tiny_families.BUILDERS[family]()
+    variant, net = controlnet(family, base)
+    pipe = tiny_families._quiet(variant.from_pipe(base, controlnet=net))
+    side = SIZES.get(family, 32)
+    pictures = [PICTURE.resize((side, side)), PICTURE.resize((side, side)).rotate(90)]
+    prompts, options = (
+        ["a cat", "a dog"],
+        dict(height=side, width=side, num_inference_steps=2, output_type="np"),
+    )
+    conditioning = Conditioner.from_pipeline(pipe)(prompts, negative_prompt="bad")
+    repeated = [picture for picture in pictures for _ in range(2)]
+    ours = pipe(
+        **conditioning.kwargs_for(pipe, num_images_per_prompt=2),
+        image=repeated,
+        generator=torch.Generator().manual_seed(0),
+        **options,
+    ).images
+    theirs = pipe(
+        prompts,
+        negative_prompt=["bad", "bad"],
+        image=pictures,
+        num_images_per_prompt=2,
+        generator=torch.Generator().manual_seed(0),
+        **options,
+    ).images
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+
+
 def test_latent_consistency_models_take_no_negative_prompt():
     pipe = tiny_families.lcm()
     conditioner = Conditioner.from_pipeline(pipe)

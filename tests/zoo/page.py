@@ -17,7 +17,8 @@ diffusers 0.42 has {all} pipeline classes outside its deprecated ones whose text
 beside it. {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then
 `pipe(**conditioning.kwargs_for(pipe))`. For each of those a test builds a tiny one with random weights and compares the
 picture with that of plain strings; the others are refused with a reason. None is supported by hooks only, which are not
-built.
+built. Classes that diffusers has deprecated (`diffusers.pipelines.deprecated`) are neither listed nor tested: one whose text
+encoders, denoiser and call are those of a family is conditioned as it, another is refused by name.
 
 This page is written by `python -m tests.zoo.page`.
 
