@@ -78,7 +78,9 @@ class Clip:
         Each pair's own, sigmoid(scale cos + bias), where it was trained with a bias; otherwise shared out among the texts
         of a picture, softmax(scale cos).
         """
-        logits = cosines * self.model.logit_scale.detach().float().exp().to(cosines.device)
+        logits: torch.Tensor = cosines * self.model.logit_scale.detach().float().exp().to(
+            cosines.device
+        )
         if self.logit_bias is None:
             return logits.softmax(dim=-1)
         return (logits + self.logit_bias).sigmoid()
@@ -117,7 +119,8 @@ class Clip:
         filled = [self.reader.filled(row, length) for row in rows]
         ids = torch.tensor(filled, device=self.model.device)
         if where == "last":
-            return self.model.get_text_features(input_ids=ids).pooler_output
+            features: torch.Tensor = self.model.get_text_features(input_ids=ids).pooler_output
+            return features
         at = [len(row) - 1 if where == "end" else row.index(max(row)) for row in rows]
         hidden = self.model.text_model(input_ids=ids).last_hidden_state
         return self.model.text_projection(hidden[torch.arange(len(rows)), torch.tensor(at)])
