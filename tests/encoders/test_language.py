@@ -4,6 +4,7 @@ from functools import cache
 
 import pytest
 import torch
+from tokenizers import AddedToken
 from transformers import LlamaForCausalLM
 
 from clipcond.conditioning.templates import (
@@ -151,9 +152,9 @@ def test_what_cannot_be_framed_is_refused():
     left.padding_side = "left"
     with pytest.raises(ClipcondError, match='padding_side = "right"'):
         TemplateTokenizer(left, 20, HUNYUAN_VIDEO, padded=True)
-    joining.add_tokens(["\n\n\n"])
+    joining.add_tokens([AddedToken("cat<|eot_id|>", normalized=False)])
     tokenizer = TemplateTokenizer(joining, 20, HUNYUAN_VIDEO, padded=True)
-    with pytest.raises(ClipcondError, match=r"prompt '\\na cat' begins or ends"):
+    with pytest.raises(ClipcondError, match=r"prompt '\\na cat' ends with"):
         tokenizer([Line("\na cat", ((6, 1.0),))])
     other.add_tokens([HUNYUAN_VIDEO.text[60:300]])
     with pytest.raises(ClipcondError, match="of which 95 are to be dropped"):
