@@ -34,6 +34,7 @@ class Classifier:
         bias: one number a class.
         scale: the model's own logit scale (a fixed 100 would make probabilities wrong for fine-tuned models).
         null: unit features of names of other things; empty: never answers "unknown".
+        each: whether every class has a probability of its own, as SigLIP is trained; otherwise they share out one.
         truncated: texts of classes and of other things that were longer than the text tower reads.
         provenance: of the scorer whose features it takes, and how the weights were made.
     """
@@ -43,13 +44,14 @@ class Classifier:
     bias: Float[torch.Tensor, " classes"]
     scale: float
     null: Float[torch.Tensor, "texts dim"]
+    each: bool = False
     truncated: tuple[str, ...] = field(default=(), repr=False)
     provenance: dict[str, Any] = field(repr=False)
 
     def probabilities(
         self, features: Float[torch.Tensor, "n dim"]
     ) -> Float[torch.Tensor, "n classes"]:
-        """Softmax of the logits.
+        """Softmax of the logits, or the sigmoid of each.
 
         Args:
             features: unit features of pictures, of the scorer that the classifier was made with.
@@ -58,7 +60,8 @@ class Classifier:
             ScoreError: NaN or infinity among them.
         """
         require_finite(features, "features")
-        return (self.scale * features @ self.weights.T + self.bias).softmax(-1)
+        logits = self.scale * features @ self.weights.T + self.bias
+        return logits.sigmoid() if self.each else logits.softmax(-1)
 
     def unknown(self, features: Float[torch.Tensor, "n dim"]) -> Bool[torch.Tensor, " n"]:
         """Where no class stands out among the names of other things.
@@ -102,6 +105,7 @@ class Classifier:
             "format": _FORMAT,
             "classes": list(self.classes),
             "scale": self.scale,
+            "each": self.each,
             "truncated": list(self.truncated),
             "provenance": self.provenance,
         }
@@ -126,6 +130,7 @@ class Classifier:
             built = cls(
                 classes=tuple(about["classes"]),
                 scale=float(about["scale"]),
+                each=bool(about.get("each", False)),
                 truncated=tuple(about.get("truncated", ())),
                 provenance=about["provenance"],
                 **tensors,

@@ -21,6 +21,7 @@ from PIL import Image
 from clipcond.clip import Preprocessing
 from clipcond.clip.files import first_line, read_safetensors, some
 from clipcond.errors import CheckpointError, ScoreError
+from clipcond.score.features import warn_of_cut
 from clipcond.score.provenance import weights_digest
 from clipcond.score.results import Scores
 from clipcond.score.scorer import ClipScorer
@@ -94,8 +95,18 @@ class PreferenceScorer:
         )
 
     def probabilities(self, images: Images, prompt: str) -> Float[torch.Tensor, " n"]:
-        """How likely each picture of a prompt is the one people choose: softmax of the scores (PickScore's reading)."""
-        return self.score(images, prompt).values.softmax(0)
+        """How likely each picture of a prompt is the one people choose: softmax of the scores (PickScore's reading).
+
+        Warns:
+            ScoreTruncatedWarning: the prompt is longer than the text tower reads.
+        """
+        scores = self.score(images, prompt)
+        warn_of_cut(
+            scores.prompts[:1] if scores.truncated.any() else (),
+            self.scorer.clip.positions,
+            stacklevel=2,
+        )
+        return scores.values.softmax(0)
 
     def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
         """Unit features of pictures."""

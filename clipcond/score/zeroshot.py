@@ -55,7 +55,8 @@ def build_classifier(
     """The zero-shot classifier of some names, to use on many pictures or to save.
 
     A class's vector is the mean of the unit features of its names in all templates, made unit again; probabilities
-    take the model's own logit scale.
+    take the model's own logit scale, and where it was trained with a bias (SigLIP) are the sigmoid of each class's logit,
+    as in transformers, which do not sum to 1.
 
     Args:
         classnames: as `zero_shot` takes them.
@@ -74,12 +75,14 @@ def build_classifier(
     _require_apart(tuple(prompts), weights, scorer.clip.positions)
     others = {name: _in_templates([name], templates) for name in null}
     found, others_cut = _encoded(scorer, others)
+    bias = scorer.clip.logit_bias
     kept = _other_things(dict(zip(others, found, strict=True)), tuple(prompts), torch.cat(own))
     return Classifier(
         classes=tuple(prompts),
         weights=weights,
-        bias=torch.zeros(len(prompts)),
+        bias=torch.full((len(prompts),), bias or 0.0),
         scale=scorer.logit_scale,
+        each=bias is not None,
         null=torch.stack(list(kept.values())) if kept else weights[:0],
         truncated=cut + others_cut,
         provenance={

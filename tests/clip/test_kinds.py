@@ -15,8 +15,8 @@ from transformers import (
 )
 
 from clipcond.clip import load_clip, save_clip
-from clipcond.errors import CheckpointError
-from clipcond.score.scorer import ClipScorer
+from clipcond.errors import CheckpointError, ScoreTruncatedWarning
+from clipcond.score import Classifier, ClipScorer, build_classifier, zero_shot
 from tests.clip.tiny_kinds import (
     byte_bpe,
     save_contrastive,
@@ -81,6 +81,18 @@ def test_siglip_scores_as_transformers_does(siglip):
     assert torch.allclose(clip.probabilities(cosines), expected, atol=1e-6)
 
 
+def test_zero_shot_by_a_siglip_is_transformers_sigmoid(siglip, tmp_path):
+    folder, model = siglip
+    theirs = theirs_of(folder, model, SiglipImageProcessorPil, padding="max_length", max_length=64)
+    expected = theirs.logits_per_image.sigmoid()[:, :3]
+    scorer = ClipScorer.from_pretrained(folder)
+    found = zero_shot(PICTURES, TEXTS[:3], scorer, templates=["{}"])
+    assert torch.allclose(found, expected, atol=1e-6)
+    build_classifier(TEXTS[:3], scorer, ["{}"]).save(tmp_path / "c.safetensors")
+    again = Classifier.load(tmp_path / "c.safetensors").classify(PICTURES, scorer)
+    assert torch.equal(again, found)
+
+
 def test_what_a_siglip_is_is_told(siglip):
     clip = load_clip(siglip[0])
     assert (clip.positions, clip.logit_bias) == (64, -1.5)
@@ -111,7 +123,8 @@ def test_a_scorer_squashes_and_tells(siglip):
     scorer = ClipScorer.from_pretrained(siglip[0])
     assert scorer.provenance["crop"] == "squash 32 x 32"
     assert scorer.provenance["logit_bias"] == -1.5
-    assert scorer.similarity(PICTURES, TEXTS).shape == (2, 5)
+    with pytest.warns(ScoreTruncatedWarning, match="64 tokens"):
+        assert scorer.similarity(PICTURES, TEXTS).shape == (2, 5)
 
 
 def test_a_siglip_is_the_same_alone_and_in_a_batch(siglip):
