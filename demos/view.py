@@ -80,7 +80,7 @@ def _token(token: ReportedToken, *, last: bool) -> str:
     style = f' style="--s:{0.12 + strength:.2f}"' if kind else ""
     return (
         f'<span class="{kind}"{style} title="id {token.id}, weight {token.weight:.4g}">'
-        f"{escape(token.text)}{weight}</span>"
+        f"{escape(token.shown)}{weight}</span>"
     )
 
 

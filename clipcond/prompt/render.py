@@ -7,6 +7,7 @@ the result would not say the same, and `convert` warns.
 import re
 import warnings
 from collections.abc import Iterator
+from itertools import groupby
 
 from clipcond.errors import PromptConversionWarning, PromptSyntaxError
 from clipcond.prompt.dialects import check_dialect, parse
@@ -130,7 +131,7 @@ def _unlike(meant: list[Heard], heard: list[Heard]) -> Iterator[str]:
 
 
 def _heard(prompt: Prompt) -> list[Heard]:
-    """What an encoder hears: (token, weight, ...), blanks left out where they part nothing."""
+    """What an encoder hears: (token, weight), blanks left out where they part nothing."""
     heard: list[Heard] = []
     for branch, branch_weight in prompt.branches:
         if prompt.joined:
@@ -147,21 +148,10 @@ def _heard(prompt: Prompt) -> list[Heard]:
 
 
 def _tokens(line: list[tuple[str, float]], separator: str) -> Iterator[Heard]:
-    text = separator.join(part for part, _ in line)
-    ends: list[int] = []
-    for part, _ in line:
-        ends.append((ends[-1] + len(separator) if ends else 0) + len(part))
-    piece = 0
-    for token in _TOKEN.finditer(text):
-        while ends[piece] <= token.start():
-            piece += 1
-        weights = [line[piece][1]]
-        last = piece
-        while ends[last] < token.end():
-            last += 1
-            if line[last][0] and line[last][1] != weights[-1]:
-                weights.append(line[last][1])
-        yield token[0], *weights
+    """A token never reaches over a change of weight: there is a blank, or what follows is tokenised by itself."""
+    for weight, parts in groupby((part for part in line if part[0]), lambda part: part[1]):
+        for token in _TOKEN.finditer(separator.join(text for text, _ in parts)):
+            yield token[0], weight
 
 
 def _shorten(text: str) -> str:
