@@ -11,7 +11,7 @@ from clipcond.emoji.misses import MISSES, other_size, overlaps, swapped_sizes
 from clipcond.emoji.scenes import draw
 from clipcond.emoji.world import PRESETS
 from clipcond.errors import ClipcondError
-from weights import measure_oracle
+from weights.lab.measure import oracle
 
 SEEDS = st.integers(0, 2**62)
 
@@ -86,9 +86,9 @@ def test_another_size_is_of_one_thing_that_touches_no_other(seed: int) -> None:
         assert item.sprite not in {other.sprite for other in others}
 
 
-@pytest.mark.parametrize("kind", list(measure_oracle.SPOILS))
+@pytest.mark.parametrize("kind", list(oracle.SPOILS))
 def test_what_is_not_a_sprite_is_refused(kind: str) -> None:
-    spoil = getattr(measure_oracle, kind)
+    spoil = getattr(oracle, kind)
     scenes = [emoji.sample(seed) for seed in range(60)]
     spoilt = [spoil(scene, np.random.default_rng(i), "small") for i, scene in enumerate(scenes)]
     accepted = sum(
@@ -97,16 +97,16 @@ def test_what_is_not_a_sprite_is_refused(kind: str) -> None:
     assert accepted <= 1
 
 
-@pytest.mark.parametrize("damage", list(measure_oracle.DAMAGES))
+@pytest.mark.parametrize("damage", list(oracle.DAMAGES))
 def test_light_damage_is_forgiven(damage: str) -> None:
-    assert measure_oracle.accepts(200, measure_oracle.DAMAGES[damage]) >= 0.95
+    assert oracle.accepts(200, oracle.DAMAGES[damage]) >= 0.95
 
 
 @pytest.mark.slow
 def test_the_full_world_is_read_through_damage_and_what_spoils_it_is_refused() -> None:
-    for damage in measure_oracle.DAMAGES.values():
-        assert measure_oracle.accepts(40, damage, "full") >= 0.95
-    found = measure_oracle.false_accepts(130, "full")
+    for damage in oracle.DAMAGES.values():
+        assert oracle.accepts(40, damage, "full") >= 0.95
+    found = oracle.false_accepts(130, "full")
     assert sum(accepted for accepted, _ in found.values()) <= 2, found
 
 
