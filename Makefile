@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 RUN := HF_HUB_OFFLINE=1 $(BIN)/python -m
 
-.PHONY: install demo app test test-all test-gpu figures check clean
+.PHONY: install demo app test test-all test-gpu test-real figures check clean
 
 install: $(STAMP)
 
@@ -40,6 +40,10 @@ test-all: check $(STAMP)-quantization
 test-gpu:
 	HF_HUB_OFFLINE=1 PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu tests/gpu -o filterwarnings=default \
 		-o addopts="--import-mode=importlib --strict-markers -ra"
+
+# on published tokenizers: REAL is a folder that holds them (see tests/real); skips without it
+test-real: install
+	CLIPCOND_REAL=$(abspath $(REAL)) $(RUN) pytest tests/real
 
 # Every figure, page and picture that rests on the shipped model, on an idle machine, in about an hour; OPENMOJI is a folder of that
 # font's pictures (weights/lab/measure/openmoji.py): without it the figure for another drawing style stays as it is.
