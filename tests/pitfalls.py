@@ -196,6 +196,16 @@ ROWS: dict[int, Row] = {
         "a fast tokenizer keeps truncation, padding and `split_special_tokens` as state that each call sets: threads that share one get each other's, or \"Already borrowed\"",
         "reads with a copy of its own, and leaves the pipeline's tokenizer as it is",
     ),
+    38: Row(
+        "a LoRA's scale is one for all threads: two calls of different `lora_scale` read each other's, and what is put back "
+        "last stays",
+        "gives each thread the layer's own value times the scale of its own call, and the last one puts back what was there",
+    ),
+    39: Row(
+        "a hook on a shared module, and torch.compile's stance, act on the forwards of all threads",
+        "has its hook act in the thread that hung it only, counts who wants the stance, and takes turns where a forward moves "
+        "the module's weights",
+    ),
     40: Row(
         "without a dtype, transformers 5 loads text encoders in the one that their folder names, diffusers the denoiser in "
         "float32; Stable Diffusion, SDXL and others cast given tensors to the encoder's as well, make their noise in it, and crash",
@@ -210,16 +220,6 @@ ROWS: dict[int, Row] = {
         "a CLIP tokenizer of vocabulary files alone pads with `<|endoftext|>`, where encoders that are not OpenAI's (SDXL's second, "
         "Stable Diffusion 2's) were trained with `!`",
         "refuses a folder whose tokenizer does not say what it pads with, unless the encoder is OpenAI's",
-    ),
-    38: Row(
-        "a LoRA's scale is one for all threads: two calls of different `lora_scale` read each other's, and what is put back "
-        "last stays",
-        "gives each thread the layer's own value times the scale of its own call, and the last one puts back what was there",
-    ),
-    39: Row(
-        "a hook on a shared module, and torch.compile's stance, act on the forwards of all threads",
-        "has its hook act in the thread that hung it only, counts who wants the stance, and takes turns where a forward moves "
-        "the module's weights",
     ),
     43: Row(
         "one batched forward is not two, to the last bits: in float32 on a CPU encoders under a dozen channels differ by up to 1e-5, "

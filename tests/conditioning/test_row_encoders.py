@@ -223,7 +223,7 @@ def test_a_text_is_cleaned_as_the_pipeline_cleans_it(text):
 
 def test_weights_stay_on_their_words_where_a_text_is_cleaned():
     pytest.importorskip("ftfy")
-    report = Conditioner.from_pipeline(ZOO["PRXPipeline"].build()).report(
+    report = Conditioner.from_pipeline(ZOO["PRXPipeline"].build(), dialect="comfy").report(
         " # A cat,(RED & big:1.5) dog"
     )
     words = report.prompts[0].tokens

@@ -45,7 +45,9 @@ def published(request, tmp_path_factory):
     """(kind, transformers' tokenizer)."""
     root = os.environ.get("CLIPCOND_REAL")
     if not root:
-        pytest.skip("CLIPCOND_REAL names no folder of published tokenizers: make test-real REAL=...")
+        pytest.skip(
+            "CLIPCOND_REAL names no folder of published tokenizers: make test-real REAL=..."
+        )
     source, folder = Path(root) / "sdnext", tmp_path_factory.mktemp("tokenizer")
     links = json.loads((source / "links.json").read_text())
     for file in (source / request.param).iterdir():
