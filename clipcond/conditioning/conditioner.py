@@ -7,23 +7,18 @@ from typing import Any
 
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.encoding import check_finite, encode
-from clipcond.conditioning.family import Family
-from clipcond.conditioning.folder import Source
-from clipcond.conditioning.paths import (
-    TextPath,
-    check_clip_skip,
-    check_known,
-    paths_of_folder,
-    paths_of_pipeline,
-)
 from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
 from clipcond.conditioning.report import Report
-from clipcond.conditioning.templates import template_of
 from clipcond.conditioning.texts import Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning, Stats
 from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError
+from clipcond.families.contract import Family
+from clipcond.families.folder import Source
+from clipcond.families.loading import paths_of_folder, paths_of_pipeline
+from clipcond.families.templates import template_of
+from clipcond.families.text_path import TextPath, check_clip_skip, check_known
 from clipcond.prompt import check_dialect
 from clipcond.tokens import policy_named
 from clipcond.weighting import check_normalization, mode_named

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipcond.conditioning.assembly import Inputs
-from clipcond.conditioning.family import Family, Role
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.errors import ClipcondError
+from clipcond.families.contract import Family, Role
+from clipcond.families.inputs import Inputs
 
 Given = str | list[str] | None
 _SUFFIX = ("", "_2", "_3")

@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from jaxtyping import Float, Shaped
 
-from clipcond.conditioning.families import (
+from clipcond.conditioning.report import Report
+from clipcond.conditioning.storage import read_file, write_file
+from clipcond.encoders import Fingerprint, fingerprint
+from clipcond.errors import ClipcondError, UnsupportedPipelineError
+from clipcond.families.contract import Family
+from clipcond.families.finding import (
     call_arguments,
     family_named,
     family_of_pipeline,
     required,
 )
-from clipcond.conditioning.family import Family
-from clipcond.conditioning.handover import PACKED, as_wanted, content_first, held
-from clipcond.conditioning.report import Report
-from clipcond.conditioning.storage import read_file, write_file
-from clipcond.encoders import Fingerprint, fingerprint
-from clipcond.errors import ClipcondError, UnsupportedPipelineError
+from clipcond.families.handover import PACKED, as_wanted, content_first, held
 
 _WIDEST, _MOST_LINES = 120, 12
 TENSORS = (

@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from clipcond import Conditioner
-from clipcond.conditioning.single_file import LAYOUTS
 from clipcond.conditioning.value import TENSORS
 from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.families.single_file import LAYOUTS
 from pipelines import tiny
 from tests.conditioning import layouts
 

@@ -6,7 +6,9 @@ ControlNet, PAG, LCM, ...) are one family.
 
 from typing import Any
 
-from clipcond.conditioning.assembly import (
+from clipcond.families.contract import T5_CLASSES, Family, Role, lower_stripped, unescaped
+from clipcond.families.gemma import ROW_FAMILIES
+from clipcond.families.inputs import (
     cascade,
     chroma,
     clip_then_t5,
@@ -22,9 +24,7 @@ from clipcond.conditioning.assembly import (
     t5_bool_masked,
     t5_masked,
 )
-from clipcond.conditioning.family import T5_CLASSES, Family, Role, lower_stripped, unescaped
-from clipcond.conditioning.language import LANGUAGE_FAMILIES, LANGUAGE_REFUSED
-from clipcond.conditioning.row_contracts import ROW_FAMILIES
+from clipcond.families.language import LANGUAGE_FAMILIES, LANGUAGE_REFUSED
 
 CLIP, PROJECTED, T5 = "CLIPTextModel", "CLIPTextModelWithProjection", T5_CLASSES
 _UNET = dict(

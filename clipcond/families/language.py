@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from clipcond.conditioning import templates
-from clipcond.conditioning.assembly import Encoded, Inputs
-from clipcond.conditioning.family import Family, Role, as_typed, unescaped
+from clipcond.families import templates
+from clipcond.families.contract import Family, Role, as_typed, unescaped
+from clipcond.families.inputs import Encoded, Inputs
 from clipcond.tokens import Template
 
 _LLAMA = ("LlamaModel", "LlamaForCausalLM")

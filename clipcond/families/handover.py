@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Shaped
 from torch.nn import functional as F
 
-from clipcond.conditioning.family import Family
+from clipcond.families.contract import Family
 
 PACKED = {
     f"{side}{name}": f"{side}prompt_attention_mask"

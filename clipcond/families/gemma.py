@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from clipcond.conditioning.assembly import hunyuan_dit, t5_bool_masked, t5_masked
-from clipcond.conditioning.family import (
+from clipcond.families.contract import (
     T5_CLASSES,
     T5GEMMA_CLASSES,
     Family,
     Role,
     deep_cleaned,
 )
+from clipcond.families.inputs import hunyuan_dit, t5_bool_masked, t5_masked
 
 _TE = dict(slot="text_encoder", tokenizer="tokenizer")
 

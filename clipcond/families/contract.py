@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from clipcond.conditioning.assembly import Assemble
 from clipcond.errors import ClipcondError
+from clipcond.families.inputs import Assemble
 from clipcond.tokens import Template
 
 CLIP_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")

@@ -1,0 +1,122 @@
+"""One text encoder's way from text to states: its role, its tokenizer and itself, adapted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from clipcond.encoders import FIRST_VECTOR, TextEncoder, TextualInversion
+from clipcond.errors import ClipcondError
+from clipcond.families.contract import Family, Role
+from clipcond.tokens import Template, Tokenizer, Vectors, folded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextPath:
+    """One text encoder's way from text to states.
+
+    Attributes:
+        role: what it is for.
+        tokenizer: adapted.
+        encoder: adapted.
+    """
+
+    role: Role
+    tokenizer: Tokenizer
+    encoder: TextEncoder
+
+    def tokenizer_for(self, t5_length: int) -> Tokenizer:
+        """The tokenizer, with rows of this length where a call can choose it."""
+        if self.role.longest:
+            shortest = min(t5_length, self.role.longest, self.tokenizer.length)
+            return replace(self.tokenizer, length=shortest)
+        if self.role.windowed or self.role.length or not t5_length:
+            return self.tokenizer
+        return replace(self.tokenizer, length=t5_length)
+
+    def with_template(self, template: Template) -> "TextPath":
+        """The same, with another template around prompts, where it reads them in one."""
+        if not self.role.template:
+            return self
+        tokenizer = replace(self.tokenizer, template=template)
+        return replace(
+            self, tokenizer=tokenizer, encoder=replace(self.encoder, prefix=tokenizer.dropped)
+        )
+
+    def skipping(self, clip_skip: int | float | None) -> "TextPath":
+        """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""
+        if clip_skip is None or not self.role.windowed:
+            return self
+        return replace(self, encoder=replace(self.encoder, skip=clip_skip))
+
+    def with_inversions(self, inversions: Sequence[TextualInversion]) -> "TextPath":
+        """The same, knowing these words as well, as far as they have vectors for this encoder."""
+        if not self.role.windowed:
+            return self
+        known, tables = list(self.tokenizer.inversions), [self.encoder.vectors]
+        following = FIRST_VECTOR + sum(len(table) for table in tables if table is not None)
+        for inversion in inversions:
+            rows = inversion.vectors_for(self.role.slot, self.encoder.width)
+            if rows is None:
+                continue
+            if len(rows) > self.tokenizer.frame.room:
+                raise ClipcondError(
+                    f"the textual inversion {inversion.token!r} has {len(rows)} vectors; a window of {self.role.slot} "
+                    f"holds {self.tokenizer.frame.room}"
+                )
+            known.append(Vectors(inversion.names, following, len(rows)))
+            tables.append(rows)
+            following += len(rows)
+        if len(known) == len(self.tokenizer.inversions):
+            return self
+        return replace(
+            self,
+            tokenizer=replace(self.tokenizer, inversions=tuple(known)),
+            encoder=replace(self.encoder, vectors=torch.cat([t for t in tables if t is not None])),
+        )
+
+
+def check_clip_skip(
+    clip_skip: int | float | None, paths: Sequence[TextPath], family: Family
+) -> None:
+    """Whether there are so many layers to leave out.
+
+    Raises:
+        ClipcondError: there are not, or the denoiser reads no CLIP's layers.
+    """
+    if clip_skip is None:
+        return
+    clips = [path for path in paths if path.role.sequence and path.role.windowed]
+    if not clips:
+        raise ClipcondError(
+            f"clip_skip={clip_skip:g}: {family.name} reads no CLIP's layers; leave it out"
+        )
+    most = min(path.encoder.most_skipped for path in clips)
+    if not 0 <= clip_skip <= most:  # nan fails as well
+        raise ClipcondError(
+            f"clip_skip={clip_skip:g}: from 0 to {most}, the layers that there are to leave out"
+        )
+
+
+def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
+    """Whether some encoder has learnt a word, and none twice.
+
+    Raises:
+        ClipcondError: it has not.
+    """
+    words = [
+        [folded(name) for v in path.tokenizer.inversions for name in v.names] for path in paths
+    ]
+    for name in inversion.names:
+        if any(found.count(folded(name)) > 1 for found in words):
+            raise ClipcondError(
+                f"the textual inversion {name!r} is there twice; TextualInversion.load(file, token=...) gives one of them "
+                "another word"
+            )
+    times = max((found.count(folded(inversion.token)) for found in words), default=0)
+    if not times:
+        widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if p.role.windowed)
+        raise ClipcondError(
+            f"the textual inversion {inversion.token!r} has vectors of {inversion.widths}, which fit no text encoder here "
+            f"({widths}): it was made for another model"
+        )
