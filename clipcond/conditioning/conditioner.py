@@ -16,6 +16,7 @@ from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family
 from clipcond.families.folder import Source
+from clipcond.families.inputs import NEGATIVE, POSITIVE, Inputs, Results
 from clipcond.families.loading import paths_of_folder, paths_of_pipeline
 from clipcond.families.templates import template_of
 from clipcond.families.text_path import TextPath, check_clip_skip, check_known
@@ -233,16 +234,21 @@ class Conditioner:
                 cache=self.cache,
                 count=len(texts.positive[0]),
             )
-        inputs = self.family.assemble(results, self.width, t5_length)
-        for embeds in (inputs.embeds, inputs.embeds_2):
-            if embeds is not None:
-                check_finite(embeds, next(iter(readings.values())))
-        positive, negative = texts.sides(inputs)
-        if self.family.trimmed:
-            positive, negative = positive.trimmed(), negative and negative.trimmed()
+        sides: dict[str, Inputs] = {}
+        for side, prompts in texts.parts.items():
+            encoders = {slot: encoded.part(prompts) for slot, encoded in results.items()}
+            inputs = self.family.assemble(
+                Results(encoders=encoders, width=self.width, t5_length=t5_length)
+            )
+            for embeds in (inputs.embeds, inputs.embeds_2):
+                if embeds is not None:
+                    check_finite(embeds, next(iter(readings.values()))[prompts])
+            sides[side] = inputs
+        sides = dict(self.family.finish(sides))
+        if texts.zeros:
+            sides[NEGATIVE] = sides[POSITIVE].zeros()
         return Conditioning(
-            **positive.named(),
-            **({f"negative_{name}": t for name, t in negative.named().items()} if negative else {}),
+            **{name: t for side, inputs in sides.items() for name, t in inputs.named(side)},
             negative_given=texts.negative_given,
             stats=Stats(stats),
             report=texts.report(readings),

@@ -1,73 +1,54 @@
-"""Families whose prompts BERT or T5Gemma read: a part of the table in `contracts`."""
+"""The families whose denoisers read T5Gemma's states.
 
-from typing import Any
+As diffusers 0.42 has it, `encode_prompt` and `__call__` of each.
+"""
 
-from clipcond.families.contract import (
-    T5_CLASSES,
-    T5GEMMA_CLASSES,
-    Family,
-    Role,
-    deep_cleaned,
-)
-from clipcond.families.inputs import hunyuan_dit, t5_bool_masked, t5_masked
+from dataclasses import replace
 
-_TE = dict(slot="text_encoder", tokenizer="tokenizer")
+from clipcond.errors import ClipcondError
+from clipcond.families.contract import T5GEMMA_CLASSES, Family, Role, both_sides
+from clipcond.families.t5 import t5_bool_masked, t5_masked
 
 
-def _t5gemma_family(name: str, denoiser_class: str, length: int = 0, **contract: Any) -> Family:
-    """A family with one T5Gemma whose states a transformer reads."""
-    role = Role(encoder=T5GEMMA_CLASSES, padding="masked", length=length, **_TE)
-    return Family(
-        name=name,
-        roles=(role,),
-        denoiser="transformer",
-        denoiser_class=denoiser_class,
-        **contract,
-    )
+def deep_cleaned(text: str) -> str:
+    """What PRX does: DeepFloyd's cleaning, which lowers, and takes away brackets, addresses, numbers of articles...
+
+    Raises:
+        ClipcondError: ftfy is missing, without which the pipeline takes no strings either.
+    """
+    try:
+        import ftfy  # noqa: F401 the preprocessor calls it
+        from diffusers.pipelines.prx.pipeline_prx import TextPreprocessor
+    except ImportError as error:
+        raise ClipcondError("PRX cleans prompts with ftfy: pip install ftfy") from error
+    return str(TextPreprocessor().clean_text(text))
 
 
-ROW_FAMILIES: tuple[Family, ...] = (
+_MASKED = Role(slot="text_encoder", encoder=T5GEMMA_CLASSES, padding="masked")
+
+GEMMA_FAMILIES: tuple[Family, ...] = (
     Family(
-        name="HunyuanDiT",
-        roles=(
-            Role(encoder="BertModel", padding="masked", length=77, **_TE),
-            Role(
-                encoder=T5_CLASSES,
-                padding="masked",
-                length=256,
-                slot="text_encoder_2",
-                tokenizer="tokenizer_2",
-            ),
-        ),
-        denoiser="transformer",
-        denoiser_class="HunyuanDiT2DModel",
-        width="cross_attention_dim",
-        assemble=hunyuan_dit,
-        fixed=True,
-    ),
-    _t5gemma_family(
-        "PRX",
-        "PRXTransformer2DModel",
+        name="PRX",
+        roles=(_MASKED,),
+        denoiser_class="PRXTransformer2DModel",
         width="context_in_dim",
         assemble=t5_bool_masked,
         clean=deep_cleaned,
     ),
-    _t5gemma_family(
-        "Motif-Video",
-        "MotifVideoTransformer3DModel",
+    Family(
+        name="Motif-Video",
+        roles=(_MASKED,),
+        denoiser_class="MotifVideoTransformer3DModel",
         width="text_embed_dim",
         assemble=t5_masked,
         t5_length=512,
     ),
-    _t5gemma_family(
-        "Stable Audio 3",
-        "StableAudio3DiTModel",
-        length=256,
+    Family(
+        name="Stable Audio 3",
+        roles=(replace(_MASKED, length=256),),
+        denoiser_class="StableAudio3DiTModel",
         width="cond_token_dim",
         assemble=t5_masked,
-        arguments={
-            "prompt_attention_mask": "encoder_attention_mask",
-            "negative_prompt_attention_mask": "negative_encoder_attention_mask",
-        },
+        arguments=both_sides(prompt_attention_mask="encoder_attention_mask"),
     ),
 )

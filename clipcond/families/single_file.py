@@ -18,10 +18,9 @@ import torch
 from clipcond.clip.architecture import text_from_weights
 from clipcond.clip.layouts import hf_from_openclip, openclip_name, without_wrapping
 from clipcond.errors import CheckpointError
-from clipcond.families.contract import Family, Role
+from clipcond.families.contract import PROJECTED, Family, Role
 from clipcond.families.file_tokenizers import END, find_tokenizers
 from clipcond.families.finding import family_named
-from clipcond.families.table import PROJECTED
 from clipcond.files import WEIGHT_SUFFIXES, State, check_safetensors, first_line, some
 
 _SD2_LAYERS = {1024: 23}  # of OpenCLIP's ViT-H, which has 24
