@@ -103,7 +103,8 @@ def save_whole(
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata)
+        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        save_file(whole, partial, None if metadata is None else dict(metadata))
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         raise ClipcondError(f"{path} cannot be written: {error}") from error

@@ -9,14 +9,9 @@ import torch
 
 from clipcond.families.contract import CLIP, PROJECTED, Family, Role, both_sides
 from clipcond.families.handover import one_picture
-from clipcond.families.inputs import Inputs, Results
+from clipcond.families.inputs import Inputs, Results, states
 
-UNETS = ("UNet2DConditionModel", "UNetMotionModel")
-
-
-def sd1(results: Results) -> Inputs:
-    """CLIP's states."""
-    return Inputs(embeds=results["text_encoder"].states)
+_UNETS = ("UNet2DConditionModel", "UNetMotionModel")
 
 
 def sdxl(results: Results) -> Inputs:
@@ -47,9 +42,9 @@ _SD1 = Family(
     name="Stable Diffusion 1 and 2",
     roles=(Role(slot="text_encoder", encoder=CLIP),),
     denoiser="unet",
-    denoiser_class=UNETS,
+    denoiser_class=_UNETS,
     width="cross_attention_dim",
-    assemble=sd1,
+    assemble=states,
     lacks="pooled_prompt_embeds",
 )
 _SDXL = Family(
@@ -59,7 +54,7 @@ _SDXL = Family(
         Role(slot="text_encoder_2", encoder=PROJECTED, layer=-2, prompt=2),
     ),
     denoiser="unet",
-    denoiser_class=UNETS,
+    denoiser_class=_UNETS,
     width="cross_attention_dim",
     assemble=sdxl,
     no_negative="zeros if told",

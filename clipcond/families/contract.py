@@ -165,3 +165,20 @@ class Family:
     def __str__(self) -> str:
         parts = [f"{role.slot}: {role.encoders[0]}" for role in self.roles]
         return f"{self.name} ({', '.join(parts)}, {self.denoiser}: {self.denoiser_classes[0]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a folder or file holds for its family.
+
+    Attributes:
+        family: the family.
+        parts: the pipeline's slots -> tokenizers and text encoders.
+        width: of the denoiser's text states.
+        zeros: whether no negative prompt means zeros.
+    """
+
+    family: Family
+    parts: Mapping[str, Any]
+    width: int
+    zeros: bool

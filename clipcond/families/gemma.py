@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import T5GEMMA_CLASSES, Family, Role, both_sides
-from clipcond.families.t5 import t5_bool_masked, t5_masked
+from clipcond.families.inputs import bool_masked, masked
 
 
 def deep_cleaned(text: str) -> str:
@@ -21,7 +21,7 @@ def deep_cleaned(text: str) -> str:
         from diffusers.pipelines.prx.pipeline_prx import TextPreprocessor
     except ImportError as error:
         raise ClipcondError("PRX cleans prompts with ftfy: pip install ftfy") from error
-    return str(TextPreprocessor().clean_text(text))
+    return str(TextPreprocessor().clean_text(text))  # type: ignore[no-untyped-call]  # diffusers' own
 
 
 _MASKED = Role(slot="text_encoder", encoder=T5GEMMA_CLASSES, padding="masked")
@@ -32,7 +32,7 @@ GEMMA_FAMILIES: tuple[Family, ...] = (
         roles=(_MASKED,),
         denoiser_class="PRXTransformer2DModel",
         width="context_in_dim",
-        assemble=t5_bool_masked,
+        assemble=bool_masked,
         clean=deep_cleaned,
     ),
     Family(
@@ -40,7 +40,7 @@ GEMMA_FAMILIES: tuple[Family, ...] = (
         roles=(_MASKED,),
         denoiser_class="MotifVideoTransformer3DModel",
         width="text_embed_dim",
-        assemble=t5_masked,
+        assemble=masked,
         t5_length=512,
     ),
     Family(
@@ -48,7 +48,7 @@ GEMMA_FAMILIES: tuple[Family, ...] = (
         roles=(replace(_MASKED, length=256),),
         denoiser_class="StableAudio3DiTModel",
         width="cond_token_dim",
-        assemble=t5_masked,
+        assemble=masked,
         arguments=both_sides(prompt_attention_mask="encoder_attention_mask"),
     ),
 )

@@ -150,7 +150,7 @@ class HeldTensor(torch.Tensor):
     """
 
     # as torch.nn.Parameter has it: results of operations are plain tensors
-    __torch_function__ = torch._C._disabled_torch_function_impl  # noqa: SLF001 no public name
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment] # noqa: SLF001 its stub knows no function's parameters; no public name
 
     def to(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """As a tensor's `to`, in the dtype that this one has."""

@@ -129,6 +129,25 @@ class Inputs:
 
 # an assembler: what a family's denoiser reads of what its encoders gave
 Assemble = Callable[[Results], Inputs]
+
+
+def states(results: Results) -> Inputs:
+    """The one encoder's states."""
+    return Inputs(embeds=results["text_encoder"].states)
+
+
+def masked(results: Results) -> Inputs:
+    """The one encoder's states, and which of them are the prompt's."""
+    found = results["text_encoder"]
+    return Inputs(embeds=found.states, mask=found.content.long())
+
+
+def bool_masked(results: Results) -> Inputs:
+    """The same as true and false."""
+    found = results["text_encoder"]
+    return Inputs(embeds=found.states, mask=found.content)
+
+
 # what depends on all sides together, or on a side as a whole, done to them at last
 Finish = Callable[[Sides[Inputs]], Sides[Inputs]]
 

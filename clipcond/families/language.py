@@ -48,7 +48,7 @@ def hidream(results: Results) -> Inputs:
     return Inputs(
         embeds=results["text_encoder_3"].states,
         pooled=torch.cat(pooled, dim=-1),
-        embeds_2=language.states.unflatten(-1, (language.layers, -1)),
+        embeds_2=language.states.view(*language.states.shape[:2], language.layers, -1),
     )
 
 

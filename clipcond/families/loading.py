@@ -90,12 +90,12 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
     if not role.windowed:
         length = _row_length(family, role, tokenizer)
         gemma = role.encoders[0] in T5GEMMA_CLASSES
-        encoder = T5GemmaTextEncoder(module) if gemma else T5TextEncoder(module, role.padding)
-        return TextPath(role, PromptTokenizer(tokenizer, length, windowed=False), encoder)
-    encoder = ClipTextEncoder(module, role.layer, masked=role.padding == "masked")
+        rows = T5GemmaTextEncoder(module) if gemma else T5TextEncoder(module, role.padding)
+        return TextPath(role, PromptTokenizer(tokenizer, length, windowed=False), rows)
+    clip = ClipTextEncoder(module, role.layer, masked=role.padding == "masked")
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
-    length = min(tokenizer.model_max_length, encoder.length)
-    return TextPath(role, PromptTokenizer(tokenizer, length), encoder)
+    length = min(tokenizer.model_max_length, clip.length)
+    return TextPath(role, PromptTokenizer(tokenizer, length), clip)
 
 
 def _check_tokenizer(role: Role, tokenizer: Any, module: Any) -> None:
@@ -139,7 +139,7 @@ def _row_length(family: Family, role: Role, tokenizer: Any) -> int:
     """Positions of a row where no call says more."""
     if role.length and family.fixed:
         return role.length
-    length = min(tokenizer.model_max_length, role.length or tokenizer.model_max_length)
+    length = int(min(tokenizer.model_max_length, role.length or tokenizer.model_max_length))
     if not family.t5_length and length > _LONGEST_ROW:
         raise CheckpointError(
             f"{role.tokenizer} does not say how long a row of {family.name} is: set its model_max_length"

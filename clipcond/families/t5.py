@@ -8,7 +8,6 @@ from dataclasses import replace
 import torch
 from torch.nn import functional as F
 
-from clipcond.families.clip import UNETS
 from clipcond.families.contract import (
     CLIP,
     PROJECTED,
@@ -19,17 +18,16 @@ from clipcond.families.contract import (
     unescaped,
 )
 from clipcond.families.handover import no_negative
-from clipcond.families.inputs import POSITIVE, Inputs, Results, Sides
+from clipcond.families.inputs import POSITIVE, Inputs, Results, Sides, bool_masked, masked, states
 
-_SD3_WIDTH = (
-    4096  # of every published one; looked at only where there is neither a denoiser nor a T5
-)
+# of every published one; looked at only where there is neither a denoiser nor a T5
+_SD3_WIDTH = 4096
 
 
 def clip_then_t5(results: Results) -> Inputs:
     """CLIP's states, then T5's, on the token axis; the encoders bring both to one width."""
-    clip, t5_states = results["text_encoder"].states, results["text_encoder_2"].states
-    return Inputs(embeds=torch.cat([clip, t5_states.to(clip.device)], dim=1))
+    clip, t5 = results["text_encoder"].states, results["text_encoder_2"].states
+    return Inputs(embeds=torch.cat([clip, t5.to(clip.device)], dim=1))
 
 
 def sd3(results: Results) -> Inputs:
@@ -37,35 +35,18 @@ def sd3(results: Results) -> Inputs:
     first, second = results["text_encoder"], results["text_encoder_2"]
     clip = torch.cat([first.states, second.states], dim=-1)
     if "text_encoder_3" in results.encoders:
-        t5_states = results["text_encoder_3"].states.to(clip.device)
+        t5 = results["text_encoder_3"].states.to(clip.device)
     else:
-        t5_states = clip.new_zeros(len(clip), results.t5_length, results.width or _SD3_WIDTH)
-    clip = F.pad(clip, (0, t5_states.shape[-1] - clip.shape[-1]))
+        t5 = clip.new_zeros(len(clip), results.t5_length, results.width or _SD3_WIDTH)
+    clip = F.pad(clip, (0, t5.shape[-1] - clip.shape[-1]))
     pooled = torch.cat([first.vector, second.vector], dim=-1)
-    return Inputs(embeds=torch.cat([clip, t5_states], dim=1), pooled=pooled)
+    return Inputs(embeds=torch.cat([clip, t5], dim=1), pooled=pooled)
 
 
 def flux(results: Results) -> Inputs:
     """T5's states; CLIP's pooled vector."""
-    t5_states = results["text_encoder_2"].states
-    return Inputs(embeds=t5_states, pooled=results["text_encoder"].vector.to(t5_states.device))
-
-
-def t5(results: Results) -> Inputs:
-    """T5's states."""
-    return Inputs(embeds=results["text_encoder"].states)
-
-
-def t5_masked(results: Results) -> Inputs:
-    """T5's states, and which of them are the prompt's."""
-    found = results["text_encoder"]
-    return Inputs(embeds=found.states, mask=found.content.long())
-
-
-def t5_bool_masked(results: Results) -> Inputs:
-    """The same as true and false."""
-    found = results["text_encoder"]
-    return Inputs(embeds=found.states, mask=found.content)
+    t5 = results["text_encoder_2"].states
+    return Inputs(embeds=t5, pooled=results["text_encoder"].vector.to(t5.device))
 
 
 def chroma(results: Results) -> Inputs:
@@ -125,7 +106,7 @@ T5_FAMILIES: tuple[Family, ...] = (
             Role(slot="text_encoder_2", encoder=T5_CLASSES, prompt=2, padding="zero"),
         ),
         denoiser="unet",
-        denoiser_class=UNETS,
+        denoiser_class=("UNet2DConditionModel", "UNetMotionModel"),
         width="cross_attention_dim",
         assemble=clip_then_t5,
         t5_length=128,
@@ -160,7 +141,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         denoiser="unet",
         denoiser_class="UNet2DConditionModel",
         width="encoder_hid_dim",
-        assemble=t5,
+        assemble=states,
         t5_length=77,
         clean=lower_stripped,
     ),
@@ -169,7 +150,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_MASKED,),
         denoiser_class="PixArtTransformer2DModel",
         width="caption_channels",
-        assemble=t5_masked,
+        assemble=masked,
         t5_length=120,
         clean=lower_stripped,
     ),
@@ -178,7 +159,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_MASKED,),
         denoiser_class="AllegroTransformer3DModel",
         width="caption_channels",
-        assemble=t5_masked,
+        assemble=masked,
         t5_length=512,
         clean=lower_stripped,
     ),
@@ -187,7 +168,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_ZERO,),
         denoiser_class="AuraFlowTransformer2DModel",
         width="joint_attention_dim",
-        assemble=t5_masked,
+        assemble=masked,
         t5_length=256,
     ),
     Family(
@@ -203,7 +184,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_READ,),
         denoiser_class="LTXVideoTransformer3DModel",
         width="caption_channels",
-        assemble=t5_bool_masked,
+        assemble=bool_masked,
         t5_length=128,
         lacks="conditions",
     ),
@@ -212,7 +193,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_MASKED,),
         denoiser_class="LTXVideoTransformer3DModel",
         width="caption_channels",
-        assemble=t5_bool_masked,
+        assemble=bool_masked,
         t5_length=256,
     ),
     Family(
@@ -220,7 +201,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_MASKED,),
         denoiser_class="MochiTransformer3DModel",
         width="text_embed_dim",
-        assemble=t5_bool_masked,
+        assemble=bool_masked,
         t5_length=256,
     ),
     Family(
@@ -228,7 +209,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_READ,),
         denoiser_class=("CogVideoXTransformer3DModel", "ConsisIDTransformer3DModel"),
         width="text_embed_dim",
-        assemble=t5,
+        assemble=states,
         t5_length=226,
         fixed=True,
     ),
@@ -237,7 +218,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_READ,),
         denoiser_class="CogView3PlusTransformer2DModel",
         width="text_embed_dim",
-        assemble=t5,
+        assemble=states,
         no_negative="zeros",
         t5_length=224,
         hand_over=no_negative,
@@ -247,7 +228,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_ZERO,),
         denoiser_class="CosmosTransformer3DModel",
         width="text_embed_dim",
-        assemble=t5,
+        assemble=states,
         t5_length=512,
     ),
     Family(
@@ -256,7 +237,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         denoiser="unet",
         denoiser_class="Kandinsky3UNet",
         width="encoder_hid_dim",
-        assemble=t5_masked,
+        assemble=masked,
         finish=kandinsky3,
         no_negative="zeros",
         t5_length=128,
@@ -274,7 +255,7 @@ T5_FAMILIES: tuple[Family, ...] = (
             "HeliosTransformer3DModel",
         ),
         width="text_dim",
-        assemble=t5,
+        assemble=states,
         t5_length=512,
         clean=unescaped,
     ),
@@ -283,7 +264,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_ZERO,),
         denoiser_class=("AnyFlowTransformer3DModel", "AnyFlowFARTransformer3DModel"),
         width="text_dim",
-        assemble=t5,
+        assemble=states,
         no_negative="nothing",  # it takes one for guidance even where there is none
         t5_length=512,
         clean=unescaped,
@@ -293,7 +274,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(_ZERO,),
         denoiser_class="BriaTransformer2DModel",
         width="joint_attention_dim",
-        assemble=t5,
+        assemble=states,
         t5_length=128,
     ),
     Family(
@@ -301,7 +282,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         roles=(replace(_MASKED, length=120),),
         denoiser_class="LatteTransformer3DModel",
         width="caption_channels",
-        assemble=t5_bool_masked,
+        assemble=bool_masked,
         finish=latte,
         clean=lower_stripped,
     ),
@@ -311,7 +292,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         denoiser="projection_model",  # what reads T5's states; the transformer reads its
         denoiser_class="StableAudioProjectionModel",
         width="text_encoder_dim",
-        assemble=t5_masked,
+        assemble=masked,
         no_negative="nothing",
         arguments=both_sides(prompt_attention_mask="attention_mask"),
     ),

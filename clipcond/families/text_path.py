@@ -5,10 +5,16 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from clipcond.encoders import FIRST_VECTOR, TextEncoder, TextualInversion
+from clipcond.encoders import (
+    FIRST_VECTOR,
+    ClipTextEncoder,
+    LanguageEncoder,
+    TextEncoder,
+    TextualInversion,
+)
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family, Role
-from clipcond.tokens import Template, Tokenizer, Vectors, folded
+from clipcond.tokens import PromptTokenizer, Template, TemplateTokenizer, Tokenizer, Vectors, folded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,43 +42,46 @@ class TextPath:
 
     def with_template(self, template: Template) -> "TextPath":
         """The same, with another template around prompts, where it reads them in one."""
-        if not self.role.template:
+        tokenizer, encoder = self.tokenizer, self.encoder
+        if not isinstance(tokenizer, TemplateTokenizer) or not isinstance(encoder, LanguageEncoder):
             return self
-        tokenizer = replace(self.tokenizer, template=template)
+        tokenizer = replace(tokenizer, template=template)
         return replace(
-            self, tokenizer=tokenizer, encoder=replace(self.encoder, prefix=tokenizer.dropped)
+            self, tokenizer=tokenizer, encoder=replace(encoder, prefix=tokenizer.dropped)
         )
 
     def skipping(self, clip_skip: int | float | None) -> "TextPath":
         """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""
-        if clip_skip is None or not self.role.windowed:
+        if clip_skip is None or not isinstance(self.encoder, ClipTextEncoder):
             return self
         return replace(self, encoder=replace(self.encoder, skip=clip_skip))
 
     def with_inversions(self, inversions: Sequence[TextualInversion]) -> "TextPath":
         """The same, knowing these words as well, as far as they have vectors for this encoder."""
-        if not self.role.windowed:
+        tokenizer, encoder = self.tokenizer, self.encoder
+        if not isinstance(tokenizer, PromptTokenizer) or not isinstance(encoder, ClipTextEncoder):
             return self
-        known, tables = list(self.tokenizer.inversions), [self.encoder.vectors]
-        following = FIRST_VECTOR + sum(len(table) for table in tables if table is not None)
+        known = list(tokenizer.inversions)
+        tables = [] if encoder.vectors is None else [encoder.vectors]
+        following = FIRST_VECTOR + sum(len(table) for table in tables)
         for inversion in inversions:
-            rows = inversion.vectors_for(self.role.slot, self.encoder.width)
+            rows = inversion.vectors_for(self.role.slot, encoder.width)
             if rows is None:
                 continue
-            if len(rows) > self.tokenizer.frame.room:
+            if len(rows) > tokenizer.frame.room:
                 raise ClipcondError(
                     f"the textual inversion {inversion.token!r} has {len(rows)} vectors; a window of {self.role.slot} "
-                    f"holds {self.tokenizer.frame.room}"
+                    f"holds {tokenizer.frame.room}"
                 )
             known.append(Vectors(inversion.names, following, len(rows)))
             tables.append(rows)
             following += len(rows)
-        if len(known) == len(self.tokenizer.inversions):
+        if len(known) == len(tokenizer.inversions):
             return self
         return replace(
             self,
-            tokenizer=replace(self.tokenizer, inversions=tuple(known)),
-            encoder=replace(self.encoder, vectors=torch.cat([t for t in tables if t is not None])),
+            tokenizer=replace(tokenizer, inversions=tuple(known)),
+            encoder=replace(encoder, vectors=torch.cat(tables)),
         )
 
 
@@ -86,12 +95,13 @@ def check_clip_skip(
     """
     if clip_skip is None:
         return
-    clips = [path for path in paths if path.role.sequence and path.role.windowed]
+    read = [path.encoder for path in paths if path.role.sequence]
+    clips = [encoder for encoder in read if isinstance(encoder, ClipTextEncoder)]
     if not clips:
         raise ClipcondError(
             f"clip_skip={clip_skip:g}: {family.name} reads no CLIP's layers; leave it out"
         )
-    most = min(path.encoder.most_skipped for path in clips)
+    most = min(clip.most_skipped for clip in clips)
     if not 0 <= clip_skip <= most:  # nan fails as well
         raise ClipcondError(
             f"clip_skip={clip_skip:g}: from 0 to {most}, the layers that there are to leave out"
@@ -115,7 +125,8 @@ def check_known(inversion: TextualInversion, paths: Sequence[TextPath]) -> None:
             )
     times = max((found.count(folded(inversion.token)) for found in words), default=0)
     if not times:
-        widths = ", ".join(f"{p.role.slot}: {p.encoder.width}" for p in paths if p.role.windowed)
+        clips = ((p.role.slot, p.encoder) for p in paths)
+        widths = ", ".join(f"{s}: {e.width}" for s, e in clips if isinstance(e, ClipTextEncoder))
         raise ClipcondError(
             f"the textual inversion {inversion.token!r} has vectors of {inversion.widths}, which fit no text encoder here "
             f"({widths}): it was made for another model"
