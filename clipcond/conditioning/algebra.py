@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float
 
-from clipcond.conditioning.families import family_named
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
 from clipcond.errors import ClipcondError
+from clipcond.families.finding import family_named
 
 _PARALLEL = 1e-4  # radians: below it the sphere is flat
 Pair = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

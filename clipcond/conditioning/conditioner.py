@@ -7,23 +7,19 @@ from typing import Any
 
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.encoding import check_finite, encode
-from clipcond.conditioning.family import Family
-from clipcond.conditioning.folder import Source
-from clipcond.conditioning.paths import (
-    TextPath,
-    check_clip_skip,
-    check_known,
-    paths_of_folder,
-    paths_of_pipeline,
-)
 from clipcond.conditioning.plan import POOLED
 from clipcond.conditioning.reading import Reading, Rules, read
 from clipcond.conditioning.report import Report
-from clipcond.conditioning.templates import template_of
 from clipcond.conditioning.texts import Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning, Stats
 from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError
+from clipcond.families.contract import Family
+from clipcond.families.folder import Source
+from clipcond.families.inputs import NEGATIVE, POSITIVE, Inputs, Results
+from clipcond.families.loading import paths_of_folder, paths_of_pipeline
+from clipcond.families.templates import template_of
+from clipcond.families.text_path import TextPath, check_clip_skip, check_known
 from clipcond.prompt import check_dialect
 from clipcond.tokens import policy_named
 from clipcond.weighting import check_normalization, mode_named
@@ -238,16 +234,21 @@ class Conditioner:
                 cache=self.cache,
                 count=len(texts.positive[0]),
             )
-        inputs = self.family.assemble(results, self.width, t5_length)
-        for embeds in (inputs.embeds, inputs.embeds_2):
-            if embeds is not None:
-                check_finite(embeds, next(iter(readings.values())))
-        positive, negative = texts.sides(inputs)
-        if self.family.trimmed:
-            positive, negative = positive.trimmed(), negative and negative.trimmed()
+        sides: dict[str, Inputs] = {}
+        for side, prompts in texts.parts.items():
+            encoders = {slot: encoded.part(prompts) for slot, encoded in results.items()}
+            inputs = self.family.assemble(
+                Results(encoders=encoders, width=self.width, t5_length=t5_length)
+            )
+            for embeds in (inputs.embeds, inputs.embeds_2):
+                if embeds is not None:
+                    check_finite(embeds, next(iter(readings.values()))[prompts])
+            sides[side] = inputs
+        sides = dict(self.family.finish(sides))
+        if texts.zeros:
+            sides[NEGATIVE] = sides[POSITIVE].zeros()
         return Conditioning(
-            **positive.named(),
-            **({f"negative_{name}": t for name, t in negative.named().items()} if negative else {}),
+            **{name: t for side, inputs in sides.items() for name, t in inputs.named(side)},
             negative_given=texts.negative_given,
             stats=Stats(stats),
             report=texts.report(readings),

@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
 import torch
 
-from clipcond.conditioning.assembly import Encoded
 from clipcond.conditioning.cache import EmbeddingCache
-from clipcond.conditioning.paths import TextPath
 from clipcond.conditioning.plan import assemble, content, make_plan, pool
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.value import EncoderStats
 from clipcond.encoders import EncoderOutput, batches, exclusive, joined
 from clipcond.errors import PromptSyntaxError
+from clipcond.families.inputs import Encoded
+from clipcond.families.text_path import TextPath
 from clipcond.tokens import Frame, TemplateFrame
 from clipcond.weighting import Mode, Row
 
@@ -49,7 +50,7 @@ def encode(
     results, stats = {}, {}
     for path in paths:
         slot, tokenizer = path.role.slot, path.tokenizer_for(t5_length)
-        read_here = path.kept(readings[slot], pooled)
+        read_here = _kept(path, readings[slot], pooled)
         length = longest if slot in shared else max(r.length for r in read_here)
         plan = make_plan(read_here, mode, tokenizer, length)
         run = partial(_forwards, path, tokenizer.frame, memory_limit)
@@ -73,6 +74,17 @@ def encode(
             layers=getattr(path.encoder, "layers", 1),
         )
     return results, stats
+
+
+def _kept(path: TextPath, readings: Sequence[Reading], pooled: str) -> list[Reading]:
+    """The windows that are used: where only the pooled vector is, those it speaks of."""
+    if path.role.sequence or pooled == "mean":
+        return list(readings)
+    part = slice(-1, None) if pooled == "last" else slice(0, 1)
+    return [
+        replace(reading, branches=tuple((w, chunks[part]) for w, chunks in reading.branches))
+        for reading in readings
+    ]
 
 
 def _forwards(

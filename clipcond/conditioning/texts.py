@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipcond.conditioning.assembly import Inputs
-from clipcond.conditioning.family import Family, Role
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.errors import ClipcondError
+from clipcond.families.contract import Family, Role
+from clipcond.families.inputs import NEGATIVE, POSITIVE, Sides
 
 Given = str | list[str] | None
 _SUFFIX = ("", "_2", "_3")
@@ -36,13 +36,12 @@ class Texts:
         own = role.prompt - 1
         return [*self.positive[own], *(self.negative[own] if self.negative else ())]
 
-    def sides(self, inputs: Inputs) -> tuple[Inputs, Inputs | None]:
-        """The positive prompts' part and the negative ones'; zeros where the pipeline takes zeros."""
+    @property
+    def parts(self) -> Sides[slice]:
+        """Where each side's prompts are among all."""
         count = len(self.positive[0])
-        positive = inputs.part(slice(0, count))
-        if self.zeros:
-            return positive, positive.zeros()
-        return positive, inputs.part(slice(count, None)) if self.negative else None
+        negative = {NEGATIVE: slice(count, None)} if self.negative else {}
+        return {POSITIVE: slice(0, count), **negative}
 
     def report(self, readings: Mapping[str, list[Reading]]) -> Report:
         """What became of them: encoder slot -> those of the positive prompts and of the negative ones."""

@@ -1,6 +1,6 @@
 """`Conditioning`: the tensors of one call, and how they came to be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,19 @@ from typing import Any
 import torch
 from jaxtyping import Float, Shaped
 
-from clipcond.conditioning.families import (
+from clipcond.conditioning.report import Report
+from clipcond.conditioning.storage import read_file, write_file
+from clipcond.encoders import Fingerprint, fingerprint
+from clipcond.errors import ClipcondError, UnsupportedPipelineError
+from clipcond.families.contract import Family
+from clipcond.families.finding import (
     call_arguments,
     family_named,
     family_of_pipeline,
     required,
 )
-from clipcond.conditioning.family import Family
-from clipcond.conditioning.handover import PACKED, as_wanted, content_first, held
-from clipcond.conditioning.report import Report
-from clipcond.conditioning.storage import read_file, write_file
-from clipcond.encoders import Fingerprint, fingerprint
-from clipcond.errors import ClipcondError, UnsupportedPipelineError
+from clipcond.families.handover import Handing, held
+from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs, Sides
 
 _WIDEST, _MOST_LINES = 120, 12
 TENSORS = (
@@ -142,16 +143,26 @@ class Conditioning:
             )
         family = family_named(self.family)
         self._check(pipe, family)
-        several_edits = family.edits and self._check_edits(pipe, num_images_per_prompt)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
-        kwargs: dict[str, Any] = {
-            argument: held(
-                tensor.to(device, dtype if tensor.is_floating_point() else None), pipe, family
-            )
-            for argument, tensor in self._handed_over(pipe, num_images_per_prompt)
-            if not (several_edits and argument.startswith("negative"))
-        }
+        encoders = [getattr(pipe, role.slot, None) for role in family.roles]
+        call = Handing(
+            pipe=pipe,
+            family=self.family,
+            sides=self._sides(),
+            negative_given=self.negative_given,
+            pictures=num_images_per_prompt,
+        )
+        kwargs: dict[str, Any] = {}
+        for name, tensor in family.hand_over(call).items():
+            argument = family.arguments.get(name, name)
+            if argument in takes:
+                own = dtype if tensor.is_floating_point() else None
+                kwargs[argument] = held(tensor.to(device, own), dtype, encoders)
+            elif self.negative_given or not name.startswith("negative"):
+                raise UnsupportedPipelineError(
+                    f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
+                )
         if self.negative_prompt_embeds is not None and takes.get("negative_prompt") is not None:
             kwargs["negative_prompt"] = None  # not its default, a text
         if required(pipe, "prompt"):
@@ -160,39 +171,16 @@ class Conditioning:
             kwargs["num_images_per_prompt"] = 1
         return kwargs
 
-    def _handed_over(self, pipe: Any, count: int) -> Iterator[tuple[str, torch.Tensor]]:
-        """(argument, tensor) of all that a call takes, each prompt's `count` times."""
-        family, takes = family_named(self.family), call_arguments(pipe)
-        for name in TENSORS:
-            tensor, argument = getattr(self, name), family.arguments.get(name, name)
-            if tensor is None or (family.trimmed and argument not in takes and "mask" in name):
-                continue
-            if argument in takes:
-                if family.packed and name in PACKED:
-                    tensor = content_first(tensor, getattr(self, PACKED[name]))
-                yield argument, as_wanted(tensor.repeat_interleave(count, 0), argument)
-            elif self.negative_given or not name.startswith("negative"):
-                raise UnsupportedPipelineError(
-                    f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
-                )
-
-    def _check_padding(self) -> None:
-        """Whether there is none, where the denoiser would read it."""
-        for mask in (self.prompt_attention_mask, self.negative_prompt_attention_mask):
-            if mask is not None and not mask.all():
-                raise ClipcondError(
-                    f"{self.family} reads every position, so one call takes prompts of one length, and these have "
-                    f"{', '.join(map(str, mask.sum(1).tolist()))} tokens: condition and draw them one by one"
-                )
+    def _sides(self) -> Sides[Inputs]:
+        """What the denoiser reads."""
+        both = {
+            side: {own: getattr(self, before + name) for own, name in NAMES.items()}
+            for side, before in ((POSITIVE, ""), (NEGATIVE, "negative_"))
+        }
+        return {side: Inputs(**own) for side, own in both.items() if own["embeds"] is not None}
 
     def _check(self, pipe: Any, family: Family) -> None:
         """Whether the pipeline reads states of this kind, and has no other text encoder than the one that made them."""
-        if family.drops_negative and self.negative_given:
-            raise UnsupportedPipelineError(
-                f"{type(pipe).__name__} puts zeros in the place of negative embeddings; condition without a negative prompt"
-            )
-        if family.trimmed:
-            self._check_padding()
         if family.denoiser in pipe.components and getattr(pipe, family.denoiser) is None:
             raise UnsupportedPipelineError(
                 f"{type(pipe).__name__} has no {family.denoiser} to hand tensors to: pass the pipeline that draws"
@@ -222,17 +210,6 @@ class Conditioning:
                     f"this conditioning was made by another {slot} than {type(pipe).__name__} has (its weights "
                     "differ): condition with a Conditioner of this very pipeline"
                 )
-
-    def _check_edits(self, pipe: Any, num_images_per_prompt: int) -> bool:
-        """Whether there are several edits of the one picture, whose one negative prompt is left to the pipeline."""
-        count, length = self.prompt_embeds.shape[:2]
-        longer = length > pipe.tokenizer.model_max_length
-        if num_images_per_prompt > 1 or (count > 1 and (self.negative_given or longer)):
-            raise UnsupportedPipelineError(
-                f"{type(pipe).__name__} draws one picture with all its edits: condition without num_images_per_prompt, "
-                "and several edits without a negative prompt and of one window each"
-            )
-        return count > 1
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: the tensors, and in its metadata the rest as JSON.

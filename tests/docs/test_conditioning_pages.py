@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import clipcond
-from tests.conditioning import layouts
+from tests.families import layouts
 from tests.tiny import clip_tokenizer, tiny_pipeline
 
 ROOT = Path(clipcond.__file__).parents[1]

@@ -7,14 +7,14 @@ import torch
 from tokenizers import AddedToken
 from transformers import LlamaForCausalLM
 
-from clipcond.conditioning.templates import (
+from clipcond.encoders import LanguageEncoder
+from clipcond.errors import ClipcondError
+from clipcond.families.templates import (
     HIDREAM,
     HUNYUAN_VIDEO,
     HUNYUAN_VIDEO_15,
     KANDINSKY_IMAGE,
 )
-from clipcond.encoders import LanguageEncoder
-from clipcond.errors import ClipcondError
 from clipcond.tokens import Line, TemplateTokenizer
 from clipcond.weighting import Row, mode_named
 from tests.zoo.language_models import llama, llama_tokenizer, qwen, qwen_text, qwen_tokenizer

@@ -15,8 +15,8 @@ from pyarrow import parquet
 from torch.utils.data import DataLoader
 
 from clipcond import Conditioner, load_embeddings
+from clipcond import files as storage
 from clipcond.cli import main
-from clipcond.conditioning import storage
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.precompute import encode_prompts
 from clipcond.tables import write_rows

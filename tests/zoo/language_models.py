@@ -27,7 +27,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from clipcond.conditioning import templates
+from clipcond.families import templates
 from clipcond.tokens import Template
 from pipelines.tiny import WORDS
 from tests.zoo.components import T5_SIZES

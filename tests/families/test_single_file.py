@@ -7,11 +7,11 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from clipcond import Conditioner
-from clipcond.conditioning.single_file import LAYOUTS
 from clipcond.conditioning.value import TENSORS
 from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.families.single_file import LAYOUTS
 from pipelines import tiny
-from tests.conditioning import layouts
+from tests.families import layouts
 
 NAMES = ["sd1", "sd2", "sdxl", "refiner", "sd3", "sd3_without_t5", "flux"]
 PROMPT = "a (red:1.3) cat! and a ball"

@@ -4,15 +4,19 @@ import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
-from clipcond.conditioning.assembly import Assemble
-from clipcond.errors import ClipcondError
+from clipcond.families.handover import HandOver, as_it_is
+from clipcond.families.inputs import Assemble, Finish, as_assembled
 from clipcond.tokens import Template
 
-CLIP_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
+CLIP, PROJECTED = "CLIPTextModel", "CLIPTextModelWithProjection"
+CLIP_CLASSES = (CLIP, PROJECTED)
 T5_CLASSES = ("T5EncoderModel", "UMT5EncoderModel")
 T5GEMMA_CLASSES = ("T5GemmaEncoder", "T5GemmaEncoderModel", "T5Gemma2Encoder")
+
+
+Quotes = Callable[[str], list[tuple[int, str]]]  # what is in quotes in a text, and where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +26,6 @@ class Role:
     Attributes:
         slot: where the pipeline keeps it.
         encoder: its class, or one of several that are used alike.
-        tokenizer: where the pipeline keeps its tokenizer.
         prompt: which of prompt, prompt_2 and prompt_3 it reads; where that is not given, prompt.
         layer: as `ClipTextEncoder.layer`; of a language model as `LanguageEncoder.layer`.
         padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`); of a language model
@@ -38,16 +41,20 @@ class Role:
 
     slot: str
     encoder: str | tuple[str, ...]
-    tokenizer: str
     prompt: int = 1
     layer: int | None = None
-    padding: str = "read"
+    padding: Literal["read", "masked", "zero", "none"] = "read"
     length: int = 0
     sequence: bool = True
     optional: bool = False
     template: Template | None = None
-    glyphs: Callable[[str], list[tuple[int, str]]] | None = None
+    glyphs: Quotes | None = None
     longest: int = 0
+
+    @property
+    def tokenizer(self) -> str:
+        """Where the pipeline keeps its tokenizer."""
+        return self.slot.replace("text_encoder", "tokenizer")
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -65,17 +72,14 @@ class Role:
         return self.encoders[0] in T5_CLASSES
 
 
+def both_sides(**arguments: str) -> dict[str, str]:
+    """Arguments by `Conditioning`'s names, with those of the negative side."""
+    return arguments | {f"negative_{ours}": f"negative_{own}" for ours, own in arguments.items()}
+
+
 def as_typed(text: str) -> str:
     """Most pipelines read a prompt as it is typed."""
     return text
-
-
-def lower_stripped(text: str) -> str:
-    """What DeepFloyd IF, PixArt and their like do to every prompt.
-
-    Their `clean_caption` does more where beautifulsoup4 is installed; that is not imitated.
-    """
-    return text.lower().strip()
 
 
 def unescaped(text: str) -> str:
@@ -90,20 +94,6 @@ def unescaped(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()
 
 
-def deep_cleaned(text: str) -> str:
-    """What PRX does: DeepFloyd's cleaning, which lowers, and takes away brackets, addresses, numbers of articles...
-
-    Raises:
-        ClipcondError: ftfy is missing, without which the pipeline takes no strings either.
-    """
-    try:
-        import ftfy  # noqa: F401 the preprocessor calls it
-        from diffusers.pipelines.prx.pipeline_prx import TextPreprocessor
-    except ImportError as error:
-        raise ClipcondError("PRX cleans prompts with ftfy: pip install ftfy") from error
-    return str(TextPreprocessor().clean_text(text))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """A contract between text encoders and a denoiser.
@@ -114,41 +104,36 @@ class Family:
         denoiser: the denoiser's slot.
         denoiser_class: and its class, or one of several.
         width: the entry of its configuration that says how wide its text states are.
-        assemble: the encoders' results -> the denoiser's inputs.
+        assemble: the encoders' results for one side -> the denoiser's inputs.
+        finish: what depends on all sides together, done to their inputs at last.
         no_negative: what the pipeline takes for a negative prompt of None: "empty" (the empty prompt, or its call's
             default), "default" (the same, and for "" too), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in
             its configuration) or "nothing".
-        drops_negative: whether the pipeline puts zeros in the place of negative embeddings that it is given.
         default_negative: the call's default for the negative prompt.
         t5_length: positions of a row of a T5 or a language model by default; the pipeline's max_sequence_length; 0
             where it has none.
         fixed: whether the denoiser takes no other number of positions.
-        trimmed: whether the denoiser reads all positions and is given no padding: each side is as long as its longest
-            prompt, and what is handed over must all be of one length.
-        packed: whether the denoiser only counts the mask, so that what it is to look at must come first.
         clean: what the pipeline does to a text before all else.
-        edits: whether its prompts are edits of one picture, so that several of them are one call.
         templated: whether its call takes a prompt_template for its language model.
+        hand_over: what the pipeline's call is given of the sides; it refuses what the pipeline would do otherwise.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
         lacks: an argument that tells pipelines which only look like this family's.
     """
 
     name: str
     roles: tuple[Role, ...]
-    denoiser: str
+    denoiser: str = "transformer"
     denoiser_class: str | tuple[str, ...]
     width: str
     assemble: Assemble
-    no_negative: str = "empty"
-    drops_negative: bool = False
+    finish: Finish = as_assembled
+    no_negative: Literal["empty", "default", "zeros", "zeros if told", "nothing"] = "empty"
     default_negative: str = ""
     t5_length: int = 0
     fixed: bool = False
-    trimmed: bool = False
-    packed: bool = False
     clean: Callable[[str], str] = as_typed
-    edits: bool = False
     templated: bool = False
+    hand_over: HandOver = as_it_is
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
 
@@ -160,13 +145,13 @@ class Family:
     @property
     def denoiser_classes(self) -> tuple[str, ...]:
         """The classes that the denoiser may have."""
-        one = isinstance(self.denoiser_class, str)
-        return (self.denoiser_class,) if one else self.denoiser_class
+        found = self.denoiser_class
+        return (found,) if isinstance(found, str) else found
 
     def width_in(self, config: Mapping[str, Any]) -> int:
         """How wide the denoiser's text states are, from its configuration."""
         found = config[self.width]
-        return found if isinstance(found, int) else found[0]
+        return int(found if isinstance(found, int) else found[0])
 
     def with_template(self, template: Template) -> "Family":
         """The same, with another template for its language model."""
@@ -180,3 +165,20 @@ class Family:
     def __str__(self) -> str:
         parts = [f"{role.slot}: {role.encoders[0]}" for role in self.roles]
         return f"{self.name} ({', '.join(parts)}, {self.denoiser}: {self.denoiser_classes[0]})"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a folder or file holds for its family.
+
+    Attributes:
+        family: the family.
+        parts: the pipeline's slots -> tokenizers and text encoders.
+        width: of the denoiser's text states.
+        zeros: whether no negative prompt means zeros.
+    """
+
+    family: Family
+    parts: Mapping[str, Any]
+    width: int
+    zeros: bool

@@ -241,7 +241,7 @@ def test_cleaning_without_its_package_is_an_error(monkeypatch):
 def test_a_class_that_needs_a_package_says_so(monkeypatch):
     import diffusers
 
-    from clipcond.conditioning.families import family_of_index
+    from clipcond.families.finding import family_of_index
 
     missing = type("ConsisIDPipeline", (), {"_backends": ["torch", "opencv"]})
     monkeypatch.setattr(diffusers, "ConsisIDPipeline", missing)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
-from clipcond.conditioning.contracts import FAMILIES, REFUSED
-from clipcond.conditioning.family import Family
-from clipcond.conditioning.templates import template_of
 from clipcond.errors import UnsupportedPipelineError
+from clipcond.families.contract import Family
+from clipcond.families.table import FAMILIES, REFUSED
+from clipcond.families.templates import template_of
 
 
 def family_named(name: str) -> Family:

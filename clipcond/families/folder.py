@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
-from clipcond.clip.files import first_line
-from clipcond.conditioning.families import family_of_index
-from clipcond.conditioning.family import Family, Role
-from clipcond.conditioning.single_file import Contents
 from clipcond.encoders import text_config
 from clipcond.errors import CheckpointError
+from clipcond.families.contract import Contents, Family, Role
+from clipcond.families.finding import family_of_index
+from clipcond.files import first_line
 
 _SAYS_PADDING = ("tokenizer_config.json", "special_tokens_map.json", "tokenizer.json")
 _PADDING_KEYS = ("pad_token", "padding")
@@ -193,7 +192,7 @@ def _files_missing(role: Role, source: Source) -> str:
 
 def _says_padding(role: Role, source: Source) -> bool:
     """Whether one of a tokenizer's files names its padding."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     for name in _SAYS_PADDING:
         file = cached_file(

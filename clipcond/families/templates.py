@@ -21,13 +21,10 @@ def template_of(given: Mapping[str, Any]) -> Template:
         ClipcondError: it is none.
     """
     place = "\0"
-    text, crop = (
-        (given.get("template"), given.get("crop_start"))
-        if isinstance(given, Mapping)
-        else (None, None)
-    )
+    about = given if isinstance(given, Mapping) else {}
+    text, crop = about.get("template"), about.get("crop_start")
     try:
-        parts = text.format(place).split(place)
+        parts = text.format(place).split(place) if isinstance(text, str) else []
     except (AttributeError, IndexError, KeyError, ValueError):
         parts = []
     if len(parts) != 2 or not (crop is None or (isinstance(crop, int) and crop >= 0)):

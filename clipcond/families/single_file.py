@@ -16,13 +16,12 @@ from typing import Any
 import torch
 
 from clipcond.clip.architecture import text_from_weights
-from clipcond.clip.files import WEIGHT_SUFFIXES, State, check_safetensors, first_line, some
 from clipcond.clip.layouts import hf_from_openclip, openclip_name, without_wrapping
-from clipcond.conditioning.contracts import PROJECTED
-from clipcond.conditioning.families import family_named
-from clipcond.conditioning.family import Family, Role
-from clipcond.conditioning.file_tokenizers import END, find_tokenizers
 from clipcond.errors import CheckpointError
+from clipcond.families.contract import PROJECTED, Contents, Role
+from clipcond.families.file_tokenizers import END, find_tokenizers
+from clipcond.families.finding import family_named
+from clipcond.files import WEIGHT_SUFFIXES, State, check_safetensors, first_line, some
 
 _SD2_LAYERS = {1024: 23}  # of OpenCLIP's ViT-H, which has 24
 
@@ -67,7 +66,7 @@ class Layout:
     without_t5: int | None = None
 
 
-_OPENCLIP = dict(names="openclip", activation="gelu", pad="!")
+_OPENCLIP = Part(prefix="", names="openclip", activation="gelu", pad="!")
 _UNET, _SD3, _FLUX = "attn2.to_k.weight", "context_embedder.weight", "diffusion_model.txt_in.weight"
 _CLIP_L, _T5 = "text_encoders.clip_l.transformer.", "text_encoders.t5xxl.transformer."
 LAYOUTS: tuple[Layout, ...] = (
@@ -75,14 +74,14 @@ LAYOUTS: tuple[Layout, ...] = (
         family="Stable Diffusion XL",
         parts={
             "text_encoder": Part(prefix="conditioner.embedders.0.transformer."),
-            "text_encoder_2": Part(prefix="conditioner.embedders.1.model.", **_OPENCLIP),
+            "text_encoder_2": replace(_OPENCLIP, prefix="conditioner.embedders.1.model."),
         },
         width=_UNET,
         zeros=True,
     ),
     Layout(
         family="Stable Diffusion XL refiner",
-        parts={"text_encoder_2": Part(prefix="conditioner.embedders.0.model.", **_OPENCLIP)},
+        parts={"text_encoder_2": replace(_OPENCLIP, prefix="conditioner.embedders.0.model.")},
         width=_UNET,
     ),
     Layout(
@@ -93,7 +92,7 @@ LAYOUTS: tuple[Layout, ...] = (
     Layout(
         family="Stable Diffusion 1 and 2",
         parts={
-            "text_encoder": Part(prefix="cond_stage_model.model.", penultimate=True, **_OPENCLIP)
+            "text_encoder": replace(_OPENCLIP, prefix="cond_stage_model.model.", penultimate=True)
         },
         width=_UNET,
     ),
@@ -117,24 +116,7 @@ LAYOUTS: tuple[Layout, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a file holds for its family.
-
-    Attributes:
-        family: the family.
-        parts: the pipeline's slots -> tokenizers and text encoders.
-        width: of the denoiser's text states.
-        zeros: whether no negative prompt means zeros.
-    """
-
-    family: Family
-    parts: Mapping[str, Any]
-    width: int
-    zeros: bool
-
-
-def is_single_file(source: Any) -> bool:
+def is_single_file(source: str | Path) -> bool:
     """Whether this names a file of weights, and no folder or hub id."""
     return Path(source).is_file() or (
         Path(source).suffix in WEIGHT_SUFFIXES and not Path(source).is_dir()
@@ -308,7 +290,7 @@ def _load(role: Role, config: Any, state: State, where: str) -> tuple[Any, Mappi
 
     module_class = getattr(transformers, role.encoders[0])
     try:
-        return module_class.from_pretrained(
+        module, info = module_class.from_pretrained(
             None, config=config, state_dict=state, dtype=torch.float32, output_loading_info=True
         )
     # the sizes are from some of the tensors; transformers says in its own ways that others disagree
@@ -316,6 +298,7 @@ def _load(role: Role, config: Any, state: State, where: str) -> tuple[Any, Mappi
         raise CheckpointError(
             f"{where}: its tensors do not fit each other ({first_line(error)}); download the file again"
         ) from error
+    return module, info
 
 
 def _own_name(name: str, part: Part) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clipcond import Conditioner
-from clipcond.conditioning.handover import HeldTensor
+from clipcond.families.handover import HeldTensor
 from pipelines import tiny
 
 OPTIONS = {"num_inference_steps": 2, "output_type": "latent", "height": 32, "width": 32}

@@ -1,0 +1,29 @@
+"""Which pipelines are known, and which only look like one of them: a literal table, gathered.
+
+Variants of one contract (image to image, inpainting, ControlNet, PAG, LCM, ...) are one family.
+"""
+
+from clipcond.families.clip import CLIP_FAMILIES
+from clipcond.families.contract import Family
+from clipcond.families.gemma import GEMMA_FAMILIES
+from clipcond.families.language import LANGUAGE_FAMILIES
+from clipcond.families.t5 import T5_FAMILIES
+
+FAMILIES: tuple[Family, ...] = (
+    *CLIP_FAMILIES,
+    *T5_FAMILIES,
+    *GEMMA_FAMILIES,
+    *LANGUAGE_FAMILIES,
+)
+
+# classes that look like one of a family and are not
+REFUSED: dict[str, str] = {
+    "VisualClozePipeline": "its call takes no embeddings without a task prompt, and none with one",
+    "VisualClozeGenerationPipeline": "its call takes no embeddings without a task prompt, and none with one",
+    "StableUnCLIPPipeline": "its prior reads the prompt as text only",
+    "HunyuanVideoImageToVideoPipeline": "its language model reads the picture before the prompt, so that the prompt's "
+    "states depend on it",
+    "Kandinsky5I2IPipeline": "its language model reads the picture after the prompt, and hands over the states of both",
+    "GlmImagePipeline": "its language model samples the picture's tokens from the prompt as text; only what is in quotes "
+    "is embedded",
+}
