@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clipcond.errors import ClipcondError
-from clipcond.families.inputs import Assemble
+from clipcond.families.inputs import Assemble, Finish, as_assembled
 from clipcond.tokens import Template
 
 CLIP_CLASSES = ("CLIPTextModel", "CLIPTextModelWithProjection")
@@ -114,7 +114,8 @@ class Family:
         denoiser: the denoiser's slot.
         denoiser_class: and its class, or one of several.
         width: the entry of its configuration that says how wide its text states are.
-        assemble: the encoders' results -> the denoiser's inputs.
+        assemble: the encoders' results for one side -> the denoiser's inputs.
+        finish: what depends on all sides together, done to their inputs at last.
         no_negative: what the pipeline takes for a negative prompt of None: "empty" (the empty prompt, or its call's
             default), "default" (the same, and for "" too), "zeros", "zeros if told" (by force_zeros_for_empty_prompt in
             its configuration) or "nothing".
@@ -139,6 +140,7 @@ class Family:
     denoiser_class: str | tuple[str, ...]
     width: str
     assemble: Assemble
+    finish: Finish = as_assembled
     no_negative: str = "empty"
     drops_negative: bool = False
     default_negative: str = ""

@@ -4,16 +4,32 @@ As diffusers 0.42 has it, `encode_prompt` of each family.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch.nn import functional as F
 
+T = TypeVar("T")
+POSITIVE, NEGATIVE = "positive", "negative"
+Sides = Mapping[
+    str, T
+]  # what a call asks for, by name; a side that it does not ask for is not there
+
+# each of a denoiser's text inputs by its name in `Conditioning`; the negative side's has "negative_" before it
+NAMES = {
+    "embeds": "prompt_embeds",
+    "pooled": "pooled_prompt_embeds",
+    "mask": "prompt_attention_mask",
+    "embeds_2": "prompt_embeds_2",
+    "mask_2": "prompt_attention_mask_2",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """One encoder's result for every prompt of a call.
+    """One encoder's result for every prompt of a side.
 
     Attributes:
         states: all of one length.
@@ -46,35 +62,38 @@ class Inputs:
     embeds_2: Float[torch.Tensor, "prompts tokens_2 *layers dim_2"] | None = None
     mask_2: Shaped[torch.Tensor, "prompts tokens_2"] | None = None
 
-    def part(self, prompts: slice) -> "Inputs":
-        """Those of some of the prompts."""
-        return self._each(lambda tensor: tensor[prompts])
+    @property
+    def seen(self) -> Shaped[torch.Tensor, "prompts tokens"]:
+        """Which tokens the denoiser is to look at: all where there is no mask."""
+        return self.embeds.new_ones(self.embeds.shape[:2]) if self.mask is None else self.mask
+
+    @property
+    def longest(self) -> int:
+        """Positions that the denoiser looks at in the longest prompt."""
+        return int(self.seen.sum(1).max())
+
+    def cut(self, length: int) -> "Inputs":
+        """Those of the first positions only."""
+        mask = None if self.mask is None else self.mask[:, :length]
+        return replace(self, embeds=self.embeds[:, :length], mask=mask)
 
     def zeros(self) -> "Inputs":
         """Zeros of the same shapes."""
-        return self._each(torch.zeros_like)
 
-    def trimmed(self) -> "Inputs":
-        """Those without the positions that the mask leaves out for all."""
-        longest = int(self.mask.sum(1).max())
-        return replace(self, embeds=self.embeds[:, :longest], mask=self.mask[:, :longest])
+        def zeros(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else torch.zeros_like(tensor)
 
-    def named(self) -> dict[str, torch.Tensor | None]:
-        """The tensors by `Conditioning`'s names for the positive side."""
-        return {
-            "prompt_embeds": self.embeds,
-            "pooled_prompt_embeds": self.pooled,
-            "prompt_attention_mask": self.mask,
-            "prompt_embeds_2": self.embeds_2,
-            "prompt_attention_mask_2": self.mask_2,
-        }
-
-    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Inputs(**{n: None if t is None else change(t) for n, t in tensors.items()})
+        return Inputs(
+            embeds=torch.zeros_like(self.embeds),
+            pooled=zeros(self.pooled),
+            mask=zeros(self.mask),
+            embeds_2=zeros(self.embeds_2),
+            mask_2=zeros(self.mask_2),
+        )
 
 
 Assemble = Callable[[Mapping[str, Encoded], int, int], Inputs]
+Finish = Callable[[Sides[Inputs]], Sides[Inputs]]
 
 
 def sd1(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
@@ -161,26 +180,6 @@ def chroma(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inpu
     return Inputs(embeds=found.states, mask=(positions <= lengths).to(found.states.dtype))
 
 
-def kandinsky3(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
-    """T5's states with padding as zeros, cut to one more than the longest prompt has."""
-    found = results["text_encoder"]
-    longest = int(found.content.sum(1).max()) + 1
-    return Inputs(embeds=found.states[:, :longest], mask=found.content[:, :longest].long())
-
-
-def latte(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
-    """T5's states: of one prompt, it and its negative one cut to the prompt's length; of several, with padding as zeros
-    in the prompts, not in the negative ones. So the pipeline does it with strings, and not with what it is given.
-    """
-    found = results["text_encoder"]
-    count = len(found.states) // 2
-    if count == 1:
-        return Inputs(embeds=found.states[:, : int(found.content[0].sum())])
-    shown = found.content.clone()
-    shown[count:] = True
-    return Inputs(embeds=found.states * shown[:, :, None].to(found.states))
-
-
 def hunyuan_dit(results: Mapping[str, Encoded], _width: int, _t5_length: int) -> Inputs:
     """BERT's states and T5's, each with which of them are the prompt's."""
     bert, t5_found = results["text_encoder"], results["text_encoder_2"]
@@ -190,3 +189,32 @@ def hunyuan_dit(results: Mapping[str, Encoded], _width: int, _t5_length: int) ->
         embeds_2=t5_found.states.to(bert.states.device),
         mask_2=t5_found.content.long(),
     )
+
+
+def as_assembled(sides: Sides[Inputs]) -> Sides[Inputs]:
+    """Most denoisers read each side as it is."""
+    return sides
+
+
+def each_trimmed(sides: Sides[Inputs]) -> Sides[Inputs]:
+    """Each side without the positions that its mask leaves out for all of its prompts."""
+    return {side: inputs.cut(inputs.longest) for side, inputs in sides.items()}
+
+
+def kandinsky3(sides: Sides[Inputs]) -> Sides[Inputs]:
+    """All sides cut to one more position than the longest prompt has."""
+    longest = max(inputs.longest for inputs in sides.values()) + 1
+    return {side: inputs.cut(longest) for side, inputs in sides.items()}
+
+
+def latte(sides: Sides[Inputs]) -> Sides[Inputs]:
+    """States without their mask: of one prompt, it and its negative one cut to the prompt's length; of several, with
+    padding as zeros in the prompts, not in the negative ones. So the pipeline does it with strings, and not with what it
+    is given.
+    """
+    prompts = sides[POSITIVE]
+    if len(prompts.embeds) == 1:
+        return {side: Inputs(embeds=i.embeds[:, : prompts.longest]) for side, i in sides.items()}
+    shown = prompts.embeds * prompts.seen[:, :, None].to(prompts.embeds)
+    others = {side: Inputs(embeds=inputs.embeds) for side, inputs in sides.items()}
+    return {**others, POSITIVE: Inputs(embeds=shown)}

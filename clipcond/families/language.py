@@ -10,7 +10,7 @@ import torch
 
 from clipcond.families import templates
 from clipcond.families.contract import Family, Role, as_typed, unescaped
-from clipcond.families.inputs import Encoded, Inputs
+from clipcond.families.inputs import Encoded, Inputs, each_trimmed
 from clipcond.tokens import Template
 
 _LLAMA = ("LlamaModel", "LlamaForCausalLM")
@@ -117,6 +117,7 @@ def _kandinsky(
         assemble=hunyuan_video,
         default_negative=negative,
         t5_length=512,
+        finish=each_trimmed,
         trimmed=True,
         clean=unescaped if version_5 else as_typed,
         arguments=_KANDINSKY_5 if version_5 else {},

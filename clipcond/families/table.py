@@ -231,7 +231,8 @@ FAMILIES: tuple[Family, ...] = (
         "zero",
         denoiser="unet",
         width="encoder_hid_dim",
-        assemble=kandinsky3,
+        assemble=t5_masked,
+        finish=kandinsky3,
         no_negative="zeros",
         t5_length=128,
         arguments={
@@ -272,7 +273,8 @@ FAMILIES: tuple[Family, ...] = (
         denoiser="transformer",
         denoiser_class="LatteTransformer3DModel",
         width="caption_channels",
-        assemble=latte,
+        assemble=t5_bool_masked,
+        finish=latte,
         clean=lower_stripped,
     ),
     _t5_family(
