@@ -101,7 +101,8 @@ class Studio:
 
     def read_as(self, dialect: str, weighting: str = "comfy") -> Conditioner:
         """The conditioner, reading another dialect or weighing otherwise."""
-        return replace(self.conditioner, dialect=dialect, weighting=weighting)
+        options = replace(self.conditioner.options, dialect=dialect, weighting=weighting)
+        return replace(self.conditioner, options=options)
 
 
 def open_studio(

@@ -3,8 +3,16 @@
 from clipcond.conditioning.algebra import concat, lerp, slerp
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.conditioner import Conditioner
-from clipcond.conditioning.report import EncoderReport, PromptReport, Report, ReportedToken
-from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
+from clipcond.conditioning.options import OptionArguments, Options
+from clipcond.conditioning.report import (
+    EncoderReport,
+    EncoderStats,
+    PromptReport,
+    Report,
+    ReportedToken,
+    Stats,
+)
+from clipcond.conditioning.value import Conditioning
 
 __all__ = [
     "Conditioner",
@@ -12,6 +20,8 @@ __all__ = [
     "EmbeddingCache",
     "EncoderReport",
     "EncoderStats",
+    "OptionArguments",
+    "Options",
     "PromptReport",
     "Report",
     "ReportedToken",

@@ -6,26 +6,14 @@ from dataclasses import replace
 import torch
 from jaxtyping import Float
 
-from clipcond.conditioning.report import EncoderReport, Report
-from clipcond.conditioning.value import Conditioning, EncoderStats, Stats
+from clipcond.conditioning.report import EncoderReport, EncoderStats, Report, Stats
+from clipcond.conditioning.value import Conditioning
 from clipcond.errors import ClipcondError
 from clipcond.families.finding import family_named
+from clipcond.families.inputs import NAMES, Inputs
 
 _PARALLEL = 1e-4  # radians: below it the sphere is flat
 Pair = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-_EMBEDS = (
-    "prompt_embeds",
-    "negative_prompt_embeds",
-    "prompt_embeds_2",
-    "negative_prompt_embeds_2",
-)
-_MASKS = (
-    "prompt_attention_mask",
-    "negative_prompt_attention_mask",
-    "prompt_attention_mask_2",
-    "negative_prompt_attention_mask_2",
-)
-_POOLED = ("pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 
 
 def lerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
@@ -38,7 +26,7 @@ def lerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
     def between(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.lerp(x.float(), y.float(), t).to(x.dtype)
 
-    return _combine(a, b, between, names=(*_EMBEDS, *_POOLED))
+    return _combined(a, b, _between(between))
 
 
 def slerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
@@ -47,7 +35,19 @@ def slerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
     Raises:
         ClipcondError: of other families or shapes.
     """
-    return _combine(a, b, lambda x, y: _slerp(x, y, t), names=(*_EMBEDS, *_POOLED))
+    return _combined(a, b, _between(lambda x, y: _slerp(x, y, t)))
+
+
+def _between(pair: Pair) -> dict[str, Pair]:
+    """What is done to each of two inputs' tensors; a token is looked at for either's sake."""
+    looked_at = torch.maximum
+    return {
+        "embeds": pair,
+        "pooled": pair,
+        "mask": looked_at,
+        "embeds_2": pair,
+        "mask_2": looked_at,
+    }
 
 
 def _slerp(
@@ -73,32 +73,26 @@ def concat(a: Conditioning, b: Conditioning) -> Conditioning:
         raise ClipcondError(
             f"concat: the denoiser of {a.family} takes {a.prompt_embeds.shape[1]} tokens and no more; use lerp"
         )
-    return _combine(a, b, lambda x, y: torch.cat([x, y], dim=1), names=_EMBEDS, any_length=True)
+    after = dict.fromkeys(
+        ("embeds", "mask", "embeds_2", "mask_2"), lambda x, y: torch.cat([x, y], 1)
+    )
+    return _combined(a, b, after, any_length=True)
 
 
-def _combine(
-    a: Conditioning,
-    b: Conditioning,
-    pair: Pair,
-    *,
-    names: tuple[str, ...],
-    any_length: bool = False,
+def _combined(
+    a: Conditioning, b: Conditioning, pairs: dict[str, Pair], *, any_length: bool = False
 ) -> Conditioning:
+    """Both of them as one; what no pair is for is a's."""
     if a.family != b.family:
         raise ClipcondError(
             f"a is for {a.family} and b for {b.family}; make both with one Conditioner"
         )
-    changed = {}
-    for name in names:
-        x, y = getattr(a, name), getattr(b, name)
-        if x is None and y is None:
-            continue
-        if x is None or y is None:
-            raise ClipcondError(
-                f"only one of the two has {name}; give both a negative prompt, or neither"
-            )
-        _check_shapes(name, x, y, any_length=any_length)
-        changed[name] = pair(x, y.to(x.device))
+    positive = _paired("", a.positive, b.positive, pairs, any_length=any_length)
+    negative = None
+    if a.negative is not None and b.negative is not None:
+        negative = _paired("negative_", a.negative, b.negative, pairs, any_length=any_length)
+    elif a.negative is not b.negative:
+        raise _only_one("negative_prompt_embeds")
     stats = {
         slot: EncoderStats(s.calls + b.stats[slot].calls, s.rows + b.stats[slot].rows)
         for slot, s in a.stats.encoders.items()
@@ -110,21 +104,37 @@ def _combine(
         )
         for slot, seen in a.report.encoders.items()
     }
-    for name in _MASKS:
-        x, y = getattr(a, name), getattr(b, name)
-        if (
-            x is not None and y is not None
-        ):  # tokens after one another, or looked at for either's sake
-            changed[name] = torch.cat([x, y], 1) if any_length else torch.maximum(x, y)
-    given = a.negative_given or b.negative_given
     return replace(
-        a, **changed, stats=Stats(stats), report=Report(encoders=reports), negative_given=given
+        a,
+        positive=positive,
+        negative=negative,
+        negative_given=a.negative_given or b.negative_given,
+        stats=Stats(stats),
+        report=Report(encoders=reports),
     )
+
+
+def _paired(side: str, a: Inputs, b: Inputs, pairs: dict[str, Pair], *, any_length: bool) -> Inputs:
+    changed = {}
+    for field, pair in pairs.items():
+        x, y = getattr(a, field), getattr(b, field)
+        if x is None and y is None:
+            continue
+        name = f"{side}{NAMES[field]}"
+        if x is None or y is None:
+            raise _only_one(name)
+        _check_shapes(name, x, y, any_length=any_length)
+        changed[field] = pair(x, y.to(x.device))
+    return replace(a, **changed)
+
+
+def _only_one(name: str) -> ClipcondError:
+    return ClipcondError(f"only one of the two has {name}; give both a negative prompt, or neither")
 
 
 def _check_shapes(name: str, x: torch.Tensor, y: torch.Tensor, *, any_length: bool) -> None:
     ours, theirs = list(x.shape), list(y.shape)
-    if any_length and x.ndim > 2:
+    if any_length:
         ours[1] = theirs[1]
     if ours != theirs:
         raise ClipcondError(

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from clipcond.conditioning.store import Entry, ShardFolder
-from clipcond.conditioning.value import EncoderStats
+from clipcond.conditioning.report import EncoderStats
+from clipcond.conditioning.shards import Entry, ShardFolder
 from clipcond.encoders import EncoderOutput, TextEncoder, digest, execution_device, joined
 from clipcond.errors import ClipcondError
 from clipcond.weighting import Row
@@ -46,6 +46,10 @@ class EmbeddingCache:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()  # an app answers from several threads
+
+    def __repr__(self) -> str:
+        place = "memory" if self._store is None else repr(str(self._store.folder))
+        return f"EmbeddingCache({place})"
 
     def encode(
         self,

@@ -1,31 +1,30 @@
-"""`Conditioner`: prompts in, `Conditioning` out. Its call is the library's spine."""
+"""`Conditioner`: prompts in, `Conditioning` out. Its `_conditioned` is the library's spine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from clipcond.conditioning.cache import EmbeddingCache
-from clipcond.conditioning.encoding import check_finite, encode
-from clipcond.conditioning.plan import POOLED
-from clipcond.conditioning.reading import Reading, Rules, read
-from clipcond.conditioning.report import Report
-from clipcond.conditioning.texts import Texts, pair_prompts
-from clipcond.conditioning.value import Conditioning, Stats
-from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
+from clipcond.conditioning.assembly import assemble, check_finite
+from clipcond.conditioning.combine import combine
+from clipcond.conditioning.encoding import encode
+from clipcond.conditioning.options import OptionArguments, Options
+from clipcond.conditioning.plan import make_plans
+from clipcond.conditioning.reading import Reading, read
+from clipcond.conditioning.report import EncoderReport, PromptReport, Report, Stats
+from clipcond.conditioning.texts import Given, Texts, pair_prompts
+from clipcond.conditioning.value import Conditioning
+from clipcond.encoders import TextualInversion, exclusive, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family
 from clipcond.families.folder import Source
-from clipcond.families.inputs import NEGATIVE, POSITIVE, Inputs, Results
+from clipcond.families.inputs import NEGATIVE, POSITIVE, Sides
 from clipcond.families.loading import paths_of_folder, paths_of_pipeline
 from clipcond.families.templates import template_of
 from clipcond.families.text_path import TextPath, check_clip_skip, check_known
-from clipcond.prompt import check_dialect
-from clipcond.tokens import policy_named
-from clipcond.weighting import check_normalization, mode_named
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Conditioner:
     """Turns prompts into what a denoiser reads, with a pipeline's own tokenizers and text encoders.
 
@@ -36,84 +35,33 @@ class Conditioner:
         paths: the family's text encoders with their tokenizers.
         width: of the denoiser's text states; 0 where the pipeline has text encoders only.
         zeros: whether a negative prompt of None is zeros (SDXL's force_zeros_for_empty_prompt).
-        dialect: how prompts are read: "a1111", "comfy", "compel" or "plain".
-        weighting: how weights act: a key of `clipcond.weighting.MODES`.
-        long_prompt: what happens beyond an encoder's length: "a1111", "comfy" or "sentence" (several windows),
-            "truncate" or "error".
-        pooled: which windows the pooled vector speaks of: "first", "last", "mean", or "weighted" (the first, with
-            weights, as far as the mode moves the end of text).
-        clip_skip: how many of CLIP's layers to leave out at the end, as diffusers counts them (0 and None: none;
-            AUTOMATIC1111's "clip skip" is one more); a fraction lies between two layers. Acts on the negative prompt too.
-        cache: of what the encoders gave before.
-        normalization: of the weights: "none", "mean", "length" or "length+mean".
-        memory_limit: bytes of activations, about, that one forward may take; more rows go in several.
+        options: how it reads, weighs and encodes.
     """
 
     family: Family
     paths: tuple[TextPath, ...]
     width: int
     zeros: bool = False
-    dialect: str = "a1111"
-    weighting: str = "comfy"
-    long_prompt: str = "a1111"
-    pooled: str = "first"
-    clip_skip: int | float | None = None
-    cache: EmbeddingCache | None = None
-    normalization: str = "none"
-    memory_limit: int = 1 << 30
+    options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        check_dialect(self.dialect)
-        mode_named(self.weighting)
-        policy_named(self.long_prompt)
-        check_normalization(self.normalization)
-        if self.pooled not in POOLED:
-            raise ClipcondError(f"no pooled policy {self.pooled!r}; there are {', '.join(POOLED)}")
-        check_clip_skip(self.clip_skip, self.paths, self.family)
+        check_clip_skip(self.options.clip_skip, self.paths, self.family)
 
     @classmethod
-    def from_pipeline(
-        cls,
-        pipe: Any,
-        *,
-        dialect: str = "a1111",
-        weighting: str = "comfy",
-        long_prompt: str = "a1111",
-        pooled: str = "first",
-        clip_skip: int | float | None = None,
-        cache: EmbeddingCache | None = None,
-        normalization: str = "none",
-        memory_limit: int = 1 << 30,
-    ) -> "Conditioner":
+    def from_pipeline(cls, pipe: Any, **options: Unpack[OptionArguments]) -> "Conditioner":
         """Condition for a diffusers pipeline object, sharing its tokenizers and text encoders.
 
         Args:
             pipe: of one of the families of docs/pipelines.md, in any of their variants (image to image, inpainting,
                 ControlNet, LCM, ...).
-            dialect: see the class, as for the others.
-            weighting: what weights do.
-            long_prompt: what happens beyond an encoder's length.
-            pooled: which windows the pooled vector speaks of.
-            clip_skip: how many of CLIP's layers to leave out.
-            cache: of what the encoders gave before.
-            normalization: of the weights.
-            memory_limit: bytes of activations, about, that one forward may take.
+            **options: see `Options`.
 
         Raises:
             UnsupportedPipelineError: another kind of pipeline; the message names those supported.
             ClipcondError: an option that does not exist; the message names those that do.
         """
-        return cls(
-            *paths_of_pipeline(pipe),
-            dialect=dialect,
-            weighting=weighting,
-            long_prompt=long_prompt,
-            pooled=pooled,
-            clip_skip=clip_skip,
-            cache=cache,
-            normalization=normalization,
-            memory_limit=memory_limit,
-        )
+        chosen = Options.of(options)
+        return cls(*paths_of_pipeline(pipe), options=chosen)
 
     @classmethod
     def from_pretrained(
@@ -124,14 +72,7 @@ class Conditioner:
         variant: str | None = None,
         revision: str | None = None,
         subfolder: str = "",
-        dialect: str = "a1111",
-        weighting: str = "comfy",
-        long_prompt: str = "a1111",
-        pooled: str = "first",
-        clip_skip: int | float | None = None,
-        cache: EmbeddingCache | None = None,
-        normalization: str = "none",
-        memory_limit: int = 1 << 30,
+        **options: Unpack[OptionArguments],
     ) -> "Conditioner":
         """Condition with the tokenizers and text encoders of a diffusers folder, hub id or file; loads no more.
 
@@ -148,44 +89,41 @@ class Conditioner:
             variant: in the names of the weights' files: "fp16" for model.fp16.safetensors.
             revision: of a hub id: a branch, tag or commit.
             subfolder: where in the folder or hub id model_index.json is.
-            dialect: see the class, as for the others.
-            weighting: what weights do.
-            long_prompt: what happens beyond an encoder's length.
-            pooled: which windows the pooled vector speaks of.
-            clip_skip: how many of CLIP's layers to leave out.
-            cache: of what the encoders gave before.
-            normalization: of the weights.
-            memory_limit: bytes of activations, about, that one forward may take.
+            **options: see `Options`.
 
         Raises:
             CheckpointError: it cannot be read.
             UnsupportedPipelineError: it holds another kind of pipeline.
             ClipcondError: an option that does not exist.
         """
-        return cls(
-            *paths_of_folder(
-                Source(place=folder, variant=variant, revision=revision, subfolder=subfolder),
-                tokenizer,
-            ),
-            dialect=dialect,
-            weighting=weighting,
-            long_prompt=long_prompt,
-            pooled=pooled,
-            clip_skip=clip_skip,
-            cache=cache,
-            normalization=normalization,
-            memory_limit=memory_limit,
-        )
+        chosen = Options.of(options)
+        source = Source(place=folder, variant=variant, revision=revision, subfolder=subfolder)
+        return cls(*paths_of_folder(source, tokenizer), options=chosen)
+
+    @property
+    def dialect(self) -> str:
+        """How prompts are read."""
+        return self.options.dialect
+
+    @property
+    def weighting(self) -> str:
+        """How weights act."""
+        return self.options.weighting
+
+    @property
+    def long_prompt(self) -> str:
+        """What happens beyond an encoder's length."""
+        return self.options.long_prompt
 
     def __call__(
         self,
         prompt: str | list[str],
         *,
-        negative_prompt: str | list[str] | None = None,
-        prompt_2: str | list[str] | None = None,
-        prompt_3: str | list[str] | None = None,
-        negative_prompt_2: str | list[str] | None = None,
-        negative_prompt_3: str | list[str] | None = None,
+        negative_prompt: Given = None,
+        prompt_2: Given = None,
+        prompt_3: Given = None,
+        negative_prompt_2: Given = None,
+        negative_prompt_3: Given = None,
         lora_scale: int | float | None = None,
         max_sequence_length: int | None = None,
         prompt_template: Mapping[str, Any] | None = None,
@@ -214,46 +152,38 @@ class Conditioner:
         Warns:
             PromptCutWarning: words were dropped, under the policy "truncate".
         """
-        texts = pair_prompts(
-            self.family,
-            (prompt, prompt_2, prompt_3),
-            (negative_prompt, negative_prompt_2, negative_prompt_3),
-            zeros=self.zeros,
+        texts = self._texts(
+            (prompt, prompt_2, prompt_3), (negative_prompt, negative_prompt_2, negative_prompt_3)
         )
         t5_length = self._t5_length(max_sequence_length)
-        paths = self._paths(prompt_template)
-        readings = self._read(texts, t5_length, paths)
+        paths = self._paths(prompt_template, t5_length)
         with lora_scaled([path.encoder.module for path in paths], lora_scale):
-            results, stats = encode(
-                [path.skipping(self.clip_skip) for path in paths],
-                readings,
-                mode=mode_named(self.weighting),
-                pooled=self.pooled,
-                t5_length=t5_length,
-                memory_limit=self.memory_limit,
-                cache=self.cache,
-                count=len(texts.positive[0]),
-            )
-        sides: dict[str, Inputs] = {}
-        for side, prompts in texts.parts.items():
-            encoders = {slot: encoded.part(prompts) for slot, encoded in results.items()}
-            inputs = self.family.assemble(
-                Results(encoders=encoders, width=self.width, t5_length=t5_length)
-            )
-            for embeds in (inputs.embeds, inputs.embeds_2):
-                if embeds is not None:
-                    check_finite(embeds, next(iter(readings.values()))[prompts])
-            sides[side] = inputs
-        sides = dict(self.family.finish(sides))
-        if texts.zeros:
-            sides[NEGATIVE] = sides[POSITIVE].zeros()
+            return self._conditioned(texts, paths, t5_length)
+
+    def _conditioned(self, texts: Texts, paths: Sequence[TextPath], t5_length: int) -> Conditioning:
+        """The spine: read, plan, encode, combine, assemble. Every arrow holds each side of the call under its name."""
+        options = self.options
+        readings = self._read(texts, paths)
+        plans = make_plans(paths, readings, options.mode, options.pooling.windows)
+        encoded, stats = {}, {}
+        for path in paths:
+            slot, encoder = path.role.slot, path.encoder
+            with exclusive(encoder.module):
+                output, stats[slot] = encode(
+                    path, plans[slot].rows, options.cache, options.memory_limit
+                )
+                encoded[slot] = combine(plans[slot], output, encoder, options.pooling)
+        inputs = assemble(self.family, encoded, self.width, t5_length)
+        check_finite(inputs, next(iter(readings.values())))
+        positive = inputs[POSITIVE]
         return Conditioning(
-            **{name: t for side, inputs in sides.items() for name, t in inputs.named(side)},
+            positive=positive,
+            negative=positive.zeros() if texts.zeros else inputs.get(NEGATIVE),
             negative_given=texts.negative_given,
             stats=Stats(stats),
-            report=texts.report(readings),
+            report=_report(readings),
             family=self.family.name,
-            fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in self.paths},
+            fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in paths},
         )
 
     def with_inversions(self, *inversions: str | Path | TextualInversion) -> "Conditioner":
@@ -283,33 +213,40 @@ class Conditioner:
         self,
         prompt: str | list[str],
         *,
-        negative_prompt: str | list[str] | None = None,
-        prompt_2: str | list[str] | None = None,
-        prompt_3: str | list[str] | None = None,
-        negative_prompt_2: str | list[str] | None = None,
-        negative_prompt_3: str | list[str] | None = None,
+        negative_prompt: Given = None,
+        prompt_2: Given = None,
+        prompt_3: Given = None,
+        negative_prompt_2: Given = None,
+        negative_prompt_3: Given = None,
         max_sequence_length: int | None = None,
         prompt_template: Mapping[str, Any] | None = None,
     ) -> Report:
         """What the encoders would see of the prompts of a call, without running them; all as for a call."""
-        texts = pair_prompts(
-            self.family,
-            (prompt, prompt_2, prompt_3),
-            (negative_prompt, negative_prompt_2, negative_prompt_3),
-            zeros=self.zeros,
+        texts = self._texts(
+            (prompt, prompt_2, prompt_3), (negative_prompt, negative_prompt_2, negative_prompt_3)
         )
-        t5_length = self._t5_length(max_sequence_length)
-        return texts.report(self._read(texts, t5_length, self._paths(prompt_template)))
+        paths = self._paths(prompt_template, self._t5_length(max_sequence_length))
+        return _report(self._read(texts, paths))
 
-    def _paths(self, prompt_template: Mapping[str, Any] | None) -> tuple[TextPath, ...]:
+    def _texts(self, positive: Sequence[Given], negative: Sequence[Given]) -> Texts:
+        return pair_prompts(self.family, positive, negative, zeros=self.zeros)
+
+    def _paths(
+        self, prompt_template: Mapping[str, Any] | None, t5_length: int
+    ) -> tuple[TextPath, ...]:
+        """The text encoders as one call wants them: their template, their rows' length, their last layer."""
+        paths = [
+            replace(path, tokenizer=path.tokenizer_for(t5_length)).skipping(self.options.clip_skip)
+            for path in self.paths
+        ]
         if prompt_template is None:
-            return self.paths
+            return tuple(paths)
         if not self.family.templated:
             raise ClipcondError(
                 f"prompt_template: {self.family.name} takes no other template; leave it out"
             )
         template = template_of(prompt_template)
-        return tuple(path.with_template(template) for path in self.paths)
+        return tuple(path.with_template(template) for path in paths)
 
     def _t5_length(self, given: int | None) -> int:
         if given is None:
@@ -322,23 +259,29 @@ class Conditioner:
             raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")
         return given
 
-    def _read(
-        self, texts: Texts, t5_length: int, paths: Sequence[TextPath]
-    ) -> dict[str, list[Reading]]:
-        """Encoder slot -> the positive prompts it reads, then the negative ones."""
-        too_long = self.family.fixed and self.long_prompt != "truncate"
-        rules = Rules(
-            dialect=self.dialect,
-            long_prompt="error" if too_long else self.long_prompt,
-            weighting=self.weighting,
-            normalization=self.normalization,
-            clean=self.family.clean,
-        )
+    def _read(self, texts: Texts, paths: Sequence[TextPath]) -> dict[str, Sides[list[Reading]]]:
+        """Encoder slot -> what it reads."""
         return {
             path.role.slot: read(
-                texts.of(path.role),
-                path.tokenizer_for(t5_length),
-                rules.for_encoder(sequence=path.role.sequence),
+                texts.of(path.role), path.tokenizer, self.options.rules(self.family, path.role)
             )
             for path in paths
         }
+
+    def __repr__(self) -> str:
+        encoders = ", ".join(f"{p.role.slot} {type(p.encoder.module).__name__}" for p in self.paths)
+        return f"Conditioner for {self.family.name}: {encoders}\n{self.options}"
+
+
+def _report(readings: Mapping[str, Sides[list[Reading]]]) -> Report:
+    def reports(sides: Sides[list[Reading]], side: str) -> tuple[PromptReport, ...]:
+        return tuple(reading.report for reading in sides.get(side, ()))
+
+    return Report(
+        encoders={
+            slot: EncoderReport(
+                prompts=reports(sides, POSITIVE), negative_prompts=reports(sides, NEGATIVE)
+            )
+            for slot, sides in readings.items()
+        }
+    )

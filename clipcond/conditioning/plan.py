@@ -5,16 +5,16 @@ the branches of blended ones, what the weighting mode wants beside them, and the
 length. Only the mixtures are kept per prompt; equal rows are encoded once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
-from torch.nn import functional as F
 
 from clipcond.conditioning.reading import Reading
+from clipcond.families.inputs import Sides
+from clipcond.families.text_path import TextPath
 from clipcond.tokens import Chunk, Tokenizer
-from clipcond.weighting import Mixture, Mode, Row, mix
+from clipcond.weighting import Mixture, Mode, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +72,58 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to encode, and for what.
+    """What one encoder is to encode, and for what.
 
     Attributes:
         rows: distinct rows.
-        prompts: in the order of the readings.
+        sides: the prompts of each side, in order.
         length: positions that each prompt's result is to have.
-        empty: where the empty prompt's row is, to fill up with or to move away from; None if no prompt needs it.
+        empty: where the empty prompt's row is, to fill up with or to move away from; -1 if no prompt needs it.
     """
 
     rows: tuple[Row, ...]
-    prompts: tuple[Planned, ...]
+    sides: Sides[tuple[Planned, ...]]
     length: int
-    empty: int | None
+    empty: int
 
 
-def make_plan(readings: Sequence[Reading], mode: Mode, tokenizer: Tokenizer, length: int) -> Plan:
-    """Collect the rows of all prompts.
+def make_plans(
+    paths: Sequence[TextPath],
+    readings: Mapping[str, Sides[Sequence[Reading]]],
+    mode: Mode,
+    pooled: slice,
+) -> dict[str, Plan]:
+    """A plan for each encoder, by its slot; CLIPs whose states the denoiser reads get as many windows.
 
     Args:
-        readings: the prompts.
+        paths: the encoders.
+        readings: what each of them reads, by its slot.
         mode: what weights do.
-        tokenizer: what read them.
-        length: of every result; shorter ones are filled up with what the empty prompt gives.
+        pooled: the windows that a pooled vector speaks of; encoders of which the denoiser reads no more encode no others.
     """
+    used = {
+        path.role.slot: {
+            side: [r if path.role.sequence else r.only(pooled) for r in asked]
+            for side, asked in readings[path.role.slot].items()
+        }
+        for path in paths
+    }
+    shared = [path.role.slot for path in paths if path.role.sequence and path.role.windowed]
+    lengths = {
+        slot: max(r.length for asked in sides.values() for r in asked)
+        for slot, sides in used.items()
+    }
+    lengths |= dict.fromkeys(shared, max((lengths[slot] for slot in shared), default=0))
+    return {
+        path.role.slot: _plan(used[path.role.slot], mode, path.tokenizer, lengths[path.role.slot])
+        for path in paths
+    }
+
+
+def _plan(
+    readings: Sides[Sequence[Reading]], mode: Mode, tokenizer: Tokenizer, length: int
+) -> Plan:
+    """Collect the rows of all prompts; each prompt's result is to have so many positions."""
     frame, mask = tokenizer.frame, tokenizer.mask
     places: dict[Row, int] = {}
 
@@ -110,16 +138,17 @@ def make_plan(readings: Sequence[Reading], mode: Mode, tokenizer: Tokenizer, len
             windows.append(Window(mixture, rows, frame.inside(chunk)))
         return Branch(weight, tuple(windows))
 
-    prompts = tuple(
-        Planned(
-            tuple(branch(weight, chunks) for weight, chunks in reading.branches), reading.joined
+    sides = {
+        side: tuple(
+            Planned(tuple(branch(weight, chunks) for weight, chunks in r.branches), r.joined)
+            for r in asked
         )
-        for reading in readings
-    )
-    empty = None
-    if any(_needs_empty(planned, length) for planned in prompts):
+        for side, asked in readings.items()
+    }
+    empty = -1
+    if any(_needs_empty(planned, length) for prompts in sides.values() for planned in prompts):
         empty = places.setdefault(Row(frame.empty.ids), len(places))
-    return Plan(tuple(places), prompts, length, empty)
+    return Plan(tuple(places), sides, length, empty)
 
 
 def _needs_empty(planned: Planned, length: int) -> bool:
@@ -127,119 +156,3 @@ def _needs_empty(planned: Planned, length: int) -> bool:
     if planned.joined == "concat":
         return sum(lengths) < length or any(branch.weight != 1 for branch in planned.branches)
     return min(lengths) < length
-
-
-def assemble(
-    plan: Plan, states: Float[torch.Tensor, "rows window dim"]
-) -> Float[torch.Tensor, "prompts tokens dim"]:
-    """Mix each window's rows, join the windows and branches of each prompt, and fill all up to one length."""
-    return torch.stack([_joined(planned, plan, states) for planned in plan.prompts])
-
-
-def content(plan: Plan) -> Bool[torch.Tensor, "prompts tokens"]:
-    """Which positions of `assemble`'s result hold words or what frames them, and which only fill up."""
-    return torch.stack([_content(planned, plan.length) for planned in plan.prompts])
-
-
-def _content(planned: Planned, length: int) -> torch.Tensor:
-    branches = [
-        torch.cat([window.content for window in branch.windows]) for branch in planned.branches
-    ]
-    if planned.joined == "concat":
-        return F.pad(torch.cat(branches), (0, length - planned.length))
-    filled = [F.pad(branch, (0, length - len(branch))) for branch in branches]
-    return torch.stack(filled).any(0)
-
-
-def _joined(planned: Planned, plan: Plan, states: torch.Tensor) -> torch.Tensor:
-    parts = [_branch_states(branch, states) for branch in planned.branches]
-    weights = [branch.weight for branch in planned.branches]
-    if planned.joined == "concat":
-        parts = [
-            _away(part, weight, plan, states) for part, weight in zip(parts, weights, strict=True)
-        ]
-        return _fill(torch.cat(parts), plan.length, plan, states)
-    parts = [_fill(part, plan.length, plan, states) for part in parts]
-    return parts[0] if len(parts) == 1 else _weighted_sum(parts, weights)
-
-
-def _branch_states(branch: Branch, states: torch.Tensor) -> torch.Tensor:
-    windows = [
-        mix(states[list(w.places), : w.length], w.mixture).to(states.dtype) for w in branch.windows
-    ]
-    return windows[0] if len(windows) == 1 else torch.cat(windows)
-
-
-def _weighted_sum(parts: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
-    wide = torch.promote_types(parts[0].dtype, torch.float32)
-    total = sum(weight * part.to(wide) for weight, part in zip(weights, parts, strict=True))
-    return total.to(parts[0].dtype)
-
-
-def _empty_states(length: int, plan: Plan, states: torch.Tensor) -> torch.Tensor:
-    """The empty prompt's states, window after window, cut at `length`."""
-    window = states[plan.empty, : len(plan.rows[plan.empty].ids)]
-    return window.repeat(-(-length // len(window)), 1)[:length]
-
-
-def _fill(part: torch.Tensor, length: int, plan: Plan, states: torch.Tensor) -> torch.Tensor:
-    if len(part) == length:
-        return part
-    return torch.cat([part, _empty_states(length - len(part), plan, states)])
-
-
-def _away(part: torch.Tensor, weight: float, plan: Plan, states: torch.Tensor) -> torch.Tensor:
-    """A whole branch moved away from the empty prompt, e + w (E - e), as compel's .and() has it."""
-    if weight == 1:
-        return part
-    return _weighted_sum([part, _empty_states(len(part), plan, states)], [weight, 1 - weight])
-
-
-def _pooled_first(branch: Branch, ends: torch.Tensor) -> torch.Tensor:
-    return ends[branch.windows[0].places[0]]
-
-
-def _pooled_last(branch: Branch, ends: torch.Tensor) -> torch.Tensor:
-    return ends[branch.windows[-1].places[0]]
-
-
-def _pooled_mean(branch: Branch, ends: torch.Tensor) -> torch.Tensor:
-    """Over the prompt's own windows."""
-    rows = ends[[window.places[0] for window in branch.windows]]
-    return rows.float().mean(0).to(ends.dtype)
-
-
-def _pooled_weighted(branch: Branch, ends: torch.Tensor) -> torch.Tensor:
-    """The first window's, mixed as its end of text is: what masks or attends less acts, what scales words does not."""
-    window = branch.windows[0]
-    end = window.inside.stop - 1  # where EOS is
-    shares = [coefficients[end] for coefficients in window.mixture.coefficients]
-    used = [(ends[place], s) for place, s in zip(window.places, shares, strict=True) if s]
-    if len(used) == 1 and used[0][1] == 1:
-        return used[0][0]
-    return _weighted_sum([part for part, _ in used], [share for _, share in used])
-
-
-POOLED = {
-    "first": _pooled_first,
-    "last": _pooled_last,
-    "mean": _pooled_mean,
-    "weighted": _pooled_weighted,
-}
-
-
-def pool(
-    plan: Plan, ends: Float[torch.Tensor, "rows dim"], policy: str
-) -> Float[torch.Tensor, "prompts dim"]:
-    """One state a prompt from those at its windows' ends of text, by the policy.
-
-    Of blended branches it is the blend, of concatenated ones the first's. What follows is linear, a projection, so it
-    does not matter that it comes after.
-    """
-    results = []
-    for planned in plan.prompts:
-        parts = [POOLED[policy](branch, ends) for branch in planned.branches]
-        weights = [branch.weight for branch in planned.branches]
-        blended = planned.joined == "blend"
-        results.append(_weighted_sum(parts, weights) if blended else parts[0])
-    return torch.stack(results)

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, islice
 
 from clipcond.conditioning.report import PromptReport, ReportedToken
 from clipcond.errors import (
@@ -12,6 +12,7 @@ from clipcond.errors import (
     PromptSyntaxError,
     PromptTooLongError,
 )
+from clipcond.families.inputs import Sides
 from clipcond.prompt import Diagnostic, Prompt, parse
 from clipcond.tokens import (
     Chunk,
@@ -21,10 +22,9 @@ from clipcond.tokens import (
     Token,
     Tokenizer,
     lines_of,
-    policy_named,
     whole,
 )
-from clipcond.weighting import mode_named, normalize
+from clipcond.weighting import normalize
 
 _QUOTED = 200
 _LISTED = 5
@@ -33,29 +33,25 @@ _ONE_WINDOW = ("truncate", "error")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """How prompts are read.
+    """How one encoder's prompts are read.
 
     Attributes:
         dialect: of the prompt language.
-        long_prompt: a policy for prompts over an encoder's length.
-        weighting: a weighting mode.
+        long_prompt: the name of the policy for prompts over the encoder's length.
+        policy: itself.
+        weighting: the name of the weighting mode.
+        least: the smallest weight that the mode can take.
         normalization: of the weights.
         clean: what the pipelines do to a text before they tokenise it.
     """
 
     dialect: str
     long_prompt: str
+    policy: Policy
     weighting: str
+    least: float
     normalization: str
     clean: Callable[[str], str]
-
-    def for_encoder(self, *, sequence: bool) -> "Rules":
-        """The same for one encoder. The policy "error" is about what the denoiser reads word by word: a pooled vector
-        alone speaks of what fits, as in the pipelines, and what does not is said.
-        """
-        if sequence or self.long_prompt != "error":
-            return self
-        return replace(self, long_prompt="truncate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +79,13 @@ class Reading:
         lengths = [sum(len(chunk.ids) for chunk in chunks) for _, chunks in self.branches]
         return sum(lengths) if self.joined == "concat" else max(lengths)
 
+    def only(self, windows: slice) -> "Reading":
+        """The same with some of each branch's windows."""
+        return replace(self, branches=tuple((w, chunks[windows]) for w, chunks in self.branches))
 
-def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:
-    """Read several prompts, their tokens in one call.
+
+def read(texts: Sides[Sequence[str]], tokenizer: Tokenizer, rules: Rules) -> Sides[list[Reading]]:
+    """Read the prompts of all sides, their tokens in one call.
 
     Raises:
         PromptSyntaxError: one cannot be parsed, or has weights that the mode cannot take.
@@ -97,6 +97,11 @@ def read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Readi
         PromptCutWarning: words were dropped under the policy "truncate".
     """
     _check_room(tokenizer)
+    found = iter(_read([text for side in texts.values() for text in side], tokenizer, rules))
+    return {side: list(islice(found, len(asked))) for side, asked in texts.items()}
+
+
+def _read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:
     prompts = [parse(text, dialect=rules.dialect).without_tags for text in texts]
     for prompt in prompts:
         _check(prompt, rules)
@@ -175,15 +180,14 @@ def _check(prompt: Prompt, rules: Rules) -> None:
             f"the prompt {prompt.text[:_QUOTED]!r} {what}, which no single conditioning can say; condition its "
             f"parts (prompt.branches, prompt.schedule(steps)) one by one{way_out}"
         )
-    least = mode_named(rules.weighting).least
     for part, _ in prompt.branches:
         for fragment in part.fragments():
-            if fragment.weight < least and fragment.text != "BREAK":
+            if fragment.weight < rules.least and fragment.text != "BREAK":
                 raise PromptSyntaxError(
-                    f"the weight {fragment.weight:.4g} is below {least:g}, the least that {rules.weighting} can take",
+                    f"the weight {fragment.weight:.4g} is below {rules.least:g}, the least that {rules.weighting} can take",
                     part.text,
                     fragment.span,
-                    f"{least:g} masks the words; to steer away from them, use the negative prompt",
+                    f"{rules.least:g} masks the words; to steer away from them, use the negative prompt",
                 )
 
 
@@ -202,9 +206,7 @@ def _read_one(
     windows = 0
     for (_, weight), lines in zip(prompt.branches, parts, strict=True):
         tokenised = _normalized([next(tokens) for _ in lines], rules.normalization)
-        cut = _policy(tokenizer, rules.long_prompt)(
-            tokenised, tokenizer.frame.room, tokenizer.comma
-        )
+        cut = _policy(tokenizer, rules)(tokenised, tokenizer.frame.room, tokenizer.comma)
         dropped.append(_dropped_text(lines, tokenised, cut))
         reported += _reported(cut, windows, tokenizer.unknown)
         windows += len(cut.chunks)
@@ -223,11 +225,9 @@ def _read_one(
     return Reading(prompt, tuple(branches), report)
 
 
-def _policy(tokenizer: Tokenizer, long_prompt: str) -> Policy:
+def _policy(tokenizer: Tokenizer, rules: Rules) -> Policy:
     """Encoders that read rows of any length need no windows, only a limit where one was asked for."""
-    if tokenizer.windowed or long_prompt in _ONE_WINDOW:
-        return policy_named(long_prompt)
-    return whole
+    return rules.policy if tokenizer.windowed or rules.long_prompt in _ONE_WINDOW else whole
 
 
 def _normalized(lines: Sequence[tuple[Token, ...]], normalization: str) -> list[tuple[Token, ...]]:

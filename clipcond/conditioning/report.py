@@ -1,4 +1,6 @@
-"""What became of each word of a prompt: its tokens, weights and window, what was cut, what looks like a mistake."""
+"""What became of each word of a prompt (its tokens, weights and window, what was cut, what looks like a mistake), and what
+a call cost.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -155,6 +157,46 @@ class Report:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderStats:
+    """What one encoder did.
+
+    Attributes:
+        calls: forwards.
+        rows: rows of ids in them.
+        rows_cached: rows that it need not run, since the cache had them.
+    """
+
+    calls: int
+    rows: int
+    rows_cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a call cost, per encoder slot (`stats["text_encoder"]`) and in all."""
+
+    encoders: dict[str, EncoderStats]
+
+    def __getitem__(self, slot: str) -> EncoderStats:
+        return self.encoders[slot]
+
+    @property
+    def calls(self) -> int:
+        """Forwards of all encoders."""
+        return sum(encoder.calls for encoder in self.encoders.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows of ids that all encoders read."""
+        return sum(encoder.rows for encoder in self.encoders.values())
+
+    @property
+    def rows_cached(self) -> int:
+        """Rows that came from the cache."""
+        return sum(encoder.rows_cached for encoder in self.encoders.values())
 
 
 _STYLE = (

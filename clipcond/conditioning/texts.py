@@ -1,11 +1,9 @@
 """The prompts of a call, sorted: which texts each encoder reads, and what a missing negative prompt means."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clipcond.conditioning.reading import Reading
-from clipcond.conditioning.report import EncoderReport, Report
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family, Role
 from clipcond.families.inputs import NEGATIVE, POSITIVE, Sides
@@ -20,41 +18,18 @@ class Texts:
     """Every text of a call.
 
     Attributes:
-        positive: for each of prompt, prompt_2, ...: one text a prompt.
-        negative: the same for the negative ones; () where none is read.
+        sides: for each of prompt, prompt_2, ...: one text a prompt; no negative side where none is read.
         zeros: whether the negative side is zeros.
         negative_given: whether the caller gave a negative prompt.
     """
 
-    positive: tuple[list[str], ...]
-    negative: tuple[list[str], ...]
+    sides: Sides[tuple[list[str], ...]]
     zeros: bool
     negative_given: bool
 
-    def of(self, role: Role) -> list[str]:
-        """What one encoder reads: the positive texts, then the negative ones."""
-        own = role.prompt - 1
-        return [*self.positive[own], *(self.negative[own] if self.negative else ())]
-
-    @property
-    def parts(self) -> Sides[slice]:
-        """Where each side's prompts are among all."""
-        count = len(self.positive[0])
-        negative = {NEGATIVE: slice(count, None)} if self.negative else {}
-        return {POSITIVE: slice(0, count), **negative}
-
-    def report(self, readings: Mapping[str, list[Reading]]) -> Report:
-        """What became of them: encoder slot -> those of the positive prompts and of the negative ones."""
-        count = len(self.positive[0])
-        return Report(
-            encoders={
-                slot: EncoderReport(
-                    prompts=tuple(reading.report for reading in found[:count]),
-                    negative_prompts=tuple(reading.report for reading in found[count:]),
-                )
-                for slot, found in readings.items()
-            }
-        )
+    def of(self, role: Role) -> Sides[list[str]]:
+        """What one encoder reads."""
+        return {side: texts[role.prompt - 1] for side, texts in self.sides.items()}
 
 
 def pair_prompts(
@@ -82,24 +57,18 @@ def pair_prompts(
     if not prompts:
         raise ValueError("no prompt: the list is empty")
     rows = [_spread(given, len(prompts), "prompt") for given in positive[1 : family.prompts]]
-    given = any(text is not None for text in negative)
+    asked = any(text is not None for text in negative)
     as_zeros = family.no_negative == "zeros" or (family.no_negative == "zeros if told" and zeros)
-    if not given and (family.no_negative == "nothing" or as_zeros):
-        sides: tuple[list[str], ...] = ()
-    else:
+    sides = {POSITIVE: (prompts, *(row or prompts for row in rows))}
+    if asked or not (family.no_negative == "nothing" or as_zeros):
         stands = negative[0] is None or family.no_negative == "default"
         missing = [family.default_negative if stands else ""] * len(prompts)
         base = _spread(negative[0], len(prompts), "negative prompt") or missing
         others = [
             _spread(text, len(prompts), "negative prompt") for text in negative[1 : family.prompts]
         ]
-        sides = (base, *(other or base for other in others))
-    return Texts(
-        positive=(prompts, *(row or prompts for row in rows)),
-        negative=sides,
-        zeros=not given and as_zeros,
-        negative_given=given,
-    )
+        sides[NEGATIVE] = (base, *(other or base for other in others))
+    return Texts(sides=sides, zeros=not asked and as_zeros, negative_given=asked)
 
 
 def _check_texts(name: str, given: Any) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from jaxtyping import Float, Shaped
 
-from clipcond.conditioning.report import Report
-from clipcond.conditioning.storage import read_file, write_file
+from clipcond.conditioning.file import read_file, write_file
+from clipcond.conditioning.report import EncoderStats, Report, Stats
 from clipcond.encoders import Fingerprint, fingerprint
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.contract import Family
@@ -23,77 +23,19 @@ from clipcond.families.handover import Handing, held
 from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs, Sides
 
 _WIDEST, _MOST_LINES = 120, 12
-TENSORS = (
-    "prompt_embeds",
-    "negative_prompt_embeds",
-    "pooled_prompt_embeds",
-    "negative_pooled_prompt_embeds",
-    "prompt_attention_mask",
-    "negative_prompt_attention_mask",
-    "prompt_embeds_2",
-    "negative_prompt_embeds_2",
-    "prompt_attention_mask_2",
-    "negative_prompt_attention_mask_2",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderStats:
-    """What one encoder did.
-
-    Attributes:
-        calls: forwards.
-        rows: rows of ids in them.
-        rows_cached: rows that it need not run, since the cache had them.
-    """
-
-    calls: int
-    rows: int
-    rows_cached: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What a call cost, per encoder slot (`stats["text_encoder"]`) and in all."""
-
-    encoders: dict[str, EncoderStats]
-
-    def __getitem__(self, slot: str) -> EncoderStats:
-        return self.encoders[slot]
-
-    @property
-    def calls(self) -> int:
-        """Forwards of all encoders."""
-        return sum(encoder.calls for encoder in self.encoders.values())
-
-    @property
-    def rows(self) -> int:
-        """Rows of ids that all encoders read."""
-        return sum(encoder.rows for encoder in self.encoders.values())
-
-    @property
-    def rows_cached(self) -> int:
-        """Rows that came from the cache."""
-        return sum(encoder.rows_cached for encoder in self.encoders.values())
+TENSORS = tuple(f"{side}{name}" for name in NAMES.values() for side in ("", "negative_"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Conditioning:
-    """What a denoiser reads for some prompts; no gradients. Positive and negative have one shape, but in families
-    whose denoiser is given no padding (Kandinsky 5): there each side is as long as its longest prompt.
+    """What a denoiser reads for some prompts; no gradients. `Conditioner` makes it, and `Conditioning.load`.
+
+    Positive and negative have one shape, but in families whose denoiser is given no padding (Kandinsky 5): there each
+    side is as long as its longest prompt. The tensors have the names of a pipeline's arguments.
 
     Attributes:
-        prompt_embeds: states of the positive prompts, in the encoder's dtype.
-        negative_prompt_embeds: states of the negative prompts; None where the pipeline reads none.
-        pooled_prompt_embeds: None in families that read none.
-        negative_pooled_prompt_embeds: None in families that read none.
-        prompt_attention_mask: which tokens the denoiser is to look at; None in families that read none.
-        negative_prompt_attention_mask: the same of the negative prompts.
-        prompt_embeds_2: a second sequence of states beside `prompt_embeds`, in HiDream of several layers; None in families
-            that read none, as the three that follow.
-        negative_prompt_embeds_2: the same of the negative prompts.
-        prompt_attention_mask_2: which tokens of the second sequence the denoiser is to look at.
-        negative_prompt_attention_mask_2: the same of the negative prompts.
+        positive: of the prompts.
+        negative: of the negative prompts; None where the pipeline reads none.
         negative_given: whether the caller asked for the negative prompts, or the pipeline's default stands.
         stats: forwards and rows.
         report: tokens, weights, windows, what was cut.
@@ -101,21 +43,69 @@ class Conditioning:
         fingerprints: encoder slot -> which encoder it was; None where its weights could not be looked at.
     """
 
-    prompt_embeds: Float[torch.Tensor, "batch tokens dim"]
-    negative_prompt_embeds: Float[torch.Tensor, "batch negative_tokens dim"] | None = None
-    pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
-    negative_pooled_prompt_embeds: Float[torch.Tensor, "batch *one pooled_dim"] | None = None
-    prompt_attention_mask: Shaped[torch.Tensor, "batch tokens"] | None = None
-    negative_prompt_attention_mask: Shaped[torch.Tensor, "batch negative_tokens"] | None = None
-    prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 *layers dim_2"] | None = None
-    negative_prompt_embeds_2: Float[torch.Tensor, "batch tokens_2 *layers dim_2"] | None = None
-    prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
-    negative_prompt_attention_mask_2: Shaped[torch.Tensor, "batch tokens_2"] | None = None
+    positive: Inputs
+    negative: Inputs | None = None
     negative_given: bool = False
     stats: Stats
     report: Report = field(repr=False)
     family: str
     fingerprints: Mapping[str, Fingerprint | None] = field(repr=False)
+
+    @property
+    def sides(self) -> Sides[Inputs]:
+        """Both sides by their names."""
+        negative = {} if self.negative is None else {NEGATIVE: self.negative}
+        return {POSITIVE: self.positive, **negative}
+
+    @property
+    def prompt_embeds(self) -> Float[torch.Tensor, "batch tokens dim"]:
+        """States of the prompts, in the encoder's dtype."""
+        return self.positive.embeds
+
+    @property
+    def negative_prompt_embeds(self) -> Float[torch.Tensor, "batch tokens dim"] | None:
+        """States of the negative prompts; None where the pipeline reads none."""
+        return None if self.negative is None else self.negative.embeds
+
+    @property
+    def pooled_prompt_embeds(self) -> Float[torch.Tensor, "batch *one pooled_dim"] | None:
+        """None in families that read none."""
+        return self.positive.pooled
+
+    @property
+    def negative_pooled_prompt_embeds(self) -> Float[torch.Tensor, "batch *one pooled_dim"] | None:
+        """The same of the negative prompts."""
+        return None if self.negative is None else self.negative.pooled
+
+    @property
+    def prompt_attention_mask(self) -> Shaped[torch.Tensor, "batch tokens"] | None:
+        """Which tokens the denoiser is to look at; None in families that read none."""
+        return self.positive.mask
+
+    @property
+    def negative_prompt_attention_mask(self) -> Shaped[torch.Tensor, "batch tokens"] | None:
+        """The same of the negative prompts."""
+        return None if self.negative is None else self.negative.mask
+
+    @property
+    def prompt_embeds_2(self) -> Float[torch.Tensor, "batch tokens *layers dim"] | None:
+        """A second sequence of states, in HiDream of several layers; None in families that read none."""
+        return self.positive.embeds_2
+
+    @property
+    def negative_prompt_embeds_2(self) -> Float[torch.Tensor, "batch tokens *layers dim"] | None:
+        """The same of the negative prompts."""
+        return None if self.negative is None else self.negative.embeds_2
+
+    @property
+    def prompt_attention_mask_2(self) -> Shaped[torch.Tensor, "batch tokens"] | None:
+        """Which tokens of the second sequence the denoiser is to look at."""
+        return self.positive.mask_2
+
+    @property
+    def negative_prompt_attention_mask_2(self) -> Shaped[torch.Tensor, "batch tokens"] | None:
+        """The same of the negative prompts."""
+        return None if self.negative is None else self.negative.mask_2
 
     def kwargs_for(self, pipe: Any, num_images_per_prompt: int = 1) -> dict[str, Any]:
         """The arguments for a pipeline's call: `pipe(**conditioning.kwargs_for(pipe))`.
@@ -149,7 +139,7 @@ class Conditioning:
         call = Handing(
             pipe=pipe,
             family=self.family,
-            sides=self._sides(),
+            sides=self.sides,
             negative_given=self.negative_given,
             pictures=num_images_per_prompt,
         )
@@ -170,14 +160,6 @@ class Conditioning:
         if num_images_per_prompt != 1 and "num_images_per_prompt" in takes:
             kwargs["num_images_per_prompt"] = 1
         return kwargs
-
-    def _sides(self) -> Sides[Inputs]:
-        """What the denoiser reads."""
-        both = {
-            side: {own: getattr(self, before + name) for own, name in NAMES.items()}
-            for side, before in ((POSITIVE, ""), (NEGATIVE, "negative_"))
-        }
-        return {side: Inputs(**own) for side, own in both.items() if own["embeds"] is not None}
 
     def _check(self, pipe: Any, family: Family) -> None:
         """Whether the pipeline reads states of this kind, and has no other text encoder than the one that made them."""
@@ -241,7 +223,8 @@ class Conditioning:
         """
         tensors, about = read_file(Path(path), TENSORS)
         return cls(
-            **tensors,
+            positive=_inputs(tensors, ""),
+            negative=_inputs(tensors, "negative_") if "negative_prompt_embeds" in tensors else None,
             family=about["family"],
             negative_given=about["negative_given"],
             stats=Stats({slot: EncoderStats(*counts) for slot, counts in about["stats"].items()}),
@@ -268,3 +251,15 @@ class Conditioning:
 
     def _repr_html_(self) -> str:
         return self.report.to_html()
+
+
+def _inputs(tensors: Mapping[str, torch.Tensor], side: str) -> Inputs:
+    """One side's tensors, of all by their promised names."""
+    given = {field: tensors.get(f"{side}{name}") for field, name in NAMES.items()}
+    return Inputs(
+        embeds=tensors[f"{side}prompt_embeds"],
+        pooled=given["pooled"],
+        mask=given["mask"],
+        embeds_2=given["embeds_2"],
+        mask_2=given["mask_2"],
+    )

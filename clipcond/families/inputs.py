@@ -39,13 +39,6 @@ class Encoded:
     content: Bool[torch.Tensor, "prompts tokens"]
     layers: int = 1
 
-    def part(self, prompts: slice) -> "Encoded":
-        """That of some of the prompts."""
-        pooled = None if self.pooled is None else self.pooled[prompts]
-        return replace(
-            self, states=self.states[prompts], pooled=pooled, content=self.content[prompts]
-        )
-
     @property
     def vector(self) -> Float[torch.Tensor, "prompts pooled_dim"]:
         """The pooled vector of an encoder that has one."""

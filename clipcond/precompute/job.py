@@ -148,18 +148,9 @@ def _batched(items: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
 def _options(
     conditioner: Conditioner, dtype: torch.dtype, batch_size: int, shard_size: int
 ) -> dict[str, Any]:
-    names = (
-        "dialect",
-        "weighting",
-        "long_prompt",
-        "pooled",
-        "clip_skip",
-        "normalization",
-        "memory_limit",
-    )
     return {
         "family": conditioner.family.name,
-        **{name: getattr(conditioner, name) for name in names},
+        **conditioner.options.settings,
         "dtype": str(dtype).removeprefix("torch."),
         "batch_size": batch_size,
         "shard_size": shard_size,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig
 
 from clipcond import Conditioner, EmbeddingCache, TextualInversion
-from clipcond.conditioning import store
+from clipcond.conditioning import shards
 from clipcond.errors import CacheWarning, ClipcondError
 from pipelines import tiny
 
@@ -214,8 +214,8 @@ def test_memory_keeps_to_its_limit():
 
 
 def test_small_files_are_merged_and_the_oldest_shards_go(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "_MOST_LOOSE", 4)
-    folder = store.ShardFolder(tmp_path, 40_000)
+    monkeypatch.setattr(shards, "_MOST_LOOSE", 4)
+    folder = shards.ShardFolder(tmp_path, 40_000)
     entries = {f"key{n}": {"states": torch.full((10, 50), float(n))} for n in range(40)}
     aged = set()
     for n, (key, entry) in enumerate(entries.items()):
@@ -225,7 +225,7 @@ def test_small_files_are_merged_and_the_oldest_shards_go(tmp_path, monkeypatch):
             aged.add(file)
     assert len(list(tmp_path.glob("loose-*"))) <= 5
     assert folder.size <= 40_000 + 2 * 2500
-    found = store.ShardFolder(tmp_path, 40_000).get(entries)
+    found = shards.ShardFolder(tmp_path, 40_000).get(entries)
     assert "key39" in found
     assert "key0" not in found
     assert all(torch.equal(found[key]["states"], entries[key]["states"]) for key in found)
@@ -243,7 +243,7 @@ def test_what_a_crash_leaves_is_ignored(tmp_path):
 
 def work(folder, first):
     torch.set_num_threads(1)
-    store._MOST_LOOSE, store._SHARD_BYTES = 3, 40_000
+    shards._MOST_LOOSE, shards._SHARD_BYTES = 3, 40_000
     cache = EmbeddingCache(folder, memory=0)
     pipe = tiny.sd1()
     cached, plain = Conditioner.from_pipeline(pipe, cache=cache), Conditioner.from_pipeline(pipe)

@@ -1,11 +1,13 @@
 """Conditioner: the formula end to end, long prompts, reports, arguments, loading."""
 
 import json
+from dataclasses import fields
 
 import pytest
 import torch
 
-from clipcond import Conditioner, parse, weighting
+from clipcond import Conditioner, EmbeddingCache, parse, weighting
+from clipcond.conditioning import OptionArguments, Options
 from clipcond.errors import (
     CheckpointError,
     ClipcondError,
@@ -371,3 +373,36 @@ def test_t5_reads_a_long_prompt_whole_unless_told_otherwise():
     cut = Conditioner.from_pipeline(pipe, long_prompt="truncate")
     with pytest.warns(PromptCutWarning):
         assert cut(prompt, max_sequence_length=40).prompt_embeds.shape[1] == 40
+
+
+# ---- options in one place
+
+
+def test_an_option_that_is_none_is_one_clear_error(folder):
+    message = (
+        "no option 'dialekt'; there are dialect, weighting, long_prompt, pooled, clip_skip, cache"
+    )
+    with pytest.raises(ClipcondError, match=message):
+        Conditioner.from_pipeline(PIPE, dialekt="comfy")
+    with pytest.raises(ClipcondError, match=message):
+        Conditioner.from_pretrained(folder, dialekt="comfy")
+
+
+def test_every_option_has_one_name_and_one_default():
+    names = [f.name for f in fields(Options) if f.init]
+    assert names == list(OptionArguments.__annotations__)
+    assert CONDITIONER.options == Options()
+    other = Conditioner.from_pipeline(PIPE, weighting="compel", pooled="last").options
+    assert other == Options(weighting="compel", pooled="last")
+    assert other.mode is weighting.MODES["compel"]
+
+
+def test_its_repr_is_two_lines_that_explain():
+    lines = repr(CONDITIONER).splitlines()
+    assert lines[0] == "Conditioner for Stable Diffusion 1 and 2: text_encoder CLIPTextModel"
+    assert "dialect='a1111', weighting='comfy', long_prompt='a1111', pooled='first'" in lines[1]
+    sdxl = repr(Conditioner.from_pipeline(tiny.sdxl(), clip_skip=1, cache=EmbeddingCache()))
+    assert "text_encoder CLIPTextModel, text_encoder_2 CLIPTextModelWithProjection" in sdxl
+    assert "clip_skip=1" in sdxl
+    assert "cache=EmbeddingCache(memory)" in sdxl
+    assert len(sdxl.splitlines()) == 2

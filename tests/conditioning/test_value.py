@@ -218,7 +218,9 @@ def test_lerp_is_a_weighted_mean_and_extrapolates():
 def test_slerp_turns_each_token_evenly():
     """Half way, a token's angle to both ends is the same; the norm of unit vectors stays one."""
     x, y = (t / t.norm(dim=-1, keepdim=True) for t in (A.prompt_embeds[0], B.prompt_embeds[0]))
-    unit_a, unit_b = (replace(c, prompt_embeds=e[None]) for c, e in ((A, x), (B, y)))
+    unit_a, unit_b = (
+        replace(c, positive=replace(c.positive, embeds=e[None])) for c, e in ((A, x), (B, y))
+    )
     half = clipcond.slerp(unit_a, unit_b, 0.5).prompt_embeds[0]
     torch.testing.assert_close(half.norm(dim=-1), torch.ones(77), rtol=0, atol=1e-5)
     torch.testing.assert_close((half * x).sum(-1), (half * y).sum(-1), rtol=0, atol=1e-5)

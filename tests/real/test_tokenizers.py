@@ -26,9 +26,9 @@ TEXTS = [
     "a red cat on a mat, 4k, don't",
     "café cafe\u0301 naïve Straße İstanbul",
     "日本の富士山、桜 서울의 밤 แมวนั่ง قطة",
-    "👨‍👩‍👧‍👦 🏳️‍🌈 ☕ 𝓫𝓮𝓪𝓾𝓽𝓲𝓯𝓾𝓵 ﬁne ½ ＦＵＬＬ",
+    "👨‍👩‍👧‍👦 🏳️‍🌈 ☕ 𝓫𝓮𝓪𝓾𝓽𝓲𝓯𝓾𝓵 ﬁne ½ ＦＵＬＬ",  # noqa: RUF001 - as people type
     "first\nsecond   line\u00a0here  ",
-    "mother-in-law's “quoted” — it’s … re-use",
+    "mother-in-law's “quoted” — it’s … re-use",  # noqa: RUF001 - as people type
     "",
 ]
 WEIGHTED = [
