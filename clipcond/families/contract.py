@@ -14,8 +14,6 @@ CLIP, PROJECTED = "CLIPTextModel", "CLIPTextModelWithProjection"
 CLIP_CLASSES = (CLIP, PROJECTED)
 T5_CLASSES = ("T5EncoderModel", "UMT5EncoderModel")
 T5GEMMA_CLASSES = ("T5GemmaEncoder", "T5GemmaEncoderModel", "T5Gemma2Encoder")
-
-
 Quotes = Callable[[str], list[tuple[int, str]]]  # what is in quotes in a text, and where
 
 

@@ -9,9 +9,8 @@ from jaxtyping import Bool, Float, Shaped
 
 T = TypeVar("T")
 POSITIVE, NEGATIVE = "positive", "negative"
-Sides = Mapping[
-    str, T
-]  # what a call asks for, by name; a side that it does not ask for is not there
+# what a call asks for, by name; a side that it does not ask for is not there
+Sides = Mapping[str, T]
 
 # each of a denoiser's text inputs by its name in `Conditioning`; the negative side's has "negative_" before it
 NAMES = {
