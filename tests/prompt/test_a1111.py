@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
-from clipcond.prompt import Segment, parse, weights
+from clipcond.prompt import Segment, parse
+from clipcond.prompt import a1111_weights as weights
 from clipcond.prompt.hints import MAX_DEPTH
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_text())

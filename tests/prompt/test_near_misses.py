@@ -122,7 +122,7 @@ def test_no_false_alarms(text):
 
 def test_no_false_alarms_in_the_golden_prompts():
     """What is nearly syntax, but not the syntax of other dialects; the odd ones among them are made of pieces."""
-    new = {message for _, message, _ in (*hints._UNREAD, *hints._NEARLY)}
+    new = {message for _, message, _ in (*hints.UNREAD, *hints.NEARLY)}
     prompts = [case["prompt"] for kind in ("weights", "schedules", "and") for case in CASES[kind]]
     for text in prompts:
         assert not new & {message for _, message, _ in notes(text)}, text

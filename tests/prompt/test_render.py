@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 import clipcond
 from clipcond.errors import ClipcondError, PromptConversionWarning, PromptSyntaxError
 from clipcond.prompt import DIALECTS, convert, parse, render
-from clipcond.prompt.writers import WRITERS
 
 CASES = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_text())
 PROMPTS = [case["prompt"] for case in CASES["weights"] + CASES["schedules"] + CASES["and"]]
@@ -43,7 +42,7 @@ def test_what_is_rendered_reads_the_same(dialect, text):
 def test_the_writers_need_no_source(dialect, text):
     prompt = parse(text, dialect)
     if not prompt.loras:
-        assert parse(WRITERS[dialect](prompt, ()), dialect) == prompt
+        assert parse(DIALECTS[dialect].write(prompt, ()), dialect) == prompt
 
 
 @pytest.mark.parametrize(

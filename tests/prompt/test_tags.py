@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clipcond.errors import PromptConversionWarning, PromptSyntaxError
 from clipcond.prompt import convert, parse, render
-from clipcond.prompt.tags import read
+from clipcond.prompt.a1111_tags import read
 
 PIECES = st.lists(
     st.sampled_from([*"<>:=a#\n (", "lora", "<lora:x:1>", "<a:b=c>", " AND ", "BREAK"]), max_size=14
