@@ -11,7 +11,7 @@ from peft import LoraConfig
 
 from clipcond import Conditioner, EmbeddingCache, TextualInversion
 from clipcond.encoders import fingerprint
-from clipcond.encoders.lora import lora_scaled
+from clipcond.encoders.lora_scale import lora_scaled
 from clipcond.encoders.threads import uncompiled
 from pipelines import tiny
 
