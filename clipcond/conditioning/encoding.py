@@ -13,9 +13,9 @@ from clipcond.conditioning.paths import TextPath
 from clipcond.conditioning.plan import assemble, content, make_plan, pool
 from clipcond.conditioning.reading import Reading
 from clipcond.conditioning.value import EncoderStats
-from clipcond.encoders import EncoderOutput, batches, exclusive, joined
+from clipcond.encoders import EncoderOutput, batches, config_of, exclusive, joined
 from clipcond.errors import PromptSyntaxError
-from clipcond.tokens import Frame, TemplateFrame
+from clipcond.tokens import Frame
 from clipcond.weighting import Mode, Row
 
 _LARGE = 1000.0
@@ -76,7 +76,7 @@ def encode(
 
 
 def _forwards(
-    path: TextPath, frame: Frame | TemplateFrame, memory_limit: int, rows: Sequence[Row]
+    path: TextPath, frame: Frame, memory_limit: int, rows: Sequence[Row]
 ) -> list[EncoderOutput]:
     """Rows that are not to be padded share a forward with others of their length only: padding changes last bits."""
     encoder, alike = path.encoder, [rows]
@@ -85,7 +85,7 @@ def _forwards(
     return [
         encoder.encode(part, eos=frame.eos, pad=frame.pad)
         for group in alike
-        for part in batches(group, encoder.module.config, memory_limit)
+        for part in batches(group, config_of(encoder.module), memory_limit)
     ]
 
 

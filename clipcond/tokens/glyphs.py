@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from clipcond.tokens.chunks import Token
-from clipcond.tokens.template import TemplateFrame
+from transformers import ByT5Tokenizer
+
+from clipcond.tokens.chunks import Frame, Token
 from clipcond.tokens.text import Line
 
 
@@ -21,21 +21,19 @@ class GlyphTokenizer:
         quoted: the texts in quotes, with their places, in the order in which they are read.
     """
 
-    tokenizer: Any
+    tokenizer: ByT5Tokenizer
     length: int
     quoted: Callable[[str], list[tuple[int, str]]]
     windowed: bool = False
     inversions: tuple[()] = ()
 
     @property
-    def frame(self) -> TemplateFrame:
+    def frame(self) -> Frame:
         """How a row is filled up around its content."""
         t = self.tokenizer
-        return TemplateFrame(
-            head=(), tail=(t.eos_token_id,), pad=t.pad_token_id, length=self.length, padded=True
-        )
+        return Frame(head=(), tail=(t.eos_token_id,), pad=t.pad_token_id, length=self.length)
 
-    def frame_of(self, line: Line) -> TemplateFrame:  # noqa: ARG002 the same for all
+    def frame_of(self, line: Line) -> Frame:  # noqa: ARG002 the same for all
         """What is around a line's tokens."""
         return self.frame
 
