@@ -12,13 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import nn
 
-from clipcond.encoders.forward import (
-    EncoderOutput,
-    attention_bias,
-    config_of,
-    ids_of,
-    part_called,
-)
+from clipcond.encoders.forward import EncoderOutput, attention_bias, config_of, ids_of, part_called
 from clipcond.encoders.inversion import injected
 from clipcond.weighting import Row
 

@@ -10,13 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from clipcond.encoders.forward import (
-    EncoderOutput,
-    attention_bias,
-    config_of,
-    ids_of,
-    text_config,
-)
+from clipcond.encoders.forward import EncoderOutput, attention_bias, config_of, ids_of, text_config
 from clipcond.weighting import Row
 
 
@@ -76,8 +70,6 @@ class T5GemmaTextEncoder:
     def _reach(self) -> tuple[int, int]:
         """How far before and after itself a token sees in a layer with a window."""
         window = int(text_config(config_of(self.module)).sliding_window)
-        if hasattr(
-            self.module, "text_model"
-        ):  # T5Gemma 2 parts it, T5Gemma has as much on either side
+        if hasattr(self.module, "text_model"):  # T5Gemma 2 parts it, T5Gemma has it on either side
             return (window + 1) // 2 - 1, window // 2
         return window, window

@@ -48,9 +48,7 @@ class T5TextEncoder:
         if any(row.attention for row in rows) or not content.all():
             mask = attention_bias(rows, self.module, content)
         with torch.no_grad():
-            states: torch.Tensor = self.module(
-                ids, attention_mask=mask, return_dict=True
-            ).last_hidden_state
+            states = self.module(ids, attention_mask=mask, return_dict=True).last_hidden_state
         if self.padding == "zero":
             states = states * content[:, :, None].to(states)
         return EncoderOutput(states=states, ends=None)

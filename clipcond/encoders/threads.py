@@ -12,10 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-_HOOKS = (
-    "_hf_hook",
-    "_diffusers_hook",
-)  # accelerate's, and diffusers' group offloading and casting
+_HOOKS = ("_hf_hook", "_diffusers_hook")  # accelerate's; diffusers' group offloading and casting
 _REBUILT = "bitsandbytes"  # its layers unpack their weights in the first forward
 _locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _changing = threading.Lock()  # whoever changes what is counted here

@@ -59,23 +59,20 @@ class Scheduled:
 
     def fragments(self, step: int, steps: int) -> tuple[Fragment, ...]:
         """The weights of what a step says."""
-        said = self.excerpt.cut(schedule.spans_at(self.items, step + 1, steps))
-        return _weigh(said)[0]
+        return _weigh(self._said(step + 1, steps))[0]
 
     def rows(self, steps: int) -> tuple[tuple[int, str], ...]:
         """One row for each step after which something changes, as the web UI counts."""
-        return tuple((last, self._text(last, steps)) for last in self._last_steps(steps))
+        lasts = schedule.last_steps(self.items, steps)
+        return tuple((last, self._said(last, steps).text) for last in lasts)
 
     def meaning(self) -> Hashable:
         """The texts and what decides among them."""
         return schedule.meaning_of(self.items, self.excerpt.text)
 
-    def _last_steps(self, steps: int) -> list[int]:
-        return schedule.last_steps(self.items, steps)
-
-    def _text(self, step: int, steps: int) -> str:
-        text = self.excerpt.text
-        return "".join(text[a:b] for a, b in schedule.spans_at(self.items, step, steps))
+    def _said(self, step: int, steps: int) -> Excerpt:
+        """At a step, counted from 1."""
+        return self.excerpt.cut(schedule.spans_at(self.items, step, steps))
 
 
 def read(source: str) -> Prompt:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from transformers import ByT5Tokenizer
 
@@ -24,8 +25,10 @@ class GlyphTokenizer:
     tokenizer: ByT5Tokenizer
     length: int
     quoted: Callable[[str], list[tuple[int, str]]]
-    windowed: bool = False
-    inversions: tuple[()] = ()
+    windowed: ClassVar[bool] = False
+    inversions: ClassVar[tuple[()]] = ()
+    comma: ClassVar[None] = None  # rows are not windows
+    unknown: ClassVar[None] = None  # it reads bytes, and knows them all
 
     @property
     def frame(self) -> Frame:
@@ -38,20 +41,10 @@ class GlyphTokenizer:
         return self.frame
 
     @property
-    def comma(self) -> None:
-        """Of no use, as rows are not windows."""
-        return None
-
-    @property
     def mask(self) -> int:
         """Of no use, as nothing is weighted."""
         token: int = self.tokenizer.pad_token_id
         return token
-
-    @property
-    def unknown(self) -> None:
-        """It reads bytes, and knows them all."""
-        return None
 
     @property
     def pad_text(self) -> str:

@@ -7,6 +7,7 @@ in every row, so it is no part of a row: the encoder puts it in front.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar
 
 from transformers import PreTrainedTokenizerFast
 
@@ -56,8 +57,9 @@ class TemplateTokenizer:
     length: int
     template: Template
     padded: bool
-    windowed: bool = False
-    inversions: tuple[()] = ()
+    windowed: ClassVar[bool] = False
+    inversions: ClassVar[tuple[()]] = ()
+    comma: ClassVar[None] = None  # rows are not windows
 
     def __post_init__(self) -> None:
         if self.tokenizer.padding_side != "right":
@@ -148,11 +150,6 @@ class TemplateTokenizer:
         before = len(self._around[0])
         beyond = (i for i, piece in enumerate(pieces) if piece.run or piece.end > before)
         return max(self._crop, next(beyond, len(pieces)))
-
-    @property
-    def comma(self) -> None:
-        """Of no use, as rows are not windows."""
-        return None
 
     @property
     def mask(self) -> int:
