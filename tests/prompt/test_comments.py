@@ -5,18 +5,14 @@ import warnings
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from clipcond.errors import PromptSyntaxError
 from clipcond.prompt import convert, parse, render
 from clipcond.prompt.comfy import comments
+from tests.prompt.texts import texts_of
 
-LINES = st.lists(
-    st.sampled_from(["#", "\n", "a", " ", "(b:1.2)", " AND ", "<lora:x:1>", ":2"])
-).map("".join)
-SLASHES = st.lists(st.sampled_from(["//", "/*", "*/", "/", "*", "\n", "a", "(b:1.2)", ")"])).map(
-    "".join
-)
+LINES = texts_of(["#", "\n", "a", " ", "(b:1.2)", " AND ", "<lora:x:1>", ":2"])
+SLASHES = texts_of(["//", "/*", "*/", "/", "*", "\n", "a", "(b:1.2)", ")"])
 
 
 def said(text, dialect="a1111"):

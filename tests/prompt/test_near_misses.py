@@ -1,14 +1,13 @@
 """What is nearly syntax is noted, with the repair; what is ordinary is not."""
 
-import json
 import re
-from pathlib import Path
 
 import pytest
 
 from clipcond.prompt import hints, parse
+from tests.cases import cases
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_text())
+CASES = cases("prompts")
 
 
 def notes(text, dialect="a1111"):
