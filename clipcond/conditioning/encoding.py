@@ -6,7 +6,7 @@ from itertools import groupby
 
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.report import EncoderStats
-from clipcond.encoders import EncoderOutput, batches, joined
+from clipcond.encoders import EncoderOutput, batches, config_of, joined
 from clipcond.families.text_path import TextPath
 from clipcond.weighting import Row
 
@@ -37,5 +37,5 @@ def _forwards(path: TextPath, memory_limit: int, rows: Sequence[Row]) -> list[En
     return [
         encoder.encode(part, eos=frame.eos, pad=frame.pad)  # type: ignore[arg-type] # only Gemma's frame has no EOS
         for group in alike
-        for part in batches(group, encoder.module.config, memory_limit)
+        for part in batches(group, config_of(encoder.module), memory_limit)
     ]

@@ -13,7 +13,7 @@ from clipcond.errors import (
     PromptTooLongError,
 )
 from clipcond.families.inputs import Sides
-from clipcond.prompt import Diagnostic, Prompt, parse
+from clipcond.prompt import DIALECTS, Diagnostic, Prompt, parse
 from clipcond.tokens import (
     Chunk,
     Cut,
@@ -113,7 +113,7 @@ def _read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Read
         for prompt in prompts
     ]
     unmet = [_unmet(parts, tokenizer, rules) for parts in lines]
-    if rules.dialect == "comfy":
+    if DIALECTS[rules.dialect].drops_unmet:
         lines = [[[_met(line, tokenizer) for line in part] for part in parts] for parts in lines]
     tokens = iter(tokenizer([line for parts in lines for part in parts for line in part]))
     return [
@@ -133,8 +133,8 @@ def _check_room(tokenizer: Tokenizer) -> None:
 
 
 def _unmet(parts: Sequence[Sequence[Line]], tokenizer: Tokenizer, rules: Rules) -> list[str]:
-    """Each `embedding:name` of a prompt that the encoder has not; the dialect "plain" is text throughout."""
-    if rules.dialect == "plain":
+    """Each `embedding:name` of a prompt that the encoder has not; "plain" asks for none."""
+    if not DIALECTS[rules.dialect].embeddings:
         return []
     return [
         line.text[start:end]
@@ -316,7 +316,7 @@ def _notes(
 
 
 def _unmet_notes(prompt: Prompt, unmet: Sequence[str], rules: Rules) -> list[Diagnostic]:
-    done = "left out, as in ComfyUI" if rules.dialect == "comfy" else "read as text"
+    done = "left out, as in ComfyUI" if DIALECTS[rules.dialect].drops_unmet else "read as text"
     notes = []
     for asked in dict.fromkeys(unmet):
         at = max(0, prompt.text.find(asked))

@@ -6,6 +6,7 @@ from clipcond.encoders.fingerprint import Fingerprint, fingerprint
 from clipcond.encoders.forward import (
     EncoderOutput,
     batches,
+    config_of,
     execution_device,
     joined,
     text_config,
@@ -13,8 +14,8 @@ from clipcond.encoders.forward import (
 from clipcond.encoders.gemma import T5GemmaTextEncoder
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
 from clipcond.encoders.language import LanguageEncoder
-from clipcond.encoders.lora import lora_scaled
-from clipcond.encoders.loras import apply_loras
+from clipcond.encoders.lora_loading import apply_loras
+from clipcond.encoders.lora_scale import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
 from clipcond.encoders.threads import exclusive
 
@@ -32,6 +33,7 @@ __all__ = [
     "TextualInversion",
     "apply_loras",
     "batches",
+    "config_of",
     "digest",
     "exclusive",
     "execution_device",

@@ -7,18 +7,12 @@ a whole, so that whatever hooks it carries run.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
+from torch import nn
 
-from clipcond.encoders.forward import (
-    EncoderOutput,
-    attention_bias,
-    execution_device,
-    part_called,
-    states_dtype,
-)
+from clipcond.encoders.forward import EncoderOutput, attention_bias, config_of, ids_of, part_called
 from clipcond.encoders.inversion import injected
 from clipcond.weighting import Row
 
@@ -35,7 +29,7 @@ class ClipTextEncoder:
         vectors: of textual inversions; ids from `FIRST_VECTOR` on are theirs.
     """
 
-    module: Any
+    module: nn.Module
     layer: int | None = None
     skip: int | float = 0
     masked: bool = False
@@ -44,21 +38,22 @@ class ClipTextEncoder:
     @property
     def length(self) -> int:
         """Positions of a row."""
-        return int(self.module.config.max_position_embeddings)
+        return int(config_of(self.module).max_position_embeddings)
 
     @property
     def width(self) -> int:
         """Of an embedding."""
-        return int(self.module.config.hidden_size)
+        return int(config_of(self.module).hidden_size)
 
     @property
     def most_skipped(self) -> int:
         """The largest `skip`: what is left then are the embeddings, before any layer."""
-        return (
-            int(self.module.config.num_hidden_layers)
-            + 1
-            - (1 if self.layer is None else -self.layer)
-        )
+        return int(config_of(self.module).num_hidden_layers) + 1 - self._last
+
+    @property
+    def _last(self) -> int:
+        """Where `layer` is, counted from 1 for the last."""
+        return 1 if self.layer is None else -self.layer
 
     @property
     def settings(self) -> bytes:
@@ -66,60 +61,50 @@ class ClipTextEncoder:
         vectors = b"" if self.vectors is None else self.vectors.cpu().numpy().tobytes()
         return f"{self.layer} {self.skip} {self.masked}".encode() + vectors
 
-    def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:  # noqa: ARG002 rows are full
+    def encode(self, rows: Sequence[Row], *, eos: int | None, pad: int) -> EncoderOutput:
         """Encode every row in one forward, without gradients.
 
         Args:
             rows: of `length` ids or fewer, all of one length.
             eos: the id that ends a row's content; where the model's configuration asks for an attention mask,
                 what follows its first occurrence is masked.
-            pad: of no use here.
+            pad: of no use here, as rows are full.
         """
-        ids = torch.tensor([row.ids for row in rows], device=execution_device(self.module))
+        ids = ids_of(rows, self.module, pad)
         ends = torch.tensor([row.ids.index(eos) for row in rows], device=ids.device)
-        with (
-            torch.no_grad(),
-            injected(self.module, ids, self.vectors) as known_ids,
-        ):
+        with torch.no_grad(), injected(self.module, ids, self.vectors) as known_ids:
             output = self.module(
                 known_ids,
-                attention_mask=self._mask(rows, ids, ends),
+                attention_mask=self._mask(rows, ends),
                 output_hidden_states=self.layer is not None or self.skip > 0,
                 return_dict=True,
             )
-            states = self._states(output)
+            states = self._states(output.last_hidden_state, output.hidden_states)
         row = torch.arange(len(ids), device=ids.device)
         return EncoderOutput(states=states, ends=output.last_hidden_state[row, ends])
 
-    def _states(self, output: Any) -> torch.Tensor:
+    def _states(self, last: torch.Tensor, hidden: tuple[torch.Tensor, ...] | None) -> torch.Tensor:
         """Those of the layer; between two of them, their mixture; under the final layer norm where the last are."""
-        if self.layer is None and not self.skip:
-            return output.last_hidden_state
-        at = (1 if self.layer is None else -self.layer) + self.skip
+        if hidden is None:
+            return last
+        at = self._last + self.skip
         whole = math.floor(at)
-        states = output.hidden_states[-whole]
+        states = hidden[-whole]
         if at > whole:
-            states = torch.lerp(states, output.hidden_states[-whole - 1], at - whole)
+            states = torch.lerp(states, hidden[-whole - 1], at - whole)
         if self.layer is not None:
             return states
         # CLIPTextModel has its parts inside text_model up to transformers 5.5, and by itself since
-        inner = getattr(self.module, "text_model", self.module)
-        return part_called(inner.final_layer_norm, states)
+        inner: nn.Module = getattr(self.module, "text_model", self.module)
+        return part_called(inner.get_submodule("final_layer_norm"), states)
 
-    def _mask(
-        self, rows: Sequence[Row], ids: torch.Tensor, ends: torch.Tensor
-    ) -> torch.Tensor | None:
-        content = None
-        if self.masked or getattr(self.module.config, "use_attention_mask", False):
-            positions = torch.arange(ids.shape[1], device=ids.device)
-            content = positions <= ends[:, None]
-        if not any(row.attention for row in rows):
-            return None if content is None else content.long()
-        place = {"dtype": states_dtype(self.module), "device": ids.device}
-        bias = attention_bias(rows, ids.shape[1], causal=True, place=place)
-        if content is not None:
-            bias = bias.masked_fill(~content[:, None, None, :], torch.finfo(bias.dtype).min)
-        return bias
+    def _mask(self, rows: Sequence[Row], ends: Int[torch.Tensor, " rows"]) -> torch.Tensor | None:
+        masked = self.masked or getattr(config_of(self.module), "use_attention_mask", False)
+        positions = torch.arange(len(rows[0].ids), device=ends.device)
+        content = (positions <= ends[:, None]) | (not masked)
+        if any(row.attention for row in rows):
+            return attention_bias(rows, self.module, content, causal=True)
+        return content.long() if masked else None
 
     def project(
         self, ends: Float[torch.Tensor, "prompts dim"]
@@ -130,6 +115,4 @@ class ClipTextEncoder:
         at BOS where there is neither.
         """
         projection = getattr(self.module, "text_projection", None)
-        if projection is None:
-            return ends
-        return part_called(projection, ends)
+        return ends if projection is None else part_called(projection, ends)

@@ -7,19 +7,21 @@ of the weights where they are, are hashed instead of the bits.
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 import transformers
+from torch import nn
 
-from clipcond.encoders.forward import execution_device
+from clipcond.encoders.forward import config_of, execution_device
+from clipcond.encoders.lora_scale import lora_layers
+from clipcond.encoders.threads import as_written
 from clipcond.errors import ClipcondError
 
 _COLUMNS = 1024  # of 8 bytes
 
 
 @torch.no_grad()
-def digest(module: Any) -> bytes:
+def digest(module: nn.Module) -> bytes:
     """16 bytes: weights as stored, wherever accelerate keeps them, LoRAs with their scales, configuration, precision.
 
     Hooks that others hang on a module are not seen.
@@ -27,20 +29,16 @@ def digest(module: Any) -> bytes:
     Raises:
         ClipcondError: weights that cannot be looked at.
     """
-    module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    module = as_written(module)
+    config = config_of(module)
     found = hashlib.blake2b(digest_size=16)
     versions = (torch.__version__, transformers.__version__)
-    found.update(f"{versions} {type(module).__name__} {module.config} {module.training}".encode())
-    found.update(str(getattr(module.config, "_attn_implementation", "")).encode())
-    for name, part in module.named_modules():
-        if hasattr(part, "scaling") and hasattr(part, "scale_layer"):  # peft's LoRA layers
-            state = (
-                dict(part.scaling),  # as this thread's forward will read it
-                part.active_adapters,
-                part.disable_adapters,
-                part.merged_adapters,
-            )
-            found.update(f"{name} {state}".encode())
+    found.update(f"{versions} {type(module).__name__} {config} {module.training}".encode())
+    found.update(str(getattr(config, "_attn_implementation", "")).encode())
+    for name, layer in lora_layers(module):
+        scaling = dict(layer.scaling)  # as this thread's forward will read it
+        state = (scaling, layer.active_adapters, layer.disable_adapters, layer.merged_adapters)
+        found.update(f"{name} {state}".encode())
     pieces: list[torch.Tensor] = []
     for name, tensor in _tensors(module):
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {tensor.device.type};".encode())
@@ -54,12 +52,12 @@ def digest(module: Any) -> bytes:
     return found.digest()
 
 
-def _tensors(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
     """Every tensor of its state, where offloading has put it."""
     offloaded = {
-        name: part._hf_hook.weights_map  # noqa: SLF001 accelerate has no public name for it
+        name: weights
         for name, part in module.named_modules()
-        if getattr(getattr(part, "_hf_hook", None), "weights_map", None) is not None
+        if (weights := getattr(getattr(part, "_hf_hook", None), "weights_map", None)) is not None
     }
     for name, tensor in module.state_dict().items():
         if not torch.is_tensor(tensor):

@@ -1,11 +1,14 @@
 """Which encoder made some states: enough of its weights to tell two encoders apart, in a few milliseconds."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
+
+from clipcond.encoders.threads import as_written
 
 _SAMPLES = 16  # values of each tensor, evenly apart
 _TOLERANCE = 0.02  # relative: float32 against bfloat16 differ by 0.4 %
@@ -35,16 +38,19 @@ class Fingerprint:
         )
 
 
-_known: WeakKeyDictionary[Any, tuple[Any, Fingerprint | None]] = WeakKeyDictionary()
+_Version = tuple[
+    tuple[int, int], ...
+]  # the places of a module's tensors, and how often each was written to
+_known: WeakKeyDictionary[nn.Module, tuple[_Version, Fingerprint | None]] = WeakKeyDictionary()
 
 
-def fingerprint(module: torch.nn.Module) -> Fingerprint | None:
+def fingerprint(module: nn.Module) -> Fingerprint | None:
     """The fingerprint of a module; None where its weights are elsewhere (offloaded to the meta device).
 
     Computed again only when a tensor was replaced or written to. Quantised tensors of classes of their own (torchao's)
     have no values to look at and are left out.
     """
-    module = getattr(module, "_orig_mod", module)  # compiled or not, it is the same encoder
+    module = as_written(module)
     tensors = {name: t for name, t in module.named_parameters() if type(t.data) is torch.Tensor}
     version = tuple((t.data_ptr(), t._version) for t in tensors.values())  # noqa: SLF001 no public name
     known = _known.get(module)
@@ -58,7 +64,7 @@ def fingerprint(module: torch.nn.Module) -> Fingerprint | None:
 
 
 @torch.no_grad()
-def _sample(tensors: dict[str, torch.Tensor]) -> Fingerprint:
+def _sample(tensors: Mapping[str, torch.Tensor]) -> Fingerprint:
     """One transfer from the device, however many tensors."""
     digest = hashlib.blake2b(digest_size=16)
     taken = []
@@ -69,6 +75,6 @@ def _sample(tensors: dict[str, torch.Tensor]) -> Fingerprint:
     sizes = [len(t) for t in taken]
     values = torch.cat(taken).cpu()
     digest.update(values.numpy().tobytes())
-    middles = tuple(part[len(part) // 2].item() for part in values.split(sizes) if len(part))
+    middles = tuple(part[len(part) // 2].item() for part in torch.split(values, sizes) if len(part))
     dtypes = sorted({str(tensor.dtype) for tensor in tensors.values()})
     return Fingerprint(digest.hexdigest(), ", ".join(dtypes), middles)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
+from torch import nn
 from torch.nn import functional as F
+from transformers import PreTrainedConfig
 
 from clipcond.weighting import Row
 
@@ -26,40 +28,49 @@ class EncoderOutput:
     ends: Float[torch.Tensor, "rows dim"] | None
 
 
-def execution_device(module: Any) -> torch.device:
+def execution_device(module: nn.Module) -> torch.device:
     """Where a forward takes its inputs: with accelerate's offloading, not where the weights are."""
     for part in module.modules():
         device = getattr(getattr(part, "_hf_hook", None), "execution_device", None)
         if device is not None:
             return torch.device(device)
-    return torch.device(module.device)
+    return next(module.parameters()).device
 
 
-def states_dtype(module: Any) -> torch.dtype:
+def states_dtype(module: nn.Module) -> torch.dtype:
     """The dtype a module computes in; where its weights are only stored in 8-bit floats, that of its norms."""
-    if module.dtype.itemsize > 1:
-        return module.dtype
     wide = (p.dtype for p in module.parameters() if p.is_floating_point() and p.dtype.itemsize > 1)
     return next(wide, torch.float32)
 
 
 def part_called(
-    part: Any, states: Float[torch.Tensor, "*rows dim"]
+    part: nn.Module, states: Float[torch.Tensor, "*rows dim"]
 ) -> Float[torch.Tensor, "*rows out"]:
     """A module's own part, called by itself: where its weights are, as offloading may have put them elsewhere."""
-    weight = getattr(part, "weight", None)
+    weight: torch.Tensor | None = getattr(part, "weight", None)
     with torch.no_grad():
+        found: torch.Tensor
         if weight is None or weight.is_meta:  # with a hook of its own, which fetches the weights
-            return part(states)
-        return part(states.to(weight.device)).to(states.device)
+            found = part(states)
+        else:
+            found = part(states.to(weight.device)).to(states.device)
+    return found
 
 
-def text_config(config: Any) -> Any:
+def config_of(module: nn.Module) -> PreTrainedConfig:
+    """A transformers model's configuration, compiled or not."""
+    return cast(PreTrainedConfig, module.config)
+
+
+def text_config(config: PreTrainedConfig) -> PreTrainedConfig:
     """The part of a model's configuration that its text encoder is made by; mostly all of it."""
-    return getattr(config, "encoder", None) or getattr(config, "text_config", None) or config
+    parts = (getattr(config, name, None) for name in ("encoder", "text_config"))
+    return next(filter(None, parts), config)
 
 
-def batches(rows: Sequence[Row], config: Any, memory_limit: int) -> Iterator[Sequence[Row]]:
+def batches(
+    rows: Sequence[Row], config: PreTrainedConfig, memory_limit: int
+) -> Iterator[Sequence[Row]]:
     """Cut rows into forwards that need about `memory_limit` bytes of activations each, in float32."""
     config = text_config(config)
     widest = max(
@@ -71,14 +82,27 @@ def batches(rows: Sequence[Row], config: Any, memory_limit: int) -> Iterator[Seq
         yield rows[start : start + size]
 
 
+def ids_of(rows: Sequence[Row], module: nn.Module, pad: int) -> Int[torch.Tensor, "rows tokens"]:
+    """What to call a module with: the rows' ids, the shorter ones filled up behind."""
+    length = max(len(row.ids) for row in rows)
+    filled = [(*row.ids, *[pad] * (length - len(row.ids))) for row in rows]
+    return torch.tensor(filled, device=execution_device(module))
+
+
 def attention_bias(
-    rows: Sequence[Row], length: int, *, causal: bool, place: dict[str, Any]
+    rows: Sequence[Row],
+    module: nn.Module,
+    content: Bool[torch.Tensor, "rows keys"] | None = None,
+    *,
+    causal: bool = False,
 ) -> Float[torch.Tensor, "rows 1 queries keys"]:
     """What is added to attention's logits: log of how much each key is attended to, and the causal mask.
 
-    exp(score + log w) = w exp(score): a key of weight w counts w times. Positions beyond a row's end count 0.
+    exp(score + log w) = w exp(score): a key of weight w counts w times. Positions beyond a row's end, and those that
+    are no content, count 0.
     """
-    lowest = torch.finfo(place["dtype"]).min
+    dtype, length = states_dtype(module), max(len(row.ids) for row in rows)
+    lowest = torch.finfo(dtype).min
     shares = torch.zeros(len(rows), length, dtype=torch.float64)
     for share, row in zip(shares, rows, strict=True):
         share[: len(row.ids)] = torch.tensor(row.attention) if row.attention else 1.0
@@ -86,7 +110,10 @@ def attention_bias(
     if causal:
         later = torch.ones(length, length, dtype=torch.bool).triu(1)
         bias = bias.masked_fill(later, lowest)
-    return bias.to(**place)
+    bias = bias.to(execution_device(module), dtype)
+    if content is None:
+        return bias
+    return bias.masked_fill(~content[:, None, None, :].to(bias.device), lowest)
 
 
 def joined(outputs: Sequence[EncoderOutput]) -> EncoderOutput:
@@ -95,5 +122,5 @@ def joined(outputs: Sequence[EncoderOutput]) -> EncoderOutput:
         return outputs[0]
     longest = max(output.states.shape[1] for output in outputs)
     states = [F.pad(o.states, (0, 0, 0, longest - o.states.shape[1])) for o in outputs]
-    ends = None if outputs[0].ends is None else torch.cat([o.ends for o in outputs])
-    return EncoderOutput(states=torch.cat(states), ends=ends)
+    ends = [output.ends for output in outputs if output.ends is not None]
+    return EncoderOutput(states=torch.cat(states), ends=torch.cat(ends) if ends else None)

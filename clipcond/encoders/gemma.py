@@ -6,17 +6,11 @@ window around each token, which a mask that is given whole has to say as well.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from torch import nn
 
-from clipcond.encoders.forward import (
-    EncoderOutput,
-    attention_bias,
-    execution_device,
-    states_dtype,
-    text_config,
-)
+from clipcond.encoders.forward import EncoderOutput, attention_bias, config_of, ids_of, text_config
 from clipcond.weighting import Row
 
 
@@ -28,7 +22,7 @@ class T5GemmaTextEncoder:
         module: the model.
     """
 
-    module: Any
+    module: nn.Module
 
     @property
     def settings(self) -> bytes:
@@ -45,9 +39,8 @@ class T5GemmaTextEncoder:
         """
         lengths = [len(row.ids) for row in rows]
         # behind a row even where its own padding is in front: so it keeps its positions, and its states
-        filled = [(*row.ids, *[pad] * (max(lengths) - len(row.ids))) for row in rows]
-        ids = torch.tensor(filled, device=execution_device(self.module))
-        mask: Any = (ids != pad).long()
+        ids = ids_of(rows, self.module, pad)
+        mask: torch.Tensor | dict[str, torch.Tensor] = (ids != pad).long()
         if any(row.attention for row in rows) or min(lengths) < max(lengths):
             mask = self._biases(rows, ids, pad)
         with torch.no_grad():
@@ -60,16 +53,15 @@ class T5GemmaTextEncoder:
         A token of the padding may see nothing, and then attends to all of its row alike, or to nothing, as the
         implementation has it for masks of its own; never to what fills up the row for a longer one's sake.
         """
-        place = {"dtype": states_dtype(self.module), "device": ids.device}
-        eager = text_config(self.module.config)._attn_implementation == "eager"  # noqa: SLF001 no public name
-        hidden = torch.finfo(place["dtype"]).min if eager else -torch.inf
+        weights = attention_bias(rows, self.module)
+        eager = text_config(config_of(self.module))._attn_implementation == "eager"  # noqa: SLF001 no public name
+        hidden = torch.finfo(weights.dtype).min if eager else -torch.inf
         positions = torch.arange(ids.shape[1], device=ids.device)
         lengths = torch.tensor([len(row.ids) for row in rows], device=ids.device)
         filling = (positions >= lengths[:, None])[:, None, None, :]
         distance = positions[:, None] - positions  # of a query after a key
         before, after = self._reach
         far = (distance > before) | (-distance > after)
-        weights = attention_bias(rows, ids.shape[1], causal=False, place=place)
         full = weights.masked_fill((ids == pad)[:, None, None, :], hidden)
         biases = {"full_attention": full, "sliding_attention": full.masked_fill(far, hidden)}
         return {kind: bias.masked_fill(filling, -torch.inf) for kind, bias in biases.items()}
@@ -77,9 +69,7 @@ class T5GemmaTextEncoder:
     @property
     def _reach(self) -> tuple[int, int]:
         """How far before and after itself a token sees in a layer with a window."""
-        window = int(text_config(self.module.config).sliding_window)
-        if hasattr(
-            self.module, "text_model"
-        ):  # T5Gemma 2 parts it, T5Gemma has as much on either side
+        window = int(text_config(config_of(self.module)).sliding_window)
+        if hasattr(self.module, "text_model"):  # T5Gemma 2 parts it, T5Gemma has it on either side
             return (window + 1) // 2 - 1, window // 2
         return window, window

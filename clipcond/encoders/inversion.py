@@ -5,22 +5,23 @@ encoded, by a hook that lives as long as the forward and acts in its thread only
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import torch
 from jaxtyping import Float
+from torch import nn
 
-from clipcond.encoders.inversion_files import ANY, CLIPS, read_inversion
+from clipcond.encoders.inversion_files import ANY, read_inversion
 from clipcond.encoders.threads import uncompiled
 from clipcond.errors import ClipcondError
 from clipcond.tokens import folded
 
-_SLOTS = ("text_encoder", "text_encoder_2")
-KINDS = dict(zip(_SLOTS, CLIPS, strict=True))  # slot -> its vectors' name in a file for several
+# slot -> its vectors' name in a file for several
+_KINDS = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}
 FIRST_VECTOR = 1 << 24  # the id of the first vector given to an encoder, past those of any table
 
 
@@ -73,7 +74,7 @@ class TextualInversion:
         Raises:
             ClipcondError: those for this encoder have another width.
         """
-        own = self.vectors.get(KINDS.get(slot, slot))
+        own = self.vectors.get(_KINDS.get(slot, slot))
         if own is not None and own.shape[1] != width:
             raise ClipcondError(
                 f"the textual inversion {self.token!r} has vectors of {own.shape[1]} for {slot}, which is {width} wide: "
@@ -90,7 +91,7 @@ class TextualInversion:
 
 @contextmanager
 def injected(
-    module: Any, ids: torch.Tensor, vectors: torch.Tensor | None
+    module: nn.Module, ids: torch.Tensor, vectors: torch.Tensor | None
 ) -> Iterator[torch.Tensor]:
     """Ids to call a module with, so that those from `FIRST_VECTOR` on are read as the rows of `vectors`.
 
@@ -106,7 +107,7 @@ def injected(
 
     caller = threading.get_ident()
 
-    def put(_module: Any, _args: Any, embedded: torch.Tensor) -> torch.Tensor | None:
+    def put(_module: nn.Module, _args: object, embedded: torch.Tensor) -> torch.Tensor | None:
         # the layer is shared: other threads' forwards, and what they compile meanwhile, are none of our business
         if torch.compiler.is_dynamo_compiling() or threading.get_ident() != caller:
             return None
@@ -115,7 +116,8 @@ def injected(
         placed[places] = vectors.to(placed)[(ids[own] - FIRST_VECTOR).to(vectors.device)]
         return placed
 
-    handle = module.get_input_embeddings().register_forward_hook(put)
+    table = cast(Callable[[], nn.Module], module.get_input_embeddings)()
+    handle = table.register_forward_hook(put)
     try:
         with uncompiled([module]):
             yield ids.masked_fill(own, 0)

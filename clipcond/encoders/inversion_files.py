@@ -31,9 +31,7 @@ _WRAPPERS = ("state_dict", "model", "embedding", "embeddings")
 _BUNDLED = re.compile(r"bundle_emb\.(.+)\.(clip_l|clip_g|clip_h|emb_params|string_to_param\.\*)")
 _LORA = re.compile(r"\.lora[._](?:up|down|A|B|linear_layer)\b")
 _GLOBAL = re.compile(r"GLOBAL (\S+)")
-_MOST_VALUES = (
-    1 << 26
-)  # a pickle of some bytes can say terabytes; those of a window are under 1 << 18
+_MOST_VALUES = 1 << 26  # a pickle of some bytes can say terabytes; a window has under 1 << 18
 _DEEPEST = 4
 _NAMED = 5  # of many, in messages
 _CONTAINERS = (nn.ParameterDict, nn.ParameterList)
@@ -88,9 +86,8 @@ def _read(path: Path) -> Any:
 def _containers_allowed() -> Iterator[None]:
     """Let torch's unpickler build containers of parameters; its list of what it may build is one for all threads."""
     with _loading:
-        new: list[Any] = [
-            kind for kind in _CONTAINERS if kind not in torch.serialization.get_safe_globals()
-        ]
+        known = torch.serialization.get_safe_globals()
+        new: list[Any] = [kind for kind in _CONTAINERS if kind not in known]
         with torch.serialization.safe_globals(new):
             yield
 

@@ -8,11 +8,11 @@ alone.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from torch import nn
 
-from clipcond.encoders.forward import EncoderOutput, attention_bias, execution_device, states_dtype
+from clipcond.encoders.forward import EncoderOutput, attention_bias, config_of, ids_of, text_config
 from clipcond.weighting import Row
 
 
@@ -27,7 +27,7 @@ class LanguageEncoder:
         prefix: the ids in front of every row that has none of its own.
     """
 
-    module: Any
+    module: nn.Module
     layer: int | None
     prefix: tuple[int, ...] = ()
 
@@ -39,10 +39,10 @@ class LanguageEncoder:
     @property
     def layers(self) -> int:
         """How many layers' states it gives."""
-        config = getattr(self.module.config, "text_config", self.module.config)
+        config = text_config(config_of(self.module))
         return 1 if self.layer is not None else int(config.num_hidden_layers)
 
-    def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:  # noqa: ARG002 none ends all rows
+    def encode(self, rows: Sequence[Row], *, eos: int | None, pad: int) -> EncoderOutput:  # noqa: ARG002 none ends all rows
         """Encode every row in one forward, without gradients.
 
         Args:
@@ -51,17 +51,19 @@ class LanguageEncoder:
             pad: the id that fills up rows; those at a row's end are padding.
         """
         whole = [self._with_prefix(row) for row in rows]
-        length = max(len(row.ids) for row in whole)
-        filled = [(*row.ids, *[pad] * (length - len(row.ids))) for row in whole]
-        ids = torch.tensor(filled, device=execution_device(self.module))
+        ids = ids_of(whole, self.module, pad)
         content = (ids != pad).flip(1).cumsum(1).flip(1) > 0  # up to the last that is no padding
         options = {}
         if "logits_to_keep" in inspect.signature(self.module.forward).parameters:
             options["logits_to_keep"] = 1  # nobody reads them
+        weighed = any(row.attention for row in whole)
+        mask = (
+            attention_bias(whole, self.module, content, causal=True) if weighed else content.long()
+        )
         with torch.no_grad():
             states = self.module(
                 input_ids=ids,
-                attention_mask=self._mask(whole, content),
+                attention_mask=mask,
                 output_hidden_states=True,
                 use_cache=False,
                 return_dict=True,
@@ -74,10 +76,3 @@ class LanguageEncoder:
         before = row.before or self.prefix  # as many of them
         attention = (*[1.0] * len(before), *row.attention) if row.attention else ()
         return Row((*before, *row.ids), attention)
-
-    def _mask(self, rows: Sequence[Row], content: torch.Tensor) -> torch.Tensor:
-        if not any(row.attention for row in rows):
-            return content.long()
-        place = {"dtype": states_dtype(self.module), "device": content.device}
-        bias = attention_bias(rows, content.shape[1], causal=True, place=place)
-        return bias.masked_fill(~content[:, None, None, :], torch.finfo(bias.dtype).min)

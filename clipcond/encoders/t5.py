@@ -7,11 +7,11 @@ always masked, where rows of different lengths share a forward: each row's state
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from torch import nn
 
-from clipcond.encoders.forward import EncoderOutput, attention_bias, execution_device, states_dtype
+from clipcond.encoders.forward import EncoderOutput, attention_bias, ids_of
 from clipcond.weighting import Row
 
 
@@ -24,7 +24,7 @@ class T5TextEncoder:
         padding: "read" (as any token), "masked", or "zero" (masked, and its states set to zero).
     """
 
-    module: Any
+    module: nn.Module
     padding: str = "read"
 
     @property
@@ -32,7 +32,7 @@ class T5TextEncoder:
         """What its results depend on beside the module."""
         return self.padding.encode()
 
-    def encode(self, rows: Sequence[Row], *, eos: int, pad: int) -> EncoderOutput:
+    def encode(self, rows: Sequence[Row], *, eos: int | None, pad: int) -> EncoderOutput:
         """Encode every row in one forward, without gradients.
 
         Args:
@@ -40,18 +40,13 @@ class T5TextEncoder:
             eos: the id that ends a row's content; what follows its first occurrence is padding.
             pad: the id that fills up shorter rows.
         """
-        length = max(len(row.ids) for row in rows)
-        filled = [(*row.ids, *[pad] * (length - len(row.ids))) for row in rows]
-        ids = torch.tensor(filled, device=execution_device(self.module))
+        ids = ids_of(rows, self.module, pad)
         content = torch.zeros(ids.shape, dtype=torch.bool)
         for inside, row in zip(content, rows, strict=True):
             inside[: len(row.ids) if self.padding == "read" else row.ids.index(eos) + 1] = True
         mask = None
         if any(row.attention for row in rows) or not content.all():
-            place = {"dtype": states_dtype(self.module), "device": ids.device}
-            mask = attention_bias(rows, length, causal=False, place=place)
-            outside = ~content[:, None, None, :].to(ids.device)
-            mask = mask.masked_fill(outside, torch.finfo(mask.dtype).min)
+            mask = attention_bias(rows, self.module, content)
         with torch.no_grad():
             states = self.module(ids, attention_mask=mask, return_dict=True).last_hidden_state
         if self.padding == "zero":

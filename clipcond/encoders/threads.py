@@ -7,26 +7,29 @@ their own weights while they run, and compiled ones that have to run as they wer
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
 
-_HOOKS = (
-    "_hf_hook",
-    "_diffusers_hook",
-)  # accelerate's, and diffusers' group offloading and casting
+_HOOKS = ("_hf_hook", "_diffusers_hook")  # accelerate's; diffusers' group offloading and casting
 _REBUILT = "bitsandbytes"  # its layers unpack their weights in the first forward
-_locks: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # module -> its lock
+_locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _changing = threading.Lock()  # whoever changes what is counted here
 _eager = ExitStack()
 _eager_users = 0
 
 
+def as_written(module: nn.Module) -> nn.Module:
+    """The encoder itself, which torch.compile may have wrapped."""
+    inner: nn.Module = getattr(module, "_orig_mod", module)
+    return inner
+
+
 @contextmanager
-def exclusive(module: Any) -> Iterator[None]:
+def exclusive(module: nn.Module) -> Iterator[None]:
     """One thread at a time, where a forward changes the module: offloaded, cast layer by layer, of bitsandbytes."""
-    module = getattr(module, "_orig_mod", module)
+    module = as_written(module)
     if not any(_changes_itself(part) for part in module.modules()):
         yield
         return
@@ -36,13 +39,13 @@ def exclusive(module: Any) -> Iterator[None]:
         yield
 
 
-def _changes_itself(part: Any) -> bool:
+def _changes_itself(part: nn.Module) -> bool:
     hooked = any(getattr(part, name, None) is not None for name in _HOOKS)
     return hooked or type(part).__module__.startswith(_REBUILT)
 
 
 @contextmanager
-def uncompiled(modules: Sequence[Any]) -> Iterator[None]:
+def uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Run modules as they were written, where torch.compile has been at them or at a part of them.
 
     Compiled code sees no hook that came after it. torch knows one stance for all threads, so those that want this one
@@ -65,5 +68,5 @@ def uncompiled(modules: Sequence[Any]) -> Iterator[None]:
                 _eager.close()
 
 
-def _is_compiled(part: Any) -> bool:
+def _is_compiled(part: nn.Module) -> bool:
     return hasattr(part, "_orig_mod") or getattr(part, "_compiled_call_impl", None) is not None

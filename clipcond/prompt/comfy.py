@@ -8,25 +8,30 @@ apart, and an empty prompt has no fragment; any number that Python reads is a we
 all that follows, unless the text ends in a closing one, which then closes it, not its own. A closing bracket too many
 turns the next opening one into text.
 
-Comments, `//` to the line's end and `/* */`, are taken out first, as ComfyUI's page does.
+Comments, `//` to the line's end and `/* */`, are taken out first, as ComfyUI's page does in its text fields.
 
 A weight that is no finite number and nesting deeper than `MAX_DEPTH` are errors with a caret here.
 """
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from clipcond.errors import PromptSyntaxError
-from clipcond.prompt import comments
+from clipcond.prompt import hints
+from clipcond.prompt.contract import Dialect
 from clipcond.prompt.excerpt import Excerpt
-from clipcond.prompt.hints import MAX_DEPTH, foreign, note_heavy, refuse_depth
-from clipcond.prompt.tree import Diagnostic, Fixed, Fragment, Prompt
+from clipcond.prompt.tree import Diagnostic, Fixed, Fragment, Lora, Prompt, Segment, Span
+from clipcond.prompt.writing import digits, flattened
 
 _FACTOR = 1.1
 
 _TOKEN = re.compile(r"\\[()]|[():]|\\|[^\\():]++")
+_SLASHES = re.compile(r"//[^\n\r\u2028\u2029]*+")
+_SLASHES_OR_BLOCK = re.compile(rf"{_SLASHES.pattern}|/\*")
+_SLASH = re.compile(r"/(?=[/*])")
 
 
 @dataclass(slots=True, eq=False)
@@ -58,23 +63,30 @@ def read(source: str) -> Prompt:
     Raises:
         PromptSyntaxError: a weight is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
     """
-    hidden = comments.slashes(source)
+    hidden = list(comments(source)) if "//" in source or "/*" in source else []
     said = Excerpt.whole(source).without(hidden)
     reader = _Reader(said.text)
     try:
         fragments = said.place_fragments(tuple(_read(reader)))
     except PromptSyntaxError as error:
         raise said.place_error(error) from None
-    notes = [
-        *comments.notes(source, hidden),
-        *said.place_notes([*reader.notes, *foreign(said.text, "comfy")]),
-    ]
-    return Prompt(
-        source,
-        "comfy",
-        Fixed(said.text, fragments),
-        tuple(sorted(notes, key=lambda note: note.span)),
-    )
+    own = said.place_notes([*reader.notes, *hints.foreign(said.text, COMFY.hints)])
+    notes = hints.in_order(hints.note_comments(source, hidden), own)
+    return Prompt(source, "comfy", Fixed(said.text, fragments), notes)
+
+
+def comments(source: str) -> Iterator[Span]:
+    """What ComfyUI's page takes out."""
+    pattern, at = _SLASHES_OR_BLOCK, 0
+    while found := pattern.search(source, at):
+        at = found.end()
+        if found[0] == "/*":
+            close = source.find("*/", at)
+            if close < 0:  # it is text, and so is every later one
+                pattern = _SLASHES
+                continue
+            at = close + 2
+        yield found.start(), at
 
 
 def _read(reader: _Reader) -> Iterator[Fragment]:
@@ -95,8 +107,8 @@ def _take(reader: _Reader, start: int, end: int) -> None:
             )
         )
     elif char == "(":
-        if len(reader.open) >= MAX_DEPTH:
-            raise refuse_depth(reader.source, start)
+        if len(reader.open) >= hints.MAX_DEPTH:
+            raise hints.refuse_depth(reader.source, start)
         group = _Group(start)
         reader.open.append(group)
         reader.groups.append(group)
@@ -134,7 +146,7 @@ def _number(reader: _Reader, group: _Group, colon: int, close: int) -> None:
         raise PromptSyntaxError(
             "this weight is not a finite number", reader.source, span, "write a number such as 1.3"
         )
-    reader.notes += note_heavy(value, span)
+    reader.notes += hints.note_heavy(value, span)
     group.weight, group.end = value, colon
 
 
@@ -186,12 +198,7 @@ def _balanced(
 def _weight(source: str, group: _Group, outer: float) -> float:
     weight = outer * _FACTOR if group.weight is None else group.weight
     if not math.isfinite(weight):
-        raise PromptSyntaxError(
-            "the weights of these nested brackets multiply to more than a number holds",
-            source,
-            (group.start, group.start + 1),
-            "lower them: weights beyond 2 rarely help",
-        )
+        raise hints.refuse_overflow(source, (group.start, group.start + 1))
     return weight
 
 
@@ -209,3 +216,39 @@ def _note_unclosed(reader: _Reader, group: _Group) -> None:
             "close it, or write \\( for the character itself",
         )
     )
+
+
+def write(prompt: Prompt, loras: Sequence[Lora]) -> str:  # noqa: ARG001 - it has no LoRAs
+    """Weights as (text:weight), none inside another; only its own neighbours of one weight stay apart."""
+    pieces = flattened(prompt)
+    if prompt.dialect != "comfy":
+        groups = groupby(pieces, key=lambda piece: piece.weight)
+        pieces = [Segment("".join(p.text for p in group), weight) for weight, group in groups]
+    written, is_bare = "", False
+    for piece in pieces:
+        escaped = re.sub(r"[()]", r"\\\g<0>", piece.text)
+        escaped = _SLASH.sub("/()", escaped)
+        if piece.weight == 1 and not is_bare and not escaped.endswith("\\"):
+            written, is_bare = written + escaped, True
+        elif escaped:
+            written, is_bare = f"{written}({escaped}:{digits(piece.weight)})", False
+    return written
+
+
+COMFY = Dialect(
+    name="comfy",
+    read=read,
+    write=write,
+    hints=(
+        *hints.UNREAD,
+        *hints.NEARLY,
+        (re.compile(hints.LATE_WEIGHT), "a weight after its bracket is text here", hints.INSIDE),
+        hints.SQUARE,
+        hints.BREAK,
+        hints.AND,
+        hints.TAG,
+        hints.COMPEL_WEIGHT,
+        hints.COMPEL_OPERATOR,
+    ),
+    drops_unmet=True,
+)

@@ -11,18 +11,23 @@ only the first half, are errors; so are weights that sum to zero or are no numbe
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from clipcond.errors import PromptSyntaxError
+from clipcond.prompt import hints
 from clipcond.prompt.compel_text import QUOTE, Scanner, fragments_of
-from clipcond.prompt.hints import foreign
+from clipcond.prompt.contract import Dialect
 from clipcond.prompt.tree import Diagnostic, Fixed, Fragment, Lora, Prompt, Span
+from clipcond.prompt.writing import digits, unbroken
 
 _JOIN = re.compile(r"\)\s*+\.(blend|and|add)\s*+\(([^()]*+)\)")
 _CALL = re.compile(r"[)\"]\s*+\.([A-Za-z_]++)\s*+\(")
 _OPERATORS = ("blend", "and", "add", "attend")
 _FLAG = "no_normalize"
+_SYNTAX = re.compile(r'[()",.+\-=\\]')
+_LORA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +52,9 @@ def read(source: str) -> Prompt:
     scanner = Scanner(source, len(source))
     scanner.prompt(0)
     fragments, loras = fragments_of(scanner)
-    notes = [*scanner.notes, *foreign(source, "compel"), *_call_notes(source)]
-    return Prompt(
-        source,
-        "compel",
-        Fixed(source, fragments),
-        tuple(sorted(notes, key=lambda note: note.span)),
-        loras,
-        separator=" ",
-    )
+    foreign = hints.foreign(source, COMPEL.hints)
+    notes = hints.in_order(scanner.notes, foreign, _call_notes(source))
+    return Prompt(source, "compel", Fixed(source, fragments), notes, loras, separator=" ")
 
 
 def _read_join(source: str) -> Prompt | None:
@@ -130,12 +129,11 @@ def _assemble(
         pieces = tuple(Fragment(f.text, f.weight, _within(f.span, start, end)) for f in fragments)
         own = tuple(replace(note, span=_within(note.span, start, end)) for note in scanner.notes)
         branches.append((Prompt(text, "compel", Fixed(text, pieces), own, separator=" "), weight))
-    notes += foreign(source, "compel")
     return Prompt(
         source,
         "compel",
         Fixed(source, ()),
-        tuple(sorted(notes, key=lambda note: note.span)),
+        hints.in_order(notes, hints.foreign(source, COMPEL.hints)),
         tuple(sorted(loras, key=lambda lora: lora.span)),
         joined="blend" if join.name == "blend" else "concat",
         parts=tuple(branches),
@@ -202,3 +200,83 @@ def _call_notes(source: str) -> list[Diagnostic]:
             hint = f"did you mean .{close[0]}?" if close else "put a blank after the full stop"
         notes.append(Diagnostic(message, span, hint))
     return notes
+
+
+def write(prompt: Prompt, loras: Sequence[Lora]) -> str:
+    """Weights as (text)1.3; of `compose`, concatenation comes nearest. A weight below 0 becomes 0."""
+    named = [
+        f"withLora({lora.name}, {digits(lora.weight)})"
+        for lora in loras
+        if _LORA_NAME.fullmatch(lora.name)
+    ]
+    written = [_written(branch) for branch, _ in prompt.branches]
+    if not prompt.joined:
+        return " ".join([*written, *named])
+    quoted = ", ".join(f'"{text}"' for text in written)
+    weights = [digits(weight) for _, weight in prompt.branches]
+    if prompt.joined == "blend":
+        return " ".join([f"({quoted}).blend({', '.join(weights)}, {_FLAG})", *named])
+    if named:  # nothing may stand beside .and
+        quoted = f'{quoted[:-1]} {" ".join(named)}"'
+    return f"({quoted}).and({', '.join(weights) if set(weights) != {'1'} else ''})"
+
+
+def _written(branch: Prompt) -> str:
+    """Word by word; what compel itself read keeps its empty words."""
+    written = []
+    for piece in unbroken(branch.segments()):
+        words = piece.text.split(" ") if branch.separator else piece.text.split()
+        if piece.weight == 1:
+            written += [_word(word) for word in words]
+        elif words:
+            inner = " ".join(_escaped(word) or '""' for word in words)
+            written.append(f"({inner}){digits(max(0.0, piece.weight))}")
+    text = " ".join(written)
+    return "" if text == '""' else text
+
+
+def _word(word: str) -> str:
+    """A word as compel reads it back outside brackets: escaped as far as that leaves it a word without weight."""
+    if not word:
+        return '""'
+    if not _SYNTAX.search(word):
+        return word
+    first = f"\\{word}" if word[0] in '("' else word
+    for spelling in (_escaped(word), first):
+        scanner = Scanner(spelling, len(spelling))
+        try:
+            scanner.prompt(0)
+        except PromptSyntaxError:
+            continue
+        said, loras = fragments_of(scanner)
+        if not loras and [(f.text, f.weight) for f in said] == [(word, 1.0)]:
+            return spelling
+    return _escaped(word)
+
+
+def _escaped(word: str) -> str:
+    return re.sub(r'[()"]', r"\\\g<0>", word)
+
+
+COMPEL = Dialect(
+    name="compel",
+    read=read,
+    write=write,
+    hints=(
+        *hints.UNREAD,
+        (hints.NEARLY_A_WEIGHT, "this is no weight, and is read as text", "write (words)1.3"),
+        (re.compile(hints.LATE_WEIGHT), "a colon before a weight is text here", "write (words)1.3"),
+        (
+            re.compile(r"(?<=[)\"])\d++,\d"),
+            "only what is before the comma is the weight",
+            "write a full stop: (words)1.3",
+        ),
+        (*hints.SQUARE[:2], "write (words)0.9 to weigh less; schedules are a1111's"),
+        hints.BREAK,
+        hints.AND,
+        hints.TAG,
+        hints.COLON_WEIGHT,
+    ),
+    joint=".and",
+    least=0.0,
+)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from clipcond.errors import PromptSyntaxError
-from clipcond.prompt.hints import MAX_DEPTH, note_heavy, refuse_depth
+from clipcond.prompt.hints import MAX_DEPTH, note_heavy, refuse_depth, refuse_overflow
 from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Span
 
 PLUS, MINUS = 1.1, 0.9
@@ -304,12 +304,7 @@ def _weighted(scanner: Scanner) -> Iterator[tuple[Span, float]]:
         elif opens:
             product = products[-1] * subject.weight
             if not math.isfinite(product):
-                raise PromptSyntaxError(
-                    "the weights of these nested brackets multiply to more than a number holds",
-                    scanner.source,
-                    subject.number,
-                    "lower them: weights beyond 2 rarely help",
-                )
+                raise refuse_overflow(scanner.source, subject.number)
             products.append(product)
             scanner.notes += _note_weight(scanner.source, subject)
         else:

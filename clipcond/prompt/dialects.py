@@ -1,29 +1,21 @@
-"""`parse` and the table of dialects. A dialect is a function from source to prompt."""
+"""`parse` and the table of dialects; each is told by its own file."""
 
 import reprlib
-from collections.abc import Callable
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
-from clipcond.prompt import a1111, comfy, compel
-from clipcond.prompt.tree import Fixed, Fragment, Prompt
+from clipcond.prompt.a1111 import A1111
+from clipcond.prompt.comfy import COMFY
+from clipcond.prompt.compel import COMPEL
+from clipcond.prompt.contract import Dialect
+from clipcond.prompt.plain import PLAIN
+from clipcond.prompt.tree import Prompt
 
 _REPAIRS = {
     "NoneType": 'an empty prompt is ""',
     "bytes": "decode it: text.decode()",
 }
 
-
-def _read_plain(source: str) -> Prompt:
-    """No syntax at all: every character is text."""
-    return Prompt(source, "plain", Fixed(source, (Fragment(source, 1.0, (0, len(source))),)))
-
-
-DIALECTS: dict[str, Callable[[str], Prompt]] = {
-    "a1111": a1111.read,
-    "comfy": comfy.read,
-    "compel": compel.read,
-    "plain": _read_plain,
-}
+DIALECTS: dict[str, Dialect] = {own.name: own for own in (A1111, COMFY, COMPEL, PLAIN)}
 
 
 def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
@@ -42,7 +34,7 @@ def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
     """
     check_text(text)
     check_dialect(dialect)
-    prompt = DIALECTS[dialect](text)
+    prompt = DIALECTS[dialect].read(text)
     if strict and prompt.diagnostics:
         first = prompt.diagnostics[0]
         raise PromptSyntaxError(first.message, text, first.span, first.hint)

@@ -1,12 +1,15 @@
 """What every dialect limits and notes in the same words."""
 
 import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from clipcond.errors import PromptSyntaxError
-from clipcond.prompt.tree import Diagnostic, Span
+from clipcond.prompt.tree import Diagnostic, Span, shortened
 
 MAX_DEPTH = 200
 HEAVY = 10.0
+_MEANT_AS_TEXT = re.compile(r"(?<=\w)#|(?<=[^\n])#(?=\w)|#(?=\d)|(?<=[\w:])//")
 
 
 def refuse_depth(source: str, at: int) -> PromptSyntaxError:
@@ -16,6 +19,16 @@ def refuse_depth(source: str, at: int) -> PromptSyntaxError:
         source,
         (at, at + 1),
         "close some, or write a literal bracket with a backslash before it",
+    )
+
+
+def refuse_overflow(source: str, span: Span) -> PromptSyntaxError:
+    """The error for nested brackets whose weights cannot be multiplied."""
+    return PromptSyntaxError(
+        "the weights of these nested brackets multiply to more than a number holds",
+        source,
+        span,
+        "lower them: weights beyond 2 rarely help",
     )
 
 
@@ -32,27 +45,33 @@ def note_heavy(weight: float, span: Span) -> tuple[Diagnostic, ...]:
     )
 
 
-_Note = tuple[re.Pattern[str], str, str]
+Hint = tuple[re.Pattern[str], str, str]  # what is looked for, what is said of it, the repair
 
-_BREAK = (re.compile(r"\bBREAK\b"), "BREAK is a word here", "only a1111 ends a window at it")
-_AND = (re.compile(r"\bAND\b"), "AND is a word here", "only a1111 composes prompts with it")
-_TAG = (
+# --- the syntax of one dialect, where it is text in another ---
+
+BREAK = (re.compile(r"\bBREAK\b"), "BREAK is a word here", "only a1111 ends a window at it")
+AND = (re.compile(r"\bAND\b"), "AND is a word here", "only a1111 composes prompts with it")
+TAG = (
     re.compile(r"<\w++:[^<>]++>"),
     "a tag such as a LoRA tag is text here",
     "only a1111 takes <word:...> out, as data",
 )
-_OPERATOR = re.compile(r"[)\"]\s*+\.(?:and|blend|add|swap|attend)\s*+\(")
-_COMPEL_WEIGHT = (
+COMPEL_OPERATOR = (
+    re.compile(r"[)\"]\s*+\.(?:and|blend|add|swap|attend)\s*+\("),
+    "compel's operators are text here",
+    "read the prompt as compel",
+)
+COMPEL_WEIGHT = (
     re.compile(r"\)(?:\+++|--++|[0-9]*+\.[0-9]++)"),
     "compel's weight syntax is text here",
     "write (words:1.3)",
 )
-_SQUARE = (
+SQUARE = (
     re.compile(r"\[[^\[\]]*+\]"),
     "square brackets are text here",
     "write (words:0.9) to weigh less; schedules are a1111's",
 )
-_COLON_WEIGHT = (
+COLON_WEIGHT = (
     re.compile(r":\s*+[+-]?[0-9.]++\s*+\)"),
     "A1111's weight syntax is text here",
     "write (words)1.3",
@@ -65,7 +84,7 @@ WILDCARD = re.compile(r"__(?![_ ])((?:[^\W_]|[-./* ]|_(?!_))++)(?<! )__")
 _NUMBER = r"[+-]?(?:\d++\.?+\d*+|\.\d++)"
 _EXPAND = "clipcond.expand, or --wildcards on the command line, chooses before the prompt is read"
 
-_UNREAD = (
+UNREAD = (
     (re.compile(r"(?<!\\)\{[^{}|]*+\|[^{}]*+\}"), "a choice {a|b} is text here", _EXPAND),
     (WILDCARD, "a wildcard is text here", _EXPAND),
     (
@@ -75,14 +94,14 @@ _UNREAD = (
     ),
 )
 # a colon and what is nearly a number, or a number and what is nearly a colon
-_NEARLY_A_WEIGHT = re.compile(
+NEARLY_A_WEIGHT = re.compile(
     rf":(?!\s*+{_NUMBER}\s*+\))[\s.,;·．，'+*×x=%-]*+\d[\s.,;·．，'+*×x=%f\d-]*+[)）]"  # noqa: RUF001
     rf"|：\s*+{_NUMBER}\s*+[)）]|[;=]\s*+\d\.\d++\s*+\)"  # noqa: RUF001
 )
-_LATE_WEIGHT = rf"(?<=[)\]])\s*+:\s*+{_NUMBER}(?!\s*+[\d:)\]])"
-_INSIDE = "write it inside: (words:1.3)"
-_NEARLY = (
-    (_NEARLY_A_WEIGHT, "this is no weight, and is read as text", "write (words:1.3)"),
+LATE_WEIGHT = rf"(?<=[)\]])\s*+:\s*+{_NUMBER}(?!\s*+[\d:)\]])"
+INSIDE = "write it inside: (words:1.3)"
+NEARLY = (
+    (NEARLY_A_WEIGHT, "this is no weight, and is read as text", "write (words:1.3)"),
     (
         re.compile(r"\([^()]*+(?<=[:;])\)|\([^()]*+(?<=[:;]-)\)"),
         "this bracket closes after a colon: neither a weight nor a face",
@@ -95,63 +114,30 @@ _NEARLY = (
     ),
 )
 
-# what another dialect would read otherwise, and what is nearly syntax
-_FOREIGN: dict[str, tuple[_Note, ...]] = {
-    "a1111": (
-        *_UNREAD,
-        *_NEARLY,
-        # at the end of a branch it is that branch's weight
-        (
-            re.compile(rf"{_LATE_WEIGHT}(?!\s*+(?:AND\b|\Z))"),
-            "a weight after its bracket is text here",
-            _INSIDE,
-        ),
-        (
-            re.compile(r"\[[^\[\]:|]*+:\s*+(?:1\.0*+[1-9]\d*+|[2-9]\.\d++)\s*+\]"),
-            "this comes after more than all of the steps: it is never said",
-            "square brackets take no weight: write (words:1.3)",
-        ),
-        (
-            re.compile(r"<\s*+(?:lora|lyco|hypernet)\s*+:", re.IGNORECASE),
-            "this tag is never closed, or has blanks in its first word: it is text",
-            "write <lora:name:0.8>",
-        ),
-        _COMPEL_WEIGHT,
-        (_OPERATOR, "compel's operators are text here", "read the prompt as compel"),
-    ),
-    "comfy": (
-        *_UNREAD,
-        *_NEARLY,
-        (re.compile(_LATE_WEIGHT), "a weight after its bracket is text here", _INSIDE),
-        _SQUARE,
-        _BREAK,
-        _AND,
-        _TAG,
-        _COMPEL_WEIGHT,
-        (_OPERATOR, "compel's operators are text here", "read the prompt as compel"),
-    ),
-    "compel": (
-        *_UNREAD,
-        (_NEARLY_A_WEIGHT, "this is no weight, and is read as text", "write (words)1.3"),
-        (re.compile(_LATE_WEIGHT), "a colon before a weight is text here", "write (words)1.3"),
-        (
-            re.compile(r"(?<=[)\"])\d++,\d"),
-            "only what is before the comma is the weight",
-            "write a full stop: (words)1.3",
-        ),
-        (_SQUARE[0], _SQUARE[1], "write (words)0.9 to weigh less; schedules are a1111's"),
-        _BREAK,
-        _AND,
-        _TAG,
-        _COLON_WEIGHT,
-    ),
-}
+
+def in_order(*notes: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """By their places in the source."""
+    return tuple(sorted(chain(*notes), key=lambda note: note.span))
 
 
-def foreign(source: str, dialect: str) -> list[Diagnostic]:
+def foreign(source: str, hints: Sequence[Hint]) -> list[Diagnostic]:
     """Syntax of another dialect that is text in this one, and what is nearly syntax."""
     return [
-        Diagnostic(message, found.span(), hint)
-        for pattern, message, hint in _FOREIGN[dialect]
+        Diagnostic(message, found.span(), repair)
+        for pattern, message, repair in hints
         for found in pattern.finditer(source)
+    ]
+
+
+def note_comments(source: str, comments: Sequence[Span]) -> list[Diagnostic]:
+    """Those that were probably meant as text, which no program has a way to write: "C# logo", "#1", "http://"."""
+    found = [(_MEANT_AS_TEXT.match(source, start), start, end) for start, end in comments]
+    return [
+        Diagnostic(
+            f"{sign[0]!r} begins a comment: {shortened(source[start:end].rstrip(), 40)!r} is not read",
+            (start, end),
+            f"leave out {sign[0]!r} if this is text",
+        )
+        for sign, start, end in found
+        if sign
     ]

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from clipcond.errors import PromptConversionWarning, PromptSyntaxError
-from clipcond.prompt.dialects import check_dialect, parse
-from clipcond.prompt.tree import Prompt
-from clipcond.prompt.writers import WRITERS
+from clipcond.prompt.contract import Dialect
+from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
+from clipcond.prompt.tree import Prompt, shortened
 
 # a run of letters, a digit, or a run of signs: what CLIP's tokenizers keep together, whatever blanks are between
 _TOKEN = re.compile(r"[^\W\d_]+|\d|(?:[^\w\s]|_)+")
@@ -21,7 +21,6 @@ _JOINS = {
     "blend": ".blend, which averages embeddings",
     "concat": ".and, which concatenates embeddings",
 }
-_BETWEEN = {"a1111": "AND or BREAK", "compel": ".and"}  # elsewhere by commas
 
 Heard = tuple[object, ...]
 
@@ -32,7 +31,7 @@ def render(prompt: Prompt) -> str:
     Weights are multiplied out and brackets that change nothing left out, where the dialect has such a spelling;
     elsewhere, and where it names LoRAs, the prompt is its source.
     """
-    written = WRITERS[prompt.dialect](prompt, () if prompt.untagged else prompt.loras)
+    written = DIALECTS[prompt.dialect].write(prompt, () if prompt.untagged else prompt.loras)
     try:
         same = parse(written, prompt.dialect) == prompt
     except PromptSyntaxError:
@@ -59,21 +58,22 @@ def convert(text: str, source_dialect: str, target_dialect: str) -> str:
     prompt = parse(text, source_dialect)
     if source_dialect == target_dialect:
         return render(prompt)
-    written = WRITERS[target_dialect](prompt.without_tags, prompt.loras)
-    for reason in _losses(prompt, written, target_dialect):
+    target = DIALECTS[target_dialect]
+    written = target.write(prompt.without_tags, prompt.loras)
+    for reason in _losses(prompt, written, target):
         warnings.warn(
-            f"{reason} (from {source_dialect} to {target_dialect}: {_shorten(text)!r})",
+            f"{reason} (from {source_dialect} to {target_dialect}: {shortened(text)!r})",
             PromptConversionWarning,
             stacklevel=2,
         )
     return written
 
 
-def _losses(prompt: Prompt, written: str, target: str) -> Iterator[str]:
+def _losses(prompt: Prompt, written: str, target: Dialect) -> Iterator[str]:
     """What the written text does not say."""
     bare = prompt.without_tags
     try:
-        again = parse(written, target)
+        again = parse(written, target.name)
     except PromptSyntaxError as error:
         yield f"the result is refused: {error.message}"
         return
@@ -81,20 +81,21 @@ def _losses(prompt: Prompt, written: str, target: str) -> Iterator[str]:
     yield from known or _unlike(_heard(bare), _heard(again.without_tags))
 
 
-def _known_losses(prompt: Prompt, again: Prompt, target: str) -> Iterator[str]:
+def _known_losses(prompt: Prompt, again: Prompt, target: Dialect) -> Iterator[str]:
     """What the target has no word for."""
     bare = prompt.without_tags
     segments = [s for branch, _ in bare.branches for s in branch.segments()]
     if bare.is_scheduled:
         yield "schedules are not kept: this is what the first step says"
     if bare.joined != again.joined:
-        yield f"{_JOINS[bare.joined]}, is not kept: the parts are joined by {_BETWEEN.get(target, 'commas')}"
-    if target != "a1111" and any(s.is_break for s in segments):
+        yield f"{_JOINS[bare.joined]}, is not kept: the parts are joined by {target.joint}"
+    if not target.breaks and any(s.is_break for s in segments):
         yield "BREAK is not kept: windows end where the text is too long"
-    if target == "plain" and any(s.weight != 1 and not s.is_break for s in segments):
+    weights = [s.weight for s in segments if not s.is_break]
+    if target.least is None and any(weight != 1 for weight in weights):
         yield "weights are not kept"
-    if target == "compel" and any(s.weight < 0 and not s.is_break for s in segments):
-        yield "weights below 0 are not kept: they become 0"
+    if target.least is not None and min(weights, default=1.0) < target.least:
+        yield f"weights below {target.least:g} are not kept: they become {target.least:g}"
     yield from _lost_tags(prompt, again)
 
 
@@ -152,7 +153,3 @@ def _tokens(line: list[tuple[str, float]], separator: str) -> Iterator[Heard]:
     for weight, parts in groupby((part for part in line if part[0]), lambda part: part[1]):
         for token in _TOKEN.finditer(separator.join(text for text, _ in parts)):
             yield token[0], weight
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -13,8 +13,6 @@ from clipcond.errors import ClipcondError
 
 Span = tuple[int, int]
 
-_SHOWN = 60
-
 
 class Segment(NamedTuple):
     """A run of text and its weight, as a weighting mode wants it. A break is ("BREAK", -1)."""
@@ -211,7 +209,7 @@ class Prompt:
             raise ValueError(f"step {step} is not among the steps 0 to {steps - 1}")
         if self.parts:
             raise ClipcondError(
-                f"{_shorten(self.text)!r} has {len(self.parts)} branches (joined: {self.joined!r}), each with "
+                f"{shortened(self.text)!r} has {len(self.parts)} branches (joined: {self.joined!r}), each with "
                 "segments of its own; read prompt.branches"
             )
         return self.content.fragments(step, steps)
@@ -253,12 +251,12 @@ class Prompt:
         return hash(self.meaning())
 
     def __repr__(self) -> str:
-        rows = [f"Prompt({self.dialect}: {_shorten(self.text)!r}"]
+        rows = [f"Prompt({self.dialect}: {shortened(self.text)!r}"]
         for branch, weight in self.branches:
             if self.parts:
-                rows.append(f"  {self.joined} {weight:<8.4g} {_shorten(branch.text)!r}")
+                rows.append(f"  {self.joined} {weight:<8.4g} {shortened(branch.text)!r}")
             else:
-                rows += [f"  {f.weight:<8.4g} {_shorten(f.text)!r}" for f in self.fragments()]
+                rows += [f"  {f.weight:<8.4g} {shortened(f.text)!r}" for f in self.fragments()]
         if self.is_scheduled:
             rows.append("  above: the first of 20 steps")
         rows += [f"  lora {x.weight:.4g} {x.unet_weight:.4g} {x.name!r}" for x in self.loras]
@@ -266,5 +264,6 @@ class Prompt:
         return "\n".join(rows) + ")"
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+def shortened(text: str, most: int = 60) -> str:
+    """A text as messages show it."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."

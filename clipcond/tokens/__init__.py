@@ -1,9 +1,19 @@
 """Tokens: ids with weights and places, cut into the encoder's windows by a named policy."""
 
-from clipcond.tokens.chunks import POLICIES, Chunk, Cut, Frame, Policy, Token, policy_named, whole
+from clipcond.tokens.chunks import (
+    POLICIES,
+    Chunk,
+    Cut,
+    Frame,
+    Ids,
+    Policy,
+    Token,
+    policy_named,
+    whole,
+)
 from clipcond.tokens.glyphs import GlyphTokenizer
 from clipcond.tokens.names import Vectors, folded
-from clipcond.tokens.template import Template, TemplateFrame, TemplateTokenizer
+from clipcond.tokens.template import Template, TemplateTokenizer
 from clipcond.tokens.text import Line, PromptTokenizer, lines_of
 
 Tokenizer = PromptTokenizer | TemplateTokenizer | GlyphTokenizer
@@ -14,11 +24,11 @@ __all__ = [
     "Cut",
     "Frame",
     "GlyphTokenizer",
+    "Ids",
     "Line",
     "Policy",
     "PromptTokenizer",
     "Template",
-    "TemplateFrame",
     "TemplateTokenizer",
     "Token",
     "Tokenizer",

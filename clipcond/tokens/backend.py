@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from tokenizers import Tokenizer as RustTokenizer
+from transformers import PreTrainedTokenizerFast
 
 _BLANK_PIECE = "\u2581"  # what sentencepiece writes for a blank
 
@@ -98,11 +99,11 @@ def _forget_control_pieces(state: dict[str, Any]) -> None:
     state["added_tokens"] = [t for t in state["added_tokens"] if t["content"] not in known]
 
 
-_COPIES: WeakKeyDictionary[Any, Backend] = WeakKeyDictionary()
+_COPIES: WeakKeyDictionary[PreTrainedTokenizerFast, Backend] = WeakKeyDictionary()
 _LOCK = Lock()
 
 
-def backend_of(tokenizer: Any) -> Backend:
+def backend_of(tokenizer: PreTrainedTokenizerFast) -> Backend:
     """The copy of a transformers tokenizer; a new one where tokens were added to it since."""
     added = tuple((i, str(token)) for i, token in tokenizer.added_tokens_decoder.items())
     with _LOCK:

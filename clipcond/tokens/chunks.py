@@ -7,12 +7,14 @@ and is never silent about what it drops. `Frame` then fills a window up with BOS
 take one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from clipcond.errors import ClipcondError
+
+Ids = tuple[int, ...]
 
 COMMA_BACKTRACK = 20
 SPLIT_SEGMENT = 8  # tokens from which ComfyUI cuts a weighted segment wherever the window ends
@@ -65,55 +67,54 @@ class Chunk:
         before: ids in front of all, whose states are dropped; () for those that the encoder puts there by itself.
     """
 
-    ids: tuple[int, ...]
+    ids: Ids
     weights: tuple[float, ...]
     fragments: tuple[int, ...]
-    before: tuple[int, ...] = ()
+    before: Ids = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """How a window is filled up around its content.
 
     Attributes:
-        bos: id before the content; None where there is none (T5).
-        eos: id after the content; None where there is none (Gemma).
+        head: ids before the content, without those whose states are dropped.
+        tail: ids after it.
         pad: id of what fills up to the length.
         length: positions of a window.
+        padded: whether windows are filled up; else they are as long as their content.
         left: whether padding comes before all else, not after it.
+        before: the ids that are dropped, where a prompt's beginning changes them; () for the encoder's own.
     """
 
-    bos: int | None
-    eos: int | None
+    head: Ids
+    tail: Ids
     pad: int
     length: int
+    padded: bool = True
     left: bool = False
+    before: Ids = ()
 
     @property
     def room(self) -> int:
         """Content tokens of a window."""
-        return self.length - len(self._head) - len(self._tail)
+        return self.length - len(self.head) - len(self.tail)
 
     @property
-    def _head(self) -> tuple[int, ...]:
-        return () if self.bos is None else (self.bos,)
-
-    @property
-    def _tail(self) -> tuple[int, ...]:
-        return () if self.eos is None else (self.eos,)
+    def eos(self) -> int | None:
+        """The id that ends a window's content; None where none does (Gemma)."""
+        return self.tail[-1] if self.tail else None
 
     def fill(self, tokens: Sequence[Token]) -> Chunk:
         """The window of some content; longer than `length` if the content is (no policy for CLIP lets it be)."""
-        padding = (self.pad,) * max(0, self.room - len(tokens))
-        head = (*padding, *self._head) if self.left else self._head
-        tail = self._tail if self.left else (*self._tail, *padding)
-
-        def framed(content: Iterable[Any], outside: Any) -> tuple[Any, ...]:
-            return (*[outside] * len(head), *content, *[outside] * len(tail))
-
-        ids = (*head, *(t.id for t in tokens), *tail)
+        padding = (self.pad,) * (self.room - len(tokens)) if self.padded else ()
+        head = (*padding, *self.head) if self.left else self.head
+        tail = self.tail if self.left else (*self.tail, *padding)
         return Chunk(
-            ids, framed((t.weight for t in tokens), 1.0), framed((t.fragment for t in tokens), 0)
+            ids=(*head, *(t.id for t in tokens), *tail),
+            weights=(*[1.0] * len(head), *(t.weight for t in tokens), *[1.0] * len(tail)),
+            fragments=(*[0] * len(head), *(t.fragment for t in tokens), *[0] * len(tail)),
+            before=self.before,
         )
 
     @property
@@ -121,15 +122,17 @@ class Frame:
         """The window of the empty prompt."""
         return self.fill(())
 
-    def emptied(self, length: int) -> tuple[int, ...]:
-        """The ids of the empty prompt's window of so many positions."""
-        return replace(self, length=length).empty.ids
+    def emptied(self, length: int) -> Ids:
+        """The ids of the empty prompt's window, filled up to so many positions."""
+        return replace(self, length=length, padded=True).empty.ids
 
     def inside(self, chunk: Chunk) -> range:
-        """The positions of a filled window that are no padding: BOS, content and EOS."""
-        content = sum(fragment > 0 for fragment in chunk.fragments)
-        size = len(self._head) + content + len(self._tail)
-        return range(len(chunk.ids) - size, len(chunk.ids)) if self.left else range(size)
+        """The positions of a filled window that are no padding: what is around the content, and the content."""
+        content = [i for i, fragment in enumerate(chunk.fragments) if fragment > 0]
+        if self.left:
+            size = len(self.head) + len(content) + len(self.tail)
+            return range(len(chunk.ids) - size, len(chunk.ids))
+        return range((content[-1] + 1 if content else len(self.head)) + len(self.tail))
 
 
 Lines = Sequence[tuple[Token, ...]]

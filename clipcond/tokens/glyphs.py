@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-from clipcond.tokens.chunks import Token
-from clipcond.tokens.template import TemplateFrame
+from transformers import ByT5Tokenizer
+
+from clipcond.tokens.chunks import Frame, Token
 from clipcond.tokens.text import Line
 
 
@@ -21,39 +22,29 @@ class GlyphTokenizer:
         quoted: the texts in quotes, with their places, in the order in which they are read.
     """
 
-    tokenizer: Any
+    tokenizer: ByT5Tokenizer
     length: int
     quoted: Callable[[str], list[tuple[int, str]]]
-    windowed: bool = False
-    inversions: tuple[()] = ()
+    windowed: ClassVar[bool] = False
+    inversions: ClassVar[tuple[()]] = ()
+    comma: ClassVar[None] = None  # rows are not windows
+    unknown: ClassVar[None] = None  # it reads bytes, and knows them all
 
     @property
-    def frame(self) -> TemplateFrame:
+    def frame(self) -> Frame:
         """How a row is filled up around its content."""
         t = self.tokenizer
-        return TemplateFrame(
-            head=(), tail=(t.eos_token_id,), pad=t.pad_token_id, length=self.length, padded=True
-        )
+        return Frame(head=(), tail=(t.eos_token_id,), pad=t.pad_token_id, length=self.length)
 
-    def frame_of(self, line: Line) -> TemplateFrame:  # noqa: ARG002 the same for all
+    def frame_of(self, line: Line) -> Frame:  # noqa: ARG002 the same for all
         """What is around a line's tokens."""
         return self.frame
-
-    @property
-    def comma(self) -> None:
-        """Of no use, as rows are not windows."""
-        return None
 
     @property
     def mask(self) -> int:
         """Of no use, as nothing is weighted."""
         token: int = self.tokenizer.pad_token_id
         return token
-
-    @property
-    def unknown(self) -> None:
-        """It reads bytes, and knows them all."""
-        return None
 
     @property
     def pad_text(self) -> str:

@@ -4,14 +4,16 @@ A prompt is tokenised inside its template, as the pipelines do, and only then ta
 in every row, so it is no part of a row: the encoder puts it in front.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
+
+from transformers import PreTrainedTokenizerFast
 
 from clipcond.errors import ClipcondError
 from clipcond.tokens.backend import Piece, backend_of, covered
-from clipcond.tokens.chunks import Chunk, Token
+from clipcond.tokens.chunks import Frame, Ids, Token
 from clipcond.tokens.text import Line, Unit, embeddings_asked, weighted
 
 _PLACE = "{}"
@@ -37,67 +39,6 @@ class Template:
     eos_pads: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateFrame:
-    """How a row is filled up around its content.
-
-    Attributes:
-        head: ids before the content, without those that are dropped.
-        tail: ids after it.
-        pad: id after that, up to the length.
-        length: positions of a row.
-        padded: whether rows are filled up; else they are as long as their content.
-        before: the ids that are dropped, where a prompt's beginning changes them; () for the template's.
-    """
-
-    head: tuple[int, ...]
-    tail: tuple[int, ...]
-    pad: int
-    length: int
-    padded: bool
-    before: tuple[int, ...] = ()
-
-    @property
-    def room(self) -> int:
-        """Content tokens of a row."""
-        return self.length - len(self.head) - len(self.tail)
-
-    @property
-    def eos(self) -> int:
-        """The id that ends a row, where one does."""
-        return self.tail[-1] if self.tail else self.pad
-
-    def fill(self, tokens: Sequence[Token]) -> Chunk:
-        """The row of some content; longer than `length` if the content is."""
-        padding = max(0, self.room - len(tokens)) if self.padded else 0
-
-        def framed(content: Iterable[Any], outside: Any) -> tuple[Any, ...]:
-            after = [outside] * (len(self.tail) + padding)
-            return (*[outside] * len(self.head), *content, *after)
-
-        ids = (*self.head, *(t.id for t in tokens), *self.tail, *[self.pad] * padding)
-        return Chunk(
-            ids,
-            framed((t.weight for t in tokens), 1.0),
-            framed((t.fragment for t in tokens), 0),
-            self.before,
-        )
-
-    @property
-    def empty(self) -> Chunk:
-        """The row of the empty prompt."""
-        return self.fill(())
-
-    def emptied(self, length: int) -> tuple[int, ...]:
-        """The ids of the empty prompt's row, filled up to so many positions."""
-        return replace(self, length=length, padded=True).empty.ids
-
-    def inside(self, chunk: Chunk) -> range:
-        """The positions of a filled row that are no padding."""
-        content = [i for i, fragment in enumerate(chunk.fragments) if fragment > 0]
-        return range((content[-1] + 1 if content else len(self.head)) + len(self.tail))
-
-
 @dataclass(frozen=True, eq=False)
 class TemplateTokenizer:
     """A language model's tokenizer, adapted once: texts in, weighted tokens out, those of the template apart.
@@ -112,12 +53,13 @@ class TemplateTokenizer:
         ClipcondError: padding goes before the text, or the template has fewer tokens than are dropped.
     """
 
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerFast
     length: int
     template: Template
     padded: bool
-    windowed: bool = False
-    inversions: tuple[()] = ()
+    windowed: ClassVar[bool] = False
+    inversions: ClassVar[tuple[()]] = ()
+    comma: ClassVar[None] = None  # rows are not windows
 
     def __post_init__(self) -> None:
         if self.tokenizer.padding_side != "right":
@@ -149,14 +91,16 @@ class TemplateTokenizer:
                 {"role": "system", "content": text},
                 {"role": "user", "content": _PLACE},
             ]
-            text = self.tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=False
+            text = str(
+                self.tokenizer.apply_chat_template(
+                    messages, add_generation_prompt=True, tokenize=False
+                )
             )
         before, _, after = text.partition(_PLACE)
         return before, after
 
     @cached_property
-    def _framing(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _framing(self) -> tuple[Ids, Ids]:
         """The ids before and after a prompt."""
         before, after = self._around
         (pieces,) = self._encode([[before + after]])
@@ -165,15 +109,15 @@ class TemplateTokenizer:
         return ids[:count], ids[count:]
 
     @property
-    def dropped(self) -> tuple[int, ...]:
+    def dropped(self) -> Ids:
         """The ids that begin every row and whose states are dropped."""
         return self._framing[0][: self._crop]
 
     @property
-    def frame(self) -> TemplateFrame:
+    def frame(self) -> Frame:
         """How a row is filled up around its content."""
         head, tail = self._framing
-        return TemplateFrame(
+        return Frame(
             head=head[self._crop :],
             tail=tail,
             pad=self._pad,
@@ -181,7 +125,7 @@ class TemplateTokenizer:
             padded=self.padded,
         )
 
-    def frame_of(self, line: Line) -> TemplateFrame:
+    def frame_of(self, line: Line) -> Frame:
         """What is around a line's tokens: where it begins with blanks, the tokenizer joins them with the template's."""
         (pieces,) = self._encode([self._framed(self._or_empty(line))])
         head = tuple(piece.id for piece in pieces[: self._first(pieces)])
@@ -208,16 +152,9 @@ class TemplateTokenizer:
         return max(self._crop, next(beyond, len(pieces)))
 
     @property
-    def comma(self) -> None:
-        """Of no use, as rows are not windows."""
-        return None
-
-    @property
     def mask(self) -> int:
         """The id that stands in for a masked word: "+", as for CLIP, else the padding."""
-        found = self.tokenizer.get_vocab().get("+")
-        token: int = self._pad if found is None else found
-        return token
+        return self.tokenizer.get_vocab().get("+", self._pad)
 
     @property
     def unknown(self) -> int | None:

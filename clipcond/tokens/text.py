@@ -16,11 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
+
+from transformers import PreTrainedTokenizerFast
 
 from clipcond.prompt import Segment
 from clipcond.tokens.backend import Piece, backend_of, covered
-from clipcond.tokens.chunks import Frame, Token
+from clipcond.tokens.chunks import Frame, Ids, Token
 from clipcond.tokens.names import Names, Vectors, folded
 
 _BLANKS = " \t\r\n"
@@ -105,7 +107,7 @@ class PromptTokenizer:
         inversions: words with vectors of their own; where several names fit, the longest counts.
     """
 
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerFast
     length: int
     windowed: bool = True
     inversions: tuple[Vectors, ...] = ()
@@ -115,28 +117,29 @@ class PromptTokenizer:
         """How a window is filled up around its content."""
         t = self.tokenizer
         if self.windowed:
-            return Frame(t.bos_token_id, t.eos_token_id, t.pad_token_id, self.length)
-        return Frame(*self._ends, t.pad_token_id, self.length, t.padding_side == "left")
+            head, tail, left = _given(t.bos_token_id), _given(t.eos_token_id), False
+        else:
+            (head, tail), left = self._ends, t.padding_side == "left"
+        return Frame(head=head, tail=tail, pad=t.pad_token_id, length=self.length, left=left)
 
     def frame_of(self, line: Line) -> Frame:  # noqa: ARG002 the same for all
         """What is around a line's tokens."""
         return self.frame
 
     @cached_property
-    def _ends(self) -> tuple[int | None, int | None]:
-        """Ids that the tokenizer puts before and after a text: T5's has no BOS, Gemma's no EOS, BERT's other names."""
+    def _ends(self) -> tuple[Ids, Ids]:
+        """What the tokenizer puts before and after a text: T5's has no BOS, Gemma's no EOS, BERT's other names."""
         own = backend_of(self.tokenizer)
         (bare,), (framed,) = own.encode([["a"]]), own.encode([["a"]], special=True)
-        ids = [piece.id for piece in framed]
+        ids = tuple(piece.id for piece in framed)
         before = ids.index(bare[0].id)
         after = len(ids) - before - len(bare)
-        return ids[0] if before else None, ids[-1] if after else None
+        return ids[: min(before, 1)], ids[-1:] if after else ()
 
     @property
     def comma(self) -> int | None:
         """The id of a comma that ends a word; in a vocabulary without one, an id that is no content."""
-        found: int | None = self.tokenizer.convert_tokens_to_ids(",</w>")
-        return found
+        return cast(int | None, self.tokenizer.convert_tokens_to_ids(",</w>"))
 
     @property
     def mask(self) -> int:
@@ -206,7 +209,7 @@ class PromptTokenizer:
     def _names(self) -> Names:
         return Names(self.inversions)
 
-    def _loaded_units(self) -> dict[int, tuple[int, ...]]:
+    def _loaded_units(self) -> dict[int, Ids]:
         """Id of the first vector -> ids of all, of the inversions that the tokenizer itself has several tokens for."""
         added = self.tokenizer.get_added_vocab()
         units = {}
@@ -233,10 +236,12 @@ class PromptTokenizer:
     @property
     def _reserved(self) -> set[int]:
         t, frame = self.tokenizer, self.frame
-        padding = (
-            t.pad_token_id if frame.eos is None else None
-        )  # nothing else tells it from content
-        return {t.bos_token_id, t.eos_token_id, frame.bos, frame.eos, padding} - {None}
+        padding = () if frame.tail else (frame.pad,)  # nothing else tells it from content
+        return {t.bos_token_id, t.eos_token_id, *frame.head, *frame.tail, *padding} - {None}
+
+
+def _given(token: int | None) -> Ids:
+    return () if token is None else (token,)
 
 
 _ASKED = re.compile(r"(?<!\S)embedding:([^\s,]\S*?)(?=,*(?:\s|$))")
@@ -263,7 +268,7 @@ class Unit(NamedTuple):
         group: the number of the part that was tokenised by itself.
     """
 
-    ids: tuple[int, ...]
+    ids: Ids
     start: int
     end: int
     group: int = 0

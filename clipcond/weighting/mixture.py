@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 
 from clipcond.errors import WeightingWarning
+from clipcond.tokens import Ids
 
-Ids = tuple[int, ...]
 _NEARLY_ZERO = 1e-4  # a mean below this share of the mean size: a1111's factor is noise
 
 

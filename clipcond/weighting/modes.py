@@ -27,8 +27,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from clipcond.errors import ClipcondError
-from clipcond.tokens import Chunk
-from clipcond.weighting.mixture import Ids, Mixture, Row
+from clipcond.tokens import Chunk, Ids
+from clipcond.weighting.mixture import Mixture, Row
 
 Mixtures = Callable[[Sequence[Chunk], Ids, int], tuple[Mixture, ...]]
 

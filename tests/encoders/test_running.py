@@ -6,31 +6,20 @@ The CPU stands in for the accelerator.
 import accelerate
 import pytest
 import torch
-from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
+from diffusers.hooks import apply_group_offloading
 from torch import nn
 
-from clipcond import Conditioner, TextualInversion
+from clipcond import Conditioner
 from pipelines import tiny
+from tests.encoders.pipes import BUILD, CPU, eight_bits, encoders, moss, sequential
 
 PROMPT, NEGATIVE = "a (red:1.3) cat", "[a] dog"
-CPU = torch.device("cpu")
-BUILD = {"sd1": tiny.sd1, "sdxl": tiny.sdxl, "sd3": tiny.sd3, "flux": tiny.flux}
-MOSS = TextualInversion("moss", {"": torch.ones(2, 32)})
 ROUNDING = 1e-5  # other kernels, same numbers
 EIGHT_BITS = 0.15  # of the largest state: what 8-bit weights do to tiny random models
 
 
-def encoders(pipe):
-    return [m for slot, m in pipe.components.items() if slot.startswith("text_encoder") and m]
-
-
 def model(pipe):
     return [accelerate.cpu_offload_with_hook(module, CPU)[1] for module in encoders(pipe)]
-
-
-def sequential(pipe):
-    for module in encoders(pipe):
-        accelerate.cpu_offload(module, CPU)
 
 
 def group(kind):
@@ -86,10 +75,10 @@ def test_offloaded_encoders_give_the_same_and_stay_as_they_were(family, offload)
 
 @pytest.mark.parametrize("offload", OFFLOADS)
 def test_inversions_reach_an_offloaded_encoder(offload):
-    plain = Conditioner.from_pipeline(tiny.sd1()).with_inversions(MOSS)("a moss cat")
+    plain = Conditioner.from_pipeline(tiny.sd1()).with_inversions(moss())("a moss cat")
     pipe = tiny.sd1()
     OFFLOADS[offload](pipe)
-    ours = Conditioner.from_pipeline(pipe).with_inversions(MOSS)("a moss cat")
+    ours = Conditioner.from_pipeline(pipe).with_inversions(moss())("a moss cat")
     assert torch.equal(ours.prompt_embeds, plain.prompt_embeds)
 
 
@@ -99,7 +88,7 @@ def test_inversions_reach_an_offloaded_encoder(offload):
 def test_compiled_encoders(family, in_place):
     pipe = BUILD[family]()
     plain = Conditioner.from_pipeline(pipe, clip_skip=1)(PROMPT, negative_prompt=NEGATIVE)
-    inverted = Conditioner.from_pipeline(pipe).with_inversions(MOSS)("a moss cat")
+    inverted = Conditioner.from_pipeline(pipe).with_inversions(moss())("a moss cat")
     for slot in ("text_encoder", "text_encoder_2"):
         module = getattr(pipe, slot, None)
         if module is None:
@@ -112,7 +101,7 @@ def test_compiled_encoders(family, in_place):
     for _ in range(2):
         ours = conditioner(PROMPT, negative_prompt=NEGATIVE)
     assert torch.allclose(ours.prompt_embeds, plain.prompt_embeds, atol=ROUNDING)
-    again = Conditioner.from_pipeline(pipe).with_inversions(MOSS)("a moss cat")
+    again = Conditioner.from_pipeline(pipe).with_inversions(moss())("a moss cat")
     assert torch.allclose(again.prompt_embeds, inverted.prompt_embeds, atol=ROUNDING)
     plain.kwargs_for(pipe)  # compiled or not, it is the same encoder
 
@@ -172,8 +161,7 @@ def test_weights_stored_in_eight_bit_floats(family, weighting):
     pipe = BUILD[family]()
     conditioner = Conditioner.from_pipeline(pipe, weighting=weighting)
     plain = conditioner(PROMPT, negative_prompt=NEGATIVE)
-    for module in encoders(pipe):
-        apply_layerwise_casting(module, torch.float8_e4m3fn, torch.float32)
+    eight_bits(pipe)
     ours = conditioner(PROMPT, negative_prompt=NEGATIVE)
     assert ours.prompt_embeds.dtype == torch.float32
     assert near(ours.prompt_embeds, plain.prompt_embeds)

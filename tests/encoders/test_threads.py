@@ -3,33 +3,18 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import accelerate
 import pytest
 import torch
-from diffusers.hooks import apply_layerwise_casting
-from peft import LoraConfig
 
-from clipcond import Conditioner, EmbeddingCache, TextualInversion
+from clipcond import Conditioner, EmbeddingCache
 from clipcond.encoders import fingerprint
-from clipcond.encoders.lora import lora_scaled
+from clipcond.encoders.lora_scale import lora_scaled
 from clipcond.encoders.threads import uncompiled
 from pipelines import tiny
+from tests.encoders.pipes import eight_bits, moss, sequential, with_lora
 
 PROMPT = "a (red:1.3) moss cat"
 SECONDS = 60  # until a test that hangs is one that failed
-
-
-def moss(fill):
-    return TextualInversion("moss", {"": torch.full((2, 32), fill)})
-
-
-def with_lora(pipe, alpha=3):
-    torch.manual_seed(3)
-    config = LoraConfig(
-        r=2, lora_alpha=alpha, target_modules=["q_proj", "v_proj"], init_lora_weights=False
-    )
-    pipe.text_encoder.add_adapter(config)
-    return pipe
 
 
 def scalings(pipe):
@@ -85,7 +70,7 @@ def test_an_inversion_is_none_of_the_other_threads_business():
     plain = Conditioner.from_pipeline(pipe)
     calls = [
         embeds(plain),
-        embeds(plain.with_inversions(moss(1.0))),
+        embeds(plain.with_inversions(moss())),
         embeds(plain.with_inversions(moss(2.0)), "moss"),
         own(pipe),
     ]
@@ -155,21 +140,13 @@ def test_scales_beside_each_other_share_no_row_of_a_cache(tmp_path):
         assert again.stats.rows == 0
 
 
-def sequential(pipe):
-    accelerate.cpu_offload(pipe.text_encoder, torch.device("cpu"))
-
-
-def eight_bits(pipe):
-    apply_layerwise_casting(pipe.text_encoder, torch.float8_e4m3fn, torch.float32)
-
-
 @pytest.mark.pitfall(39)
 @pytest.mark.parametrize("change", [sequential, eight_bits])
 def test_weights_that_move_during_a_forward_move_for_one_thread_at_a_time(change):
     pipe = tiny.sd1()
     change(pipe)
     plain = Conditioner.from_pipeline(pipe)
-    calls = [embeds(plain), embeds(plain.with_inversions(moss(1.0))), embeds(plain, "a dog")]
+    calls = [embeds(plain), embeds(plain.with_inversions(moss())), embeds(plain, "a dog")]
     alone = [call() for call in calls]
     repeated = [lambda call=call: [call() for _ in range(8)] for call in calls]
     for ours, expected in zip(together(repeated), alone, strict=True):
@@ -199,7 +176,7 @@ def test_compiled_encoders_in_several_threads():
     plain = Conditioner.from_pipeline(pipe)
     calls = [
         embeds(plain),
-        embeds(plain.with_inversions(moss(1.0))),
+        embeds(plain.with_inversions(moss())),
         embeds(plain, lora_scale=0.2),
         own(pipe),
     ]
@@ -225,7 +202,7 @@ def test_a_cache_serves_many_threads(tmp_path):
 
 def test_first_use_in_many_threads():
     pipe = tiny.sd1()
-    conditioner = Conditioner.from_pipeline(pipe).with_inversions(moss(1.0))
+    conditioner = Conditioner.from_pipeline(pipe).with_inversions(moss())
     results = together(
         [lambda: (fingerprint(pipe.text_encoder), conditioner(PROMPT).prompt_embeds)] * 6
     )

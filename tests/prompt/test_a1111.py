@@ -1,25 +1,26 @@
 """The a1111 dialect: golden cases, where each fragment stands, what is noted, and what is refused."""
 
 import itertools
-import json
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
-from clipcond.prompt import Segment, parse, weights
+from clipcond.prompt import Segment, parse
+from clipcond.prompt import a1111_weights as weights
 from clipcond.prompt.hints import MAX_DEPTH
+from tests.cases import cases
+from tests.prompt.texts import any_text, texts_of
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_text())
+CASES = cases("prompts")
 GOLDEN = CASES["weights"]
 SYNTAX = st.text(alphabet="ab ,()[]\\:.1-+|\n", max_size=60)
 WORDS = (
     r"BREAK,a, ,(,),[,],:1.3),:,\,\(,|,é,_,:.5), AND ,:3],:.5],[a:b:2],[c|d],<lora:x:1>,<lora:,>"
 )
-PIECES = st.lists(st.sampled_from(WORDS.split(","))).map("".join)
+PIECES = texts_of(WORDS.split(","))
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=[repr(case["prompt"]) for case in GOLDEN])
@@ -190,20 +191,20 @@ def test_never_raises_but_syntax_errors_and_spans_are_in_order(text):
     assert repr(prompt)
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="()[]\\:", exclude_categories=["Cs"])))
+@given(any_text(without="()[]\\:"))
 def test_text_without_syntax_is_itself(text):
     if "BREAK" not in text and "#" not in text:
         assert parse(text).segments() == (Segment(text, 1.0),)
 
 
-@given(st.text(max_size=40, alphabet=st.characters(exclude_categories=["Cs"])))
+@given(any_text(most=40))
 def test_escaping_gives_the_text_back(text):
     escaped = "".join(f"\\{c}" if c in "()[]\\" else c for c in text)
     if "BREAK" not in text and not any(w in text for w in ":#"):
         assert "".join(s.text for s in parse(escaped).segments()) == text
 
 
-@given(st.text(max_size=40, alphabet=st.characters(exclude_categories=["Cs"])))
+@given(any_text(most=40))
 def test_plain_has_no_syntax(text):
     assert parse(text, dialect="plain").segments() == (Segment(text, 1.0),)
 

@@ -1,21 +1,16 @@
 """The comfy dialect: golden cases, an independent transcription of its rules, spans, notes and errors."""
 
-import json
-from pathlib import Path
-
 import pytest
 from hypothesis import example, given
-from hypothesis import strategies as st
 
 from clipcond.errors import PromptSyntaxError
 from clipcond.prompt import parse
 from clipcond.prompt.hints import MAX_DEPTH
+from tests.cases import cases
+from tests.prompt.texts import texts_of
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_text())["weights"]
-PIECES = st.lists(
-    st.sampled_from(["a", " ", "(", ")", ":", "1.2", ":1.3)", ":.5)", "\\", "\\(", "\\)", "((b)"]),
-    max_size=14,
-).map("".join)
+GOLDEN = cases("prompts")["weights"]
+PIECES = texts_of(r"a| |(|)|:|1.2|:1.3)|:.5)|\|\(|\)|((b)".split("|"), most=14)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=[repr(case["prompt"]) for case in GOLDEN])

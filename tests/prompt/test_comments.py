@@ -5,18 +5,14 @@ import warnings
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from clipcond.errors import PromptSyntaxError
 from clipcond.prompt import convert, parse, render
-from clipcond.prompt.comments import slashes
+from clipcond.prompt.comfy import comments
+from tests.prompt.texts import texts_of
 
-LINES = st.lists(
-    st.sampled_from(["#", "\n", "a", " ", "(b:1.2)", " AND ", "<lora:x:1>", ":2"])
-).map("".join)
-SLASHES = st.lists(st.sampled_from(["//", "/*", "*/", "/", "*", "\n", "a", "(b:1.2)", ")"])).map(
-    "".join
-)
+LINES = texts_of(["#", "\n", "a", " ", "(b:1.2)", " AND ", "<lora:x:1>", ":2"])
+SLASHES = texts_of(["//", "/*", "*/", "/", "*", "\n", "a", "(b:1.2)", ")"])
 
 
 def said(text, dialect="a1111"):
@@ -73,7 +69,7 @@ def test_slashes_of_comfyui(text, rest):
 @given(SLASHES)
 def test_slashes_are_those_of_comfyui(text):
     theirs = re.sub(r"/\*[\s\S]*?\*/|//[^\n\r\u2028\u2029]*", "", text)
-    edges = [0, *(at for span in slashes(text) for at in span), len(text)]
+    edges = [0, *(at for span in comments(text) for at in span), len(text)]
     ours = "".join(text[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
     assert ours == theirs
 

@@ -1,23 +1,22 @@
 """The compel dialect: what compel itself answered, spans, notes where it is silent, and what is refused."""
 
-import json
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from clipcond.errors import PromptSyntaxError
 from clipcond.prompt import parse
 from clipcond.prompt.hints import MAX_DEPTH
+from tests.cases import cases
+from tests.prompt.texts import any_text, texts_of
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "cases" / "compel.json").read_text())["prompts"]
+GOLDEN = cases("compel")["prompts"]
 WORDS = (
     'a|red ball| |(|)|,|.|1.2|++|-|"|\\"|\\(|=|(b c)1.3|(d)|"e f"|withLora(x,0.5)|.attend(1.2)|é|\n'
 )
-PIECES = st.lists(st.sampled_from(WORDS.split("|")), max_size=12).map("".join)
-QUIET = st.text(alphabet=st.characters(exclude_characters='()",.+-=\\', exclude_categories=["Cs"]))
+PIECES = texts_of(WORDS.split("|"), most=12)
+QUIET = any_text(without='()",.+-=\\')
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=[repr(case["prompt"]) for case in GOLDEN])

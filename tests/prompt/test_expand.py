@@ -7,16 +7,14 @@ from collections import Counter
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
 from clipcond.prompt import expand
 from clipcond.prompt.hints import MAX_DEPTH
+from tests.prompt.texts import any_text, texts_of
 
-QUIET = st.text(alphabet=st.characters(exclude_characters="{}_$", exclude_categories=["Cs"]))
-PIECES = st.lists(
-    st.sampled_from(["|", "\\|", *r"a,{,},2$$,1-2$$, and $$,0.5::,__,\{,\,__x__,_,$, ".split(",")])
-).map("".join)
+QUIET = any_text(without="{}_$")
+PIECES = texts_of(["|", "\\|", *r"a,{,},2$$,1-2$$, and $$,0.5::,__,\{,\,__x__,_,$, ".split(",")])
 
 
 def outcomes(text, count=200, **options):

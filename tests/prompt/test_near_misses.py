@@ -1,14 +1,13 @@
 """What is nearly syntax is noted, with the repair; what is ordinary is not."""
 
-import json
 import re
-from pathlib import Path
 
 import pytest
 
 from clipcond.prompt import hints, parse
+from tests.cases import cases
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_text())
+CASES = cases("prompts")
 
 
 def notes(text, dialect="a1111"):
@@ -122,7 +121,7 @@ def test_no_false_alarms(text):
 
 def test_no_false_alarms_in_the_golden_prompts():
     """What is nearly syntax, but not the syntax of other dialects; the odd ones among them are made of pieces."""
-    new = {message for _, message, _ in (*hints._UNREAD, *hints._NEARLY)}
+    new = {message for _, message, _ in (*hints.UNREAD, *hints.NEARLY)}
     prompts = [case["prompt"] for kind in ("weights", "schedules", "and") for case in CASES[kind]]
     for text in prompts:
         assert not new & {message for _, message, _ in notes(text)}, text

@@ -1,25 +1,23 @@
 """render and convert: what is written reads as what was read, and what cannot be kept is said."""
 
-import json
 import warnings
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
-from hypothesis import strategies as st
 
 import clipcond
 from clipcond.errors import ClipcondError, PromptConversionWarning, PromptSyntaxError
 from clipcond.prompt import DIALECTS, convert, parse, render
-from clipcond.prompt.writers import WRITERS
+from tests.cases import cases
+from tests.prompt.texts import any_text, texts_of
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "prompts.json").read_text())
+CASES = cases("prompts")
 PROMPTS = [case["prompt"] for case in CASES["weights"] + CASES["schedules"] + CASES["and"]]
 WORDS = (
     r"a|red| |  |(|)|[|]|:|,|\|\(|\\|:1.3)|)1.2|++|-|BREAK| BREAK | AND |_|é|3.5|[a:b:3]|<lora:x:.5>|"
     r'"b"|("a", "b").blend(1,2)|("a", "b").and(1,0.5)|withLora(y)|\"|=|(c d)0.7|(e:-2)|\t|#|# b\n|//|/*|*/|<x:y>|,,'
 )
-PIECES = st.lists(st.sampled_from([*WORDS.split("|"), "|", "\n"]), max_size=12).map("".join)
+PIECES = texts_of([*WORDS.split("|"), "|", "\n"], most=12)
 
 
 def read(text, dialect):
@@ -30,7 +28,7 @@ def read(text, dialect):
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@given(text=PIECES | st.text(max_size=30, alphabet=st.characters(exclude_categories=["Cs"])))
+@given(text=PIECES | any_text(most=30))
 def test_what_is_rendered_reads_the_same(dialect, text):
     prompt = read(text, dialect)
     assert parse(render(prompt), dialect) == prompt
@@ -43,7 +41,7 @@ def test_what_is_rendered_reads_the_same(dialect, text):
 def test_the_writers_need_no_source(dialect, text):
     prompt = parse(text, dialect)
     if not prompt.loras:
-        assert parse(WRITERS[dialect](prompt, ()), dialect) == prompt
+        assert parse(DIALECTS[dialect].write(prompt, ()), dialect) == prompt
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,13 @@ import warnings
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from clipcond.errors import PromptConversionWarning, PromptSyntaxError
 from clipcond.prompt import convert, parse, render
-from clipcond.prompt.tags import read
+from clipcond.prompt.a1111_tags import read
+from tests.prompt.texts import texts_of
 
-PIECES = st.lists(
-    st.sampled_from([*"<>:=a#\n (", "lora", "<lora:x:1>", "<a:b=c>", " AND ", "BREAK"]), max_size=14
-).map("".join)
+PIECES = texts_of([*"<>:=a#\n (", "lora", "<lora:x:1>", "<a:b=c>", " AND ", "BREAK"], most=14)
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from clipcond.prompt import Segment, parse
-from clipcond.tokens import (
-    PromptTokenizer,
-    Template,
-    TemplateTokenizer,
-    Vectors,
-    lines_of,
-)
+from clipcond.tokens import PromptTokenizer, Template, TemplateTokenizer, Vectors, lines_of
 from pipelines.tiny import t5_tokenizer
+from tests.prompt.texts import any_text
 from tests.tiny import clip_tokenizer
 from tests.zoo.language_models import qwen_tokenizer
 
@@ -29,7 +24,7 @@ T5 = PromptTokenizer(t5_tokenizer(), 64, windowed=False)
 QWEN = TemplateTokenizer(
     qwen_tokenizer(), 64, Template(text="Say:\n{}<|im_end|>\n", crop=2), padded=True
 )
-TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12)
+TEXT = any_text(most=12)
 
 
 def read(text, dialect="a1111", tokenizer=CLIP):

@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 from clipcond.prompt import Segment
 from clipcond.tokens import PromptTokenizer, lines_of
 from pipelines.tiny import t5_tokenizer
+from tests.prompt.texts import any_text
 from tests.tiny import clip_tokenizer
 
 HF = clip_tokenizer()
 TOKENIZER = PromptTokenizer(HF, 77)
-TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=30)
+TEXT = any_text(most=30)
 
 
-def tokens(*segments):
-    (line,) = lines_of([Segment(*segment) for segment in segments])
-    return TOKENIZER([line])[0]
+def tokens(*segments, tokenizer=TOKENIZER):
+    (got,) = tokenizer(lines_of([Segment(*segment) for segment in segments]))
+    return got
 
 
 def test_lines_join_segments_and_end_at_breaks():
@@ -70,7 +71,7 @@ def test_ids_are_those_of_each_segment_by_itself(texts):
 @given(TEXT)
 def test_tokens_cover_all_that_is_no_blank(text):
     """Accents that are joined with their letters, and whatever else a tokenizer drops, are shown where they were."""
-    (got,) = TOKENIZER(lines_of([Segment(text, 1.0)]))
+    got = tokens((text, 1.0))
     seen = {i for t in got for i in range(t.start, t.start + len(t.text))}
     words = {i for i, c in enumerate(text) if not c.isspace()}
     assert words <= seen or not got
@@ -78,14 +79,13 @@ def test_tokens_cover_all_that_is_no_blank(text):
 
 @pytest.mark.parametrize("text", ["cafe\u0301", "s\u0326a", "e\u0301\u0323x"])
 def test_an_accent_is_shown_with_its_letter(text):
-    (got,) = TOKENIZER(lines_of([Segment(f"a {text} b", 1.0)]))
+    got = tokens((f"a {text} b", 1.0))
     shown = {t.start: t.text for t in got}
     assert "".join(shown.values()) == f"a{text}b"
 
 
 def test_t5s_bare_blank_covers_nothing():
-    tokenizer = PromptTokenizer(t5_tokenizer(), 64, windowed=False)
-    (got,) = tokenizer(lines_of([Segment("red x", 1.0)]))
+    got = tokens(("red x", 1.0), tokenizer=PromptTokenizer(t5_tokenizer(), 64, windowed=False))
     assert [t.text for t in got] == ["red", "", "x"]
     assert [t.id for t in got] == t5_tokenizer()("red x", add_special_tokens=False).input_ids
 
@@ -110,7 +110,7 @@ def test_a_typed_end_of_t5_stays_text(text):
     assert (
         hf.eos_token_id in hf(text, add_special_tokens=False, split_special_tokens=True).input_ids
     )
-    (got,) = PromptTokenizer(hf, 64, windowed=False)(lines_of([Segment(text, 1.0)]))
+    got = tokens((text, 1.0), tokenizer=PromptTokenizer(hf, 64, windowed=False))
     assert hf.eos_token_id not in {t.id for t in got}
     assert "".join(t.text for t in got) == text.replace(" ", "")
     without = hf(text.partition("</s>")[0], add_special_tokens=False).input_ids
@@ -120,7 +120,7 @@ def test_a_typed_end_of_t5_stays_text(text):
 @pytest.mark.pitfall(31)
 def test_a_typed_padding_character_follows_the_pipeline():
     tokenizer = PromptTokenizer(clip_tokenizer("!"), 77)
-    (got,) = tokenizer(lines_of([Segment("cat!", 1.0)]))
+    got = tokens(("cat!", 1.0), tokenizer=tokenizer)
     assert [t.id for t in got] == clip_tokenizer("!")("cat!")["input_ids"][1:-1]
     assert got[-1].id == tokenizer.frame.pad
 

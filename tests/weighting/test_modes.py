@@ -1,8 +1,6 @@
 """The weighting modes: golden cases, an independent transcription, the laws, and the normalisations."""
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +11,10 @@ from hypothesis import strategies as st
 from clipcond import weighting
 from clipcond.errors import ClipcondError, WeightingWarning
 from clipcond.tokens import Chunk
+from tests.cases import cases
 from tests.weighting import transcription
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "weighting.json").read_text())
+CASES = cases("weighting")
 NAMES = {"A1111": "a1111", "compel": "advanced_compel"}  # the golden cases' own names
 MODES = list(weighting.MODES)
 EMPTY = [490] + [491] * 11

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
+from torch import nn
 
 from clipcond.encoders.threads import uncompiled
 from clipcond.errors import ClipcondError
@@ -43,8 +44,15 @@ class _Scaled(MutableMapping[str, float]):
         return len(self.original)
 
 
+def lora_layers(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """peft's layers, by path; peft itself need not be installed."""
+    for path, part in module.named_modules():
+        if hasattr(part, "scale_layer") and hasattr(part, "scaling"):
+            yield path, part
+
+
 @contextmanager
-def lora_scaled(modules: Sequence[Any], scale: int | float | None) -> Iterator[None]:
+def lora_scaled(modules: Sequence[nn.Module], scale: int | float | None) -> Iterator[None]:
     """Multiply what every active LoRA layer adds by `scale`, for this thread only, and put back exactly what was there.
 
     Args:
@@ -57,12 +65,7 @@ def lora_scaled(modules: Sequence[Any], scale: int | float | None) -> Iterator[N
     if scale is None:
         yield
         return
-    layers = [
-        part
-        for module in modules
-        for part in module.modules()
-        if hasattr(part, "scale_layer") and hasattr(part, "scaling")
-    ]
+    layers = [layer for module in modules for _, layer in lora_layers(module)]
     if not layers:
         raise ClipcondError(
             f"lora_scale={scale:g}: no text encoder has a LoRA; leave it out, or load one with pipe.load_lora_weights"

@@ -5,15 +5,15 @@ import warnings
 import pytest
 import torch
 from diffusers.utils import convert_state_dict_to_diffusers
-from peft import LoraConfig, get_peft_model_state_dict
+from peft import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 import clipcond
 from clipcond import Conditioner
 from clipcond.errors import CheckpointError, ClipcondError, LoraWarning, PromptSyntaxError
 from pipelines import tiny
+from tests.encoders.pipes import BUILD, with_lora
 
-BUILD = {"sd1": tiny.sd1, "sdxl": tiny.sdxl, "sd3": tiny.sd3, "flux": tiny.flux}
 CLIPS = {
     "sd1": ["text_encoder"],
     "sdxl": ["text_encoder", "text_encoder_2"],
@@ -24,10 +24,8 @@ TEXT = ["q_proj", "v_proj"]
 DENOISER = ["to_q", "to_v"]
 
 
-def adapted(pipe, slot, seed, targets, alpha=3):
-    torch.manual_seed(seed)
-    config = LoraConfig(r=2, lora_alpha=alpha, target_modules=targets, init_lora_weights=False)
-    getattr(pipe, slot).add_adapter(config, adapter_name=f"made{seed}")
+def adapted(pipe, slot, seed, targets):
+    with_lora(pipe, slot=slot, seed=seed, targets=targets, name=f"made{seed}")
     return get_peft_model_state_dict(getattr(pipe, slot), adapter_name=f"made{seed}")
 
 
@@ -109,9 +107,8 @@ def test_a_tag_is_what_loading_by_hand_is_and_leaves_no_trace(family, tmp_path):
 def test_those_that_were_there_act_on_and_stay_as_they_were(off, tmp_path):
     write(tmp_path / "ink.safetensors", seed=1)
     pipe = tiny.sd1()
-    adapted(
-        pipe, "text_encoder", 5, ["q_proj"]
-    )  # other layers than the LoRA's, and not on the denoiser
+    # other layers than the LoRA's, and not on the denoiser
+    adapted(pipe, "text_encoder", 5, ["q_proj"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         adapted(pipe, "text_encoder", 6, ["k_proj"])

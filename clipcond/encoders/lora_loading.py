@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from clipcond.encoders.lora_scale import lora_layers
 from clipcond.errors import CheckpointError, ClipcondError, LoraWarning, PromptSyntaxError
 from clipcond.prompt import Lora, Prompt, parse
 
@@ -199,7 +200,7 @@ class _Before:
         """
         layers = {
             layer: (tuple(layer.active_adapters), layer.disable_adapters, dict(layer.scaling))
-            for _, layer in _layers(model)
+            for _, layer in lora_layers(model)
         }
         if any(layer.merged for layer in layers):
             raise ClipcondError(
@@ -215,7 +216,7 @@ class _Before:
 
     def join(self, model: torch.nn.Module, weights: dict[str, float]) -> None:
         """Let new adapters act with these weights, beside those that acted before."""
-        for _, layer in _layers(model):
+        for _, layer in lora_layers(model):
             active, off, scaling = self.layers.get(layer, ((), False, {}))
             layer.scaling.update(scaling)  # loading scales what is active
             layer.enable_adapters(enabled=True)
@@ -225,7 +226,7 @@ class _Before:
 
     def put_back(self, model: torch.nn.Module, names: list[str]) -> None:
         """Take adapters off, and their layers where there were none."""
-        for path, layer in list(_layers(model)):
+        for path, layer in list(lora_layers(model)):
             if layer not in self.layers:
                 parent, _, own = path.rpartition(".")
                 setattr(model.get_submodule(parent), own, layer.get_base_layer())
@@ -245,10 +246,3 @@ class _Before:
             parameter.requires_grad_(wants)
         for part, training in self.training:
             part.training = training
-
-
-def _layers(model: torch.nn.Module) -> Iterator[tuple[str, Any]]:
-    """peft's layers, by path."""
-    for path, part in model.named_modules():
-        if hasattr(part, "scale_layer") and hasattr(part, "scaling"):
-            yield path, part

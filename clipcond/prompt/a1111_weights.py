@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from clipcond.errors import PromptSyntaxError
-from clipcond.prompt.hints import MAX_DEPTH, note_heavy, refuse_depth
+from clipcond.prompt.hints import MAX_DEPTH, note_heavy, refuse_depth, refuse_overflow
 from clipcond.prompt.tree import Diagnostic, Fragment
 
 ROUND = 1.1
@@ -185,12 +185,7 @@ def _product(source: str, brackets: tuple[_Bracket, ...]) -> float:
         return brackets[0].factor if brackets else 1.0
     product: float = math.prod(map(_FACTOR, sorted(brackets, key=_TURN)))
     if not math.isfinite(product):
-        raise PromptSyntaxError(
-            "the weights of these nested brackets multiply to more than a number holds",
-            source,
-            (brackets[-1].start, brackets[-1].start + 1),
-            "lower them: weights beyond 2 rarely help",
-        )
+        raise refuse_overflow(source, (brackets[-1].start, brackets[-1].start + 1))
     return product
 
 
