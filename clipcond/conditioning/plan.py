@@ -37,6 +37,12 @@ class Window:
         return len(self.mixture.rows[0].ids)
 
     @property
+    def end_shares(self) -> tuple[float, ...]:
+        """How much of each row is in the mixture at the end of text."""
+        end = self.inside.stop - 1
+        return tuple(coefficients[end] for coefficients in self.mixture.coefficients)
+
+    @property
     def content(self) -> torch.Tensor:
         """[tokens]: which positions are no padding."""
         positions = torch.arange(self.length)
