@@ -1,4 +1,4 @@
-"""The rows a call needs, each once, and the way back from their states to one tensor.
+"""The rows a call needs, each once, and what each of them is for.
 
 Everything that a call asks of an encoder goes through it together: the windows of every prompt, positive and negative,
 the branches of blended ones, what the weighting mode wants beside them, and the empty window that makes all prompts one
