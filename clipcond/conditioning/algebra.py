@@ -40,14 +40,8 @@ def slerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
 
 def _between(pair: Pair) -> dict[str, Pair]:
     """What is done to each of two inputs' tensors; a token is looked at for either's sake."""
-    looked_at = torch.maximum
-    return {
-        "embeds": pair,
-        "pooled": pair,
-        "mask": looked_at,
-        "embeds_2": pair,
-        "mask_2": looked_at,
-    }
+    between = dict.fromkeys(("embeds", "pooled", "embeds_2"), pair)
+    return {**between, "mask": torch.maximum, "mask_2": torch.maximum}
 
 
 def _slerp(

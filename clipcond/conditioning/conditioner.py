@@ -1,4 +1,7 @@
-"""`Conditioner`: prompts in, `Conditioning` out. Its `_conditioned` is the library's spine."""
+"""`Conditioner`: prompts in, `Conditioning` out. Its call is the library's spine: read, plan, encode, combine, assemble.
+
+Each stage has a file of its own. Between them every side of a call (the prompts, the negative ones) goes by its name.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -157,22 +160,17 @@ class Conditioner:
         )
         t5_length = self._t5_length(max_sequence_length)
         paths = self._paths(prompt_template, t5_length)
-        with lora_scaled([path.encoder.module for path in paths], lora_scale):
-            return self._conditioned(texts, paths, t5_length)
-
-    def _conditioned(self, texts: Texts, paths: Sequence[TextPath], t5_length: int) -> Conditioning:
-        """The spine: read, plan, encode, combine, assemble. Every arrow holds each side of the call under its name."""
-        options = self.options
         readings = self._read(texts, paths)
-        plans = make_plans(paths, readings, options.mode, options.pooling.windows)
+        plans = make_plans(paths, readings, self.options.mode, self.options.pooling.windows)
         encoded, stats = {}, {}
-        for path in paths:
-            slot, encoder = path.role.slot, path.encoder
-            with exclusive(encoder.module):
-                output, stats[slot] = encode(
-                    path, plans[slot].rows, options.cache, options.memory_limit
-                )
-                encoded[slot] = combine(plans[slot], output, encoder, options.pooling)
+        with lora_scaled([path.encoder.module for path in paths], lora_scale):
+            for path in paths:
+                slot, plan = path.role.slot, plans[path.role.slot]
+                with exclusive(path.encoder.module):
+                    output, stats[slot] = encode(
+                        path, plan.rows, self.options.cache, self.options.memory_limit
+                    )
+                    encoded[slot] = combine(plan, output, path.encoder, self.options.pooling)
         inputs = assemble(self.family, encoded, self.width, t5_length)
         check_finite(inputs, next(iter(readings.values())))
         positive = inputs[POSITIVE]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from clipcond.conditioning.cache import EmbeddingCache
-from clipcond.conditioning.combine import Pooling, pooling_named
+from clipcond.conditioning.pooling import Pooling, pooling_named
 from clipcond.conditioning.reading import Rules
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family, Role

@@ -1,4 +1,4 @@
-"""The rows a call needs, each once, and the way back from their states to one tensor.
+"""The rows a call needs, each once, and what each of them is for.
 
 Everything that a call asks of an encoder goes through it together: the windows of every prompt, positive and negative,
 the branches of blended ones, what the weighting mode wants beside them, and the empty window that makes all prompts one
@@ -35,6 +35,12 @@ class Window:
     def length(self) -> int:
         """Positions."""
         return len(self.mixture.rows[0].ids)
+
+    @property
+    def end_shares(self) -> tuple[float, ...]:
+        """How much of each row is in the mixture at the end of text."""
+        end = self.inside.stop - 1
+        return tuple(coefficients[end] for coefficients in self.mixture.coefficients)
 
     @property
     def content(self) -> torch.Tensor:

@@ -266,7 +266,7 @@ def _complain(dropped: str, tokenizer: Tokenizer, long_prompt: str) -> None:
     warnings.warn(
         f"the prompt is longer than the {room} tokens that fit; dropped: {quoted!r}",
         PromptCutWarning,
-        stacklevel=6,
+        stacklevel=7,
     )
 
 

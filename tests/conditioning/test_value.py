@@ -1,5 +1,6 @@
 """Conditioning as a value: its arguments for a pipeline, the number of pictures, its text."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from safetensors.torch import save_file
 
 import clipcond
 from clipcond import Conditioner, Conditioning
+from clipcond.conditioning.value import TENSORS
 from clipcond.errors import CheckpointError, ClipcondError, UnsupportedPipelineError
 from pipelines import tiny as tiny_families
 from tests.tiny import tiny_pipeline
@@ -141,6 +143,31 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
         pictures(ours, generator=torch.Generator().manual_seed(0)),
     )
     assert [path.name for path in tmp_path.iterdir()] == ["prompts.safetensors"]
+
+
+def test_the_format_of_files_stays(tmp_path):
+    about = {
+        "version": 1,
+        "family": "Stable Diffusion 1 and 2",
+        "negative_given": True,
+        "stats": {"text_encoder": [1, 2, 0]},
+        "report": {"text_encoder": {"prompts": [], "negative_prompts": []}},
+        "fingerprints": {"text_encoder": None},
+    }
+    tensors = {
+        "prompt_embeds": torch.zeros(1, 7, 32),
+        "negative_prompt_embeds": torch.ones(1, 7, 32),
+    }
+    path = tmp_path / "old.safetensors"
+    save_file(tensors, path, {"clipcond_conditioning": json.dumps(about)})
+    old = Conditioning.load(path)
+    assert {
+        name: getattr(old, name) for name in TENSORS if getattr(old, name) is not None
+    }.keys() == tensors.keys()
+    assert torch.equal(old.negative_prompt_embeds, tensors["negative_prompt_embeds"])
+    assert old.stats.rows == 2
+    old.save(tmp_path / "new.safetensors")
+    assert (tmp_path / "new.safetensors").read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("builder", ["sdxl", "sd3", "flux"])
