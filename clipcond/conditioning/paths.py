@@ -23,7 +23,7 @@ from clipcond.encoders import (
     text_config,
 )
 from clipcond.errors import CheckpointError, ClipcondError
-from clipcond.resources import model_folder
+from clipcond.models import locate
 from clipcond.tokens import (
     GlyphTokenizer,
     PromptTokenizer,
@@ -197,9 +197,7 @@ def paths_of_folder(source: Source, tokenizer: Any = None) -> Found:
             f"tokenizer: {place} has its own; it is for a single .safetensors file, leave it out"
         )
     else:
-        if place == "emoji":
-            source = replace(source, place=model_folder("emoji"))
-        held = read_folder(source)
+        held = read_folder(replace(source, place=locate(place)))
     return held.family, _paths(held.family, held.parts), held.width, held.zeros
 
 
