@@ -1,57 +1,35 @@
 """`clipcond app`: the models, then the page. The page itself is in demos/, which the wheel carries as clipcond.demos."""
 
-import argparse
 import importlib
 import importlib.util
 from dataclasses import dataclass
 from types import ModuleType
 
-from clipcond.cli.arguments import add_device, add_model, unpack
+from clipcond.cli.arguments import DEVICE, MODEL, option
 from clipcond.cli.terminal import hush_loading, note
 from clipcond.cli.values import count
 from clipcond.errors import ClipcondError
 
-SUMMARY = "open the demo: a page that shows all this in a browser"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was typed."""
+    """open the demo: a page that shows all this in a browser"""
 
-    model: str
-    scorer: list[str] | None
-    host: str
-    port: int | None
-    auth: str | None
-    batch_size: int
-    device: str | None
-
-
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The models, and where and to whom the page is shown."""
-    add_model(command)
-    command.add_argument(
-        "--scorer",
+    model: str = option("M", MODEL, default="emoji")
+    scorer: list[str] | None = option(
+        "C",
+        "a CLIP that ranks; a second one is shown beside it (default: the model's own clip/)",
         action="append",
-        metavar="C",
-        help="a CLIP that ranks; a second one is shown beside it (default: the model's own clip/)",
     )
-    command.add_argument(
-        "--host", default="127.0.0.1", metavar="H", help="address to listen on (default 127.0.0.1)"
-    )
-    command.add_argument(
-        "--port", type=count, metavar="P", help="port (default: the first free one from 7860)"
-    )
-    command.add_argument("--auth", metavar="USER:PASSWORD", help="ask visitors for this")
-    command.add_argument(
-        "--batch-size", type=count, default=8, metavar="N", help="pictures at once (default 8)"
-    )
-    add_device(command)
+    host: str = option("H", "address to listen on", default="127.0.0.1")
+    port: int | None = option("P", "port (default: the first free one from 7860)", type=count)
+    auth: str | None = option("USER:PASSWORD", "ask visitors for this")
+    batch_size: int = option("N", "pictures at once", default=8, type=count)
+    device: str | None = option(*DEVICE)
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(request: Request) -> int:
     """Load, then serve until interrupted."""
-    request = unpack(Request, arguments)
     auth = _credentials(request.auth)
     app, studio = _demo("app"), _demo("studio")
     note(f"loading {request.model}")

@@ -1,15 +1,16 @@
-"""What several verbs can be told alike, and what was typed as a verb's own typed values."""
+"""What can be typed: a verb's `Request` is a dataclass with a line an option, made here into argparse's and back.
+
+A verb owns its request; here is also what several of them can be told alike.
+"""
 
 import argparse
-import inspect
 from collections.abc import Callable
-from pathlib import Path
-from typing import NoReturn, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import Any, NoReturn, TypeVar, cast
 
-from clipcond.cli.values import count, seed
+from clipcond.cli.values import count
 
-Options = TypeVar("Options")
-_DTYPES = ("float32", "float16", "bfloat16")
+Request = TypeVar("Request")
 
 
 class Parser(argparse.ArgumentParser):
@@ -20,116 +21,98 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def unpack(kind: Callable[..., Options], arguments: argparse.Namespace) -> Options:
-    """What was typed, as a dataclass of these names; it goes no further as argparse has it."""
-    names = inspect.signature(kind).parameters
-    return kind(**{name: getattr(arguments, name) for name in names})
+def argument(metavar: str, summary: str, **how: Any) -> Any:
+    """A field of a request that is typed without its name; `how` is for argparse."""
+    return field(metadata={"names": (), "metavar": metavar, "help": summary, **how})
 
 
-def add_column(command: argparse.ArgumentParser, name: str, summary: str, *older: str) -> None:
-    """--NAME-column."""
-    command.add_argument(
-        f"--{name}-column", *older, default=name, metavar="C", help=f"{summary} (default {name})"
+def option(
+    metavar: str | None, summary: str, *also: str, default: object = None, **how: Any
+) -> Any:
+    """A field of a request that is typed as --its-name; a default is told in the help.
+
+    Args:
+        metavar: what its value is called; None for what has no value or a few.
+        summary: of the help.
+        *also: other names.
+        default: where it is not typed.
+        **how: for argparse; one_of=True: one of all such fields has to be typed.
+    """
+    shown = f"{default:g}" if isinstance(default, float) else default
+    told = summary if default is None else f"{summary} (default {shown})"
+    how |= {"names": also, "help": told, "default": default}
+    return field(default=default, metadata=how | ({"metavar": metavar} if metavar else {}))
+
+
+def group(title: str, kind: type[Any]) -> Any:
+    """A field of a request that is a request itself, under a title of the help."""
+    return field(metadata={"title": title, "kind": kind})
+
+
+def add_arguments(command: argparse._ActionsContainer, kind: type[Any]) -> None:
+    """Give a parser what a request has to be told; fields that say nothing of it are its caller's."""
+    one_of = None
+    for each in fields(kind):
+        how = dict(each.metadata)
+        if "kind" in how:
+            add_arguments(command.add_argument_group(how["title"]), how["kind"])
+        elif how:
+            into, also = command, how.pop("names")
+            if how.pop("one_of", False):
+                into = one_of = one_of or command.add_mutually_exclusive_group(required=True)
+            named = "default" in how
+            name = f"--{each.name.replace('_', '-')}" if named else each.name
+            into.add_argument(name, *also, **how)
+
+
+def unpack(kind: Callable[..., Request], arguments: argparse.Namespace) -> Request:
+    """What was typed, as a request; it goes no further as argparse has it."""
+    values = {
+        each.name: unpack(each.metadata["kind"], arguments)
+        if "kind" in each.metadata
+        else getattr(arguments, each.name)
+        for each in fields(cast("Any", kind))
+    }
+    return kind(**values)
+
+
+# what several verbs can be told
+DTYPES = ("float32", "float16", "bfloat16")
+DEVICE = ("DEV", "cpu, cuda, cuda:1, ... (default: cuda where there is one)")
+LONG_PROMPT = "beyond the encoder's length: a1111, comfy, sentence, truncate, error"
+MODEL = "'emoji' (shipped), a diffusers folder or a hub id"
+DIALECT = "prompt syntax: a1111, comfy, compel or plain"
+WILDCARDS = (
+    "choose among {a|b} and __file__, a line of DIR/file.txt, by --seed before the prompt is read"
+)
+CHOSEN_BY = "what --wildcards chooses by"  # the seed of verbs that have no other use for one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipRequest:
+    """A CLIP, as `ClipScorer.from_pretrained` takes it; `loading.load_scorer` does."""
+
+    scorer: str = option("C", "'emoji' (shipped), a CLIP folder, file or hub id", default="emoji")
+    device: str | None = option(*DEVICE)
+    dtype: str = option(
+        None,
+        "that its towers compute in; half is faster on a GPU and rounds scores",
+        default="float32",
+        choices=DTYPES,
     )
-
-
-def add_wildcards(command: argparse.ArgumentParser) -> None:
-    """--wildcards, which `terminal.expanded` takes with a seed."""
-    command.add_argument(
-        "--wildcards",
-        type=Path,
-        metavar="DIR",
-        help="choose among {a|b} and __file__, a line of DIR/file.txt, by --seed before the prompt is read",
+    batch_size: int = option("N", "pictures at once", default=32, type=count)
+    crop: str | None = option(
+        "P",
+        "of pictures that are not square: center, squash, pad or multi (default: as the checkpoint asks)",
     )
-
-
-def add_choices(command: argparse.ArgumentParser) -> None:
-    """--wildcards and --seed, of verbs that have no other use for a seed."""
-    add_wildcards(command)
-    command.add_argument(
-        "--seed", type=seed, default=0, metavar="S", help="what --wildcards chooses by (default 0)"
-    )
-
-
-def add_dialect(command: argparse.ArgumentParser) -> None:
-    """--dialect."""
-    command.add_argument(
-        "--dialect",
-        default="a1111",
-        metavar="D",
-        help="prompt syntax: a1111, comfy, compel or plain (default a1111)",
-    )
-
-
-def add_weighting(command: argparse.ArgumentParser) -> None:
-    """--weighting."""
-    command.add_argument(
-        "--weighting", default="comfy", metavar="W", help="what weights do (default comfy)"
-    )
-
-
-def add_long_prompt(command: argparse.ArgumentParser) -> None:
-    """--long-prompt."""
-    command.add_argument(
-        "--long-prompt",
-        default="a1111",
-        metavar="P",
-        help="beyond the encoder's length: a1111, comfy, sentence, truncate, error (default a1111)",
-    )
-
-
-def add_model(command: argparse.ArgumentParser) -> None:
-    """--model."""
-    command.add_argument(
-        "--model",
-        default="emoji",
-        metavar="M",
-        help="'emoji' (shipped), a diffusers folder or a hub id (default emoji)",
-    )
-
-
-def add_device(command: argparse._ActionsContainer) -> None:
-    """--device."""
-    command.add_argument(
-        "--device", metavar="DEV", help="cpu, cuda, cuda:1, ... (default: cuda where there is one)"
-    )
-
-
-def add_dtype(command: argparse._ActionsContainer, default: str | None, summary: str) -> None:
-    """--dtype."""
-    command.add_argument("--dtype", choices=_DTYPES, default=default, help=summary)
-
-
-def add_scorer(command: argparse.ArgumentParser) -> None:
-    """The CLIP that judges, and what `ClipScorer.from_pretrained` takes with it: a `loading.ClipRequest`."""
-    group = command.add_argument_group("the CLIP that judges")
-    group.add_argument(
-        "--scorer",
-        default="emoji",
-        metavar="C",
-        help="'emoji' (shipped), a CLIP folder, file or hub id (default emoji)",
-    )
-    add_device(group)
-    add_dtype(
-        group,
-        "float32",
-        "that its towers compute in; half is faster on a GPU and rounds scores (default float32)",
-    )
-    group.add_argument(
-        "--batch-size", type=count, default=32, metavar="N", help="pictures at once (default 32)"
-    )
-    group.add_argument(
-        "--crop",
-        metavar="P",
-        help="of pictures that are not square: center, squash, pad or multi (default: as the checkpoint asks)",
-    )
-    group.add_argument(
-        "--quick-gelu",
+    quick_gelu: bool | None = option(
+        None,
+        "for an OpenCLIP file that does not say which activation it was trained with",
         action=argparse.BooleanOptionalAction,
-        help="for an OpenCLIP file that does not say which activation it was trained with",
     )
-    group.add_argument(
-        "--tokenizer",
-        metavar="T",
-        help="folder, hub id or vocabulary file, for a CLIP file that has none beside it",
+    tokenizer: str | None = option(
+        "T", "folder, hub id or vocabulary file, for a CLIP file that has none beside it"
     )
+
+
+JUDGE = ("the CLIP that judges", ClipRequest)

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from clipcond.cli.loading import ClipRequest
+from clipcond.cli.classify import Request
+from clipcond.cli.loading import load_scorer
 from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
@@ -20,30 +20,11 @@ from clipcond.score.zeroshot import TEMPLATES
 from clipcond.tables import Column, read_rows, write_rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was typed, but for the CLIP."""
-
-    files: list[Path]
-    classes: str | None
-    prompts: Path | None
-    classifier: Path | None
-    template: list[str] | None
-    unknown: Path | None
-    top: int
-    save: Path | None
-    truth: Path | None
-    file_column: str
-    class_column: str
-    out: Path | None
-    json: bool
-
-
-def classify(request: Request, clip: ClipRequest) -> int:
+def run(request: Request) -> int:
     """Build or load the classifier, answer for each file, compare with the truth."""
     _check_options(request)
     truth = _truth(request)
-    scorer = clip.load()
+    scorer = load_scorer(request.clip)
     classifier = _classifier(request, scorer)
     classifier.check(scorer)
     top = min(request.top, len(classifier.classes))

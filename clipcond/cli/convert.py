@@ -1,37 +1,26 @@
 """`clipcond convert`: a prompt in another dialect, without loading any model."""
 
-import argparse
 import sys
 import warnings
 from dataclasses import dataclass
 
-from clipcond.cli.arguments import add_dialect, unpack
+from clipcond.cli.arguments import DIALECT, argument, option
 from clipcond.cli.terminal import note, note_diagnostics, write_json
 from clipcond.prompt import convert, parse
-
-SUMMARY = "write a prompt in another dialect"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was typed."""
+    """write a prompt in another dialect"""
 
-    text: str
-    dialect: str
-    to: str
+    text: str = argument("TEXT", "the prompt")
+    dialect: str = option("D", DIALECT, default="a1111")
+    to: str = option("D", "the dialect to write", required=True)
     json: bool
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The prompt and both dialects."""
-    command.add_argument("text", metavar="TEXT", help="the prompt")
-    add_dialect(command)
-    command.add_argument("--to", required=True, metavar="D", help="the dialect to write")
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(request: Request) -> int:
     """Print the prompt in the other dialect; what it cannot say goes to standard error."""
-    request = unpack(Request, arguments)
     note_diagnostics(parse(request.text, dialect=request.dialect))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

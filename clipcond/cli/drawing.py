@@ -1,13 +1,14 @@
 """The work of `clipcond generate`: output folder first, then models, pictures, scores, files, table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from clipcond import emoji
-from clipcond.cli.loading import ClipRequest
+from clipcond.cli.arguments import ClipRequest
+from clipcond.cli.generate import Request
+from clipcond.cli.loading import load_scorer
 from clipcond.cli.terminal import expanded, hush_loading, note, write_json, write_table
 from clipcond.conditioning import Conditioner
 from clipcond.errors import ClipcondError
@@ -18,31 +19,7 @@ from clipcond.models import is_emoji, load_pipeline, locate, own_scorer, pick_de
 from clipcond.prompt import parse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was typed."""
-
-    text: str
-    negative: str | None
-    candidates: int
-    keep: int | None
-    steps: int | None
-    guidance_scale: float | None
-    seed: int
-    batch_size: int | None
-    wildcards: Path | None
-    model: str
-    scorer: str | None
-    dialect: str
-    weighting: str
-    long_prompt: str
-    out: Path
-    device: str | None
-    dtype: str | None
-    json: bool
-
-
-def draw(request: Request) -> int:
+def run(request: Request) -> int:
     """Draw, rank, write, report."""
     keep = request.candidates if request.keep is None else request.keep
     batch_size = request.batch_size or request.candidates
@@ -71,8 +48,8 @@ def _generate(
     shipped = is_emoji(location)
     device = pick_device(request.device)
     dtype = request.dtype or ("float32" if device.type == "cpu" else "float16")
-    ranks = ClipRequest(scorer=request.scorer or own_scorer(location), device=request.device)
-    scorer = ranks.load()
+    ranking = ClipRequest(scorer=request.scorer or own_scorer(location), device=request.device)
+    scorer = load_scorer(ranking)
     hush_loading("diffusers")
     pipe = load_pipeline(location, device=device, dtype=getattr(torch, dtype))
     pipe.set_progress_bar_config(disable=None, leave=False)

@@ -1,70 +1,34 @@
 """`clipcond encode`: a table's prompts to a folder of embeddings, for training."""
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipcond.cli.arguments import (
-    add_column,
-    add_device,
-    add_dialect,
-    add_dtype,
-    add_long_prompt,
-    add_model,
-    add_weighting,
-    unpack,
-)
+from clipcond.cli.arguments import DEVICE, DIALECT, DTYPES, LONG_PROMPT, MODEL, argument, option
 from clipcond.cli.terminal import hush_loading, note, write_json
 from clipcond.cli.values import count, finite
-
-SUMMARY = "write the embeddings of a table's prompts, for training"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was typed."""
+    """write the embeddings of a table's prompts, for training"""
 
-    prompts: Path
-    out: Path
-    prompt_column: str
-    model: str
-    dialect: str
-    weighting: str
-    long_prompt: str
-    clip_skip: float | None
-    batch_size: int
-    shard_size: int
-    device: str | None
-    dtype: str
+    prompts: Path = argument("TABLE", ".jsonl, .csv, .tsv, .parquet or .txt", type=Path)
+    out: Path = option("DIR", "where to write", required=True, type=Path)
+    prompt_column: str = option("C", "that holds the prompts", "--column", default="prompt")
+    model: str = option("M", MODEL, default="emoji")
+    dialect: str = option("D", DIALECT, default="a1111")
+    weighting: str = option("W", "what weights do", default="comfy")
+    long_prompt: str = option("P", LONG_PROMPT, default="a1111")
+    clip_skip: float | None = option("K", "CLIP layers to leave out (default: none)", type=finite)
+    batch_size: int = option("N", "prompts at once", default=32, type=count)
+    shard_size: int = option("N", "prompts a file", default=256, type=count)
+    device: str | None = option(*DEVICE)
+    dtype: str = option(None, "of what is written", default="float16", choices=DTYPES)
     json: bool
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The table, where to write, and how its prompts are read and encoded."""
-    command.add_argument(
-        "prompts", type=Path, metavar="TABLE", help=".jsonl, .csv, .tsv, .parquet or .txt"
-    )
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    add_column(command, "prompt", "that holds the prompts", "--column")
-    add_model(command)
-    add_dialect(command)
-    add_weighting(command)
-    add_long_prompt(command)
-    command.add_argument(
-        "--clip-skip", type=finite, metavar="K", help="CLIP layers to leave out (default: none)"
-    )
-    command.add_argument(
-        "--batch-size", type=count, default=32, metavar="N", help="prompts at once (default 32)"
-    )
-    command.add_argument(
-        "--shard-size", type=count, default=256, metavar="N", help="prompts a file (default 256)"
-    )
-    add_device(command)
-    add_dtype(command, "float16", "of what is written (default float16)")
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(request: Request) -> int:
     """Encode, with a progress bar; prompts that cannot be encoded are named."""
     import torch
     from tqdm import tqdm
@@ -73,7 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
     from clipcond.models import pick_device
     from clipcond.precompute import encode_prompts, summary_json
 
-    request = unpack(Request, arguments)
     hush_loading("transformers")
     device, dtype = pick_device(request.device), getattr(torch, request.dtype)
     conditioner = Conditioner.from_pretrained(

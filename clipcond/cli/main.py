@@ -4,41 +4,32 @@ Exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done
 """
 
 import argparse
+import importlib
 import sys
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import clipcond
 from clipcond.cli import app, classify, convert, encode, generate, parse, rerank, score, tokens
-from clipcond.cli.arguments import Parser
+from clipcond.cli.arguments import Parser, add_arguments, unpack
 from clipcond.cli.terminal import hush, share_cores
 from clipcond.errors import ClipcondError
 
 _EXITS = "exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done"
 
 
-class Verb(Protocol):
-    """A module of this package that is a sub-command; it imports nothing heavy before it runs."""
-
-    SUMMARY: str
-
-    def add_arguments(self, command: argparse.ArgumentParser) -> None:
-        """Say what can be typed."""
-
-    def run(self, arguments: argparse.Namespace) -> int:
-        """Do it; the exit code."""
-
-
-_VERBS: dict[str, Verb] = {
-    "generate": generate,
-    "score": score,
-    "rerank": rerank,
-    "classify": classify,
-    "parse": parse,
-    "tokens": tokens,
-    "convert": convert,
-    "encode": encode,
-    "app": app,
+# verb -> (what can be typed, whose docstring says what it does; the module with run(request) -> exit code, which
+# is imported when chosen, since it may load torch)
+_VERBS: dict[str, tuple[type[Any], str]] = {
+    "generate": (generate.Request, "clipcond.cli.drawing"),
+    "score": (score.Request, "clipcond.cli.scoring"),
+    "rerank": (rerank.Request, "clipcond.cli.reranking"),
+    "classify": (classify.Request, "clipcond.cli.classifying"),
+    "parse": (parse.Request, "clipcond.cli.parse"),
+    "tokens": (tokens.Request, "clipcond.cli.tokens"),
+    "convert": (convert.Request, "clipcond.cli.convert"),
+    "encode": (encode.Request, "clipcond.cli.encode"),
+    "app": (app.Request, "clipcond.cli.app"),
 }
 
 
@@ -51,17 +42,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clipcond {clipcond.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, verb in _VERBS.items():
-        command = commands.add_parser(
-            name, help=verb.SUMMARY, description=f"{verb.SUMMARY}.", epilog=_EXITS
-        )
+    for name, (request, _) in _VERBS.items():
+        summary = request.__doc__
+        command = commands.add_parser(name, help=summary, description=f"{summary}.", epilog=_EXITS)
         command.add_argument(
             "--json", action="store_true", help="one JSON object on standard output"
         )
         command.add_argument(
             "--debug", action="store_true", help="tracebacks and the libraries' own messages"
         )
-        verb.add_arguments(command)
+        add_arguments(command, request)
     return parser
 
 
@@ -72,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.debug:
         hush()
     try:
-        return _VERBS[arguments.command].run(arguments)
+        kind, work = _VERBS[arguments.command]
+        run: Callable[[Any], int] = importlib.import_module(work).run
+        return run(unpack(kind, arguments))
     except KeyboardInterrupt:
         _complain("interrupted")
         return 130

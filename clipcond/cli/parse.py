@@ -1,43 +1,29 @@
 """`clipcond parse`: how a prompt is read, without loading any model."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipcond.cli.arguments import add_choices, add_dialect, unpack
+from clipcond.cli.arguments import CHOSEN_BY, DIALECT, WILDCARDS, argument, option
 from clipcond.cli.terminal import expanded, note, note_diagnostics, write_json, write_table
-from clipcond.cli.values import count
+from clipcond.cli.values import count, seed
 from clipcond.prompt import Prompt, parse
-
-SUMMARY = "show how a prompt is read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was typed."""
+    """show how a prompt is read"""
 
-    text: str
-    dialect: str
-    steps: int
-    wildcards: Path | None
-    seed: int
+    text: str = argument("TEXT", "the prompt")
+    dialect: str = option("D", DIALECT, default="a1111")
+    steps: int = option("N", "denoising steps", default=20, type=count)
+    wildcards: Path | None = option("DIR", WILDCARDS, type=Path)
+    seed: int = option("S", CHOSEN_BY, default=0, type=seed)
     json: bool
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The prompt and what its schedule depends on."""
-    command.add_argument("text", metavar="TEXT", help="the prompt")
-    add_dialect(command)
-    command.add_argument(
-        "--steps", type=count, default=20, metavar="N", help="denoising steps (default 20)"
-    )
-    add_choices(command)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(request: Request) -> int:
     """Print what the first step says, and the schedule; diagnostics go to standard error."""
-    request = unpack(Request, arguments)
     text = expanded(request.text, request.wildcards, request.seed)
     prompt = parse(text, dialect=request.dialect)
     note_diagnostics(prompt)

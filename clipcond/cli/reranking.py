@@ -3,12 +3,13 @@
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
-from clipcond.cli.loading import ClipRequest
+from clipcond.cli.loading import load_scorer
+from clipcond.cli.rerank import Request
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import HeldOutWarning, ScoreError
 from clipcond.score import (
@@ -22,30 +23,17 @@ from clipcond.score import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was typed, but for the CLIP."""
-
-    folder: Path
-    prompt: str
-    top: int | None
-    minimum: float | None
-    diversity: float
-    judge: str | None
-    move: Path | None
-    json: bool
-
-
-def sort_folder(request: Request, clip: ClipRequest) -> int:
+def run(request: Request) -> int:
     """Look for pictures, rank their files, move, report."""
     files, passed_over = _pictures(request.folder, request.move)
     if request.top is not None and request.top > len(files):
         raise ScoreError(
             f"top_k: got {request.top}; needs an integer from 1 to {len(files)}, the number of images"
         )
-    scorer, judge = clip.load(), None
+    scorer, judge = load_scorer(request.clip), None
     if request.judge:  # run as the scorer is; its tokenizer and activation are its own
-        judge = replace(clip, scorer=request.judge, tokenizer=None, quick_gelu=None).load()
+        own = replace(request.clip, scorer=request.judge, tokenizer=None, quick_gelu=None)
+        judge = load_scorer(own)
     try:
         ranking = _rank(files, request, scorer, judge)
     except PictureError as error:

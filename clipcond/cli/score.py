@@ -1,45 +1,29 @@
-"""`clipcond score`: what can be typed; `cli.scoring` does the work."""
+"""`clipcond score`: what can be typed."""
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
-from clipcond.cli.arguments import add_column, add_scorer, unpack
-
-SUMMARY = "say how well pictures match a prompt"
+from clipcond.cli.arguments import JUDGE, ClipRequest, argument, group, option
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Pictures, and one prompt or a table of them."""
-    command.add_argument("files", nargs="*", type=Path, metavar="FILES", help="pictures")
-    prompts = command.add_mutually_exclusive_group(required=True)
-    prompts.add_argument("--prompt", metavar="TEXT", help="plain text to match")
-    prompts.add_argument(
-        "--prompts",
-        type=Path,
-        metavar="TABLE",
-        help="with columns file (relative to the table) and prompt: .csv, .tsv, .jsonl or .parquet; "
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """say how well pictures match a prompt"""
+
+    files: list[Path] = argument("FILES", "pictures", nargs="*", type=Path)
+    prompt: str | None = option("TEXT", "plain text to match", one_of=True)
+    prompts: Path | None = option(
+        "TABLE",
+        "with columns file (relative to the table) and prompt: .csv, .tsv, .jsonl or .parquet; "
         "FILES picks some of them",
-    )
-    add_column(command, "file", "that holds the pictures' names")
-    add_column(command, "prompt", "that holds the prompts")
-    add_scorer(command)
-    command.add_argument(
-        "--variant",
-        default="cosine",
-        metavar="V",
-        help="cosine, clipscore or torchmetrics (default cosine)",
-    )
-    command.add_argument(
-        "--out",
+        one_of=True,
         type=Path,
-        metavar="TABLE",
-        help="write a row a pair: .csv, .tsv, .jsonl or .parquet",
     )
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Score, report, write the table."""
-    from clipcond.cli.loading import ClipRequest
-    from clipcond.cli.scoring import Request, score
-
-    return score(unpack(Request, arguments), unpack(ClipRequest, arguments))
+    file_column: str = option("C", "that holds the pictures' names", default="file")
+    prompt_column: str = option("C", "that holds the prompts", default="prompt")
+    clip: ClipRequest = group(*JUDGE)
+    variant: str = option("V", "cosine, clipscore or torchmetrics", default="cosine")
+    out: Path | None = option(
+        "TABLE", "write a row a pair: .csv, .tsv, .jsonl or .parquet", type=Path
+    )
+    json: bool

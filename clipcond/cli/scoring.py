@@ -1,14 +1,14 @@
 """The work of `clipcond score`: pictures against a prompt, or against the prompts that a table gives them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from clipcond.cli.loading import ClipRequest
+from clipcond.cli.loading import load_scorer
 from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
+from clipcond.cli.score import Request
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer, Scores, join
@@ -19,27 +19,13 @@ from clipcond.tables import Column, check_table, read_rows, write_rows
 Pair = tuple[Path, str]  # a picture's file, and a prompt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was typed, but for the CLIP."""
-
-    files: list[Path]
-    prompt: str | None
-    prompts: Path | None
-    file_column: str
-    prompt_column: str
-    variant: str
-    out: Path | None
-    json: bool
-
-
-def score(request: Request, clip: ClipRequest) -> int:
+def run(request: Request) -> int:
     """Score, report, write the table."""
     find_variant(request.variant)
     if request.out:
         check_table(request.out)
     pairs = _pairs(request)
-    scorer = clip.load()
+    scorer = load_scorer(request.clip)
     places, scores, failures = _score_pairs(pairs, scorer, variant=request.variant)
     for failure in failures:
         note(failure)

@@ -1,15 +1,16 @@
 """`clipcond tokens`: what each text encoder sees of a prompt, without drawing anything."""
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipcond.cli.arguments import (
-    add_choices,
-    add_dialect,
-    add_long_prompt,
-    add_model,
-    unpack,
+    CHOSEN_BY,
+    DIALECT,
+    LONG_PROMPT,
+    MODEL,
+    WILDCARDS,
+    argument,
+    option,
 )
 from clipcond.cli.terminal import (
     expanded,
@@ -19,51 +20,32 @@ from clipcond.cli.terminal import (
     write_json,
     write_table,
 )
+from clipcond.cli.values import seed
 from clipcond.errors import ClipcondError, point_at
-
-SUMMARY = "show what each text encoder sees of a prompt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What was typed."""
+    """show what each text encoder sees of a prompt"""
 
-    text: str
-    negative: str | None
-    model: str
-    dialect: str
-    long_prompt: str
-    normalization: str
-    html: Path | None
-    wildcards: Path | None
-    seed: int
+    text: str = argument("TEXT", "the prompt, in the dialect's syntax")
+    negative: str | None = option("TEXT", "the negative prompt")
+    model: str = option("M", MODEL, default="emoji")
+    dialect: str = option("D", DIALECT, default="a1111")
+    long_prompt: str = option("P", LONG_PROMPT, default="a1111")
+    normalization: str = option(
+        "N", "of the weights: none, mean, length, length+mean", default="none"
+    )
+    html: Path | None = option("FILE", "write a page with coloured tokens as well", type=Path)
+    wildcards: Path | None = option("DIR", WILDCARDS, type=Path)
+    seed: int = option("S", CHOSEN_BY, default=0, type=seed)
     json: bool
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """The prompt, how it is read, and a page to write."""
-    command.add_argument("text", metavar="TEXT", help="the prompt, in the dialect's syntax")
-    command.add_argument("--negative", metavar="TEXT", help="the negative prompt")
-    add_model(command)
-    add_dialect(command)
-    add_long_prompt(command)
-    command.add_argument(
-        "--normalization",
-        default="none",
-        metavar="N",
-        help="of the weights: none, mean, length, length+mean (default none)",
-    )
-    command.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a page with coloured tokens as well"
-    )
-    add_choices(command)
-
-
-def run(arguments: argparse.Namespace) -> int:
+def run(request: Request) -> int:
     """Print each prompt's tokens as each encoder reads them; what looks like a mistake goes to standard error."""
     from clipcond.conditioning import Conditioner
 
-    request = unpack(Request, arguments)
     text, negative = (
         part and expanded(part, request.wildcards, request.seed)
         for part in (request.text, request.negative)
