@@ -88,10 +88,9 @@ class PromptReport:
     def _window(self, chunk: int) -> str:
         """Of tokens of one weight in a row, the last says it."""
         found = [token for token in self.tokens if token.chunk == chunk]
-        following = [*(token.weight for token in found[1:]), None]
         spans = "".join(
-            _span(token, told=token.weight != weight)
-            for token, weight in zip(found, following, strict=True)
+            _span(token, told=i + 1 == len(found) or found[i + 1].weight != token.weight)
+            for i, token in enumerate(found)
         )
         count = sum(token.vectors for token in found)
         of = f"window {chunk + 1} of {self.chunks} · " if self.chunks > 1 else ""
