@@ -13,6 +13,8 @@ ScoreTruncatedWarning (a UserWarning)  texts counted without their ends, and the
 WeightingWarning (a UserWarning)  a weighting mode could not do all of what it is for
 CacheWarning (a UserWarning)  a cache's disk cannot be used, and it goes on without
 LoraWarning (a UserWarning)  a LoRA's file holds more than was loaded
+CircularScoreWarning (a UserWarning)  pictures were scored by the CLIP that conditioned them
+HeldOutWarning (a UserWarning)  a choice of pictures is no better to another judge
 
 Each message quotes what the user gave and names the repair.
 """
@@ -79,6 +81,14 @@ class CacheWarning(UserWarning):
 
 class LoraWarning(UserWarning):
     """A LoRA's file brings textual inversions along, which are not loaded with it."""
+
+
+class CircularScoreWarning(UserWarning):
+    """The scorer's text tower also conditioned the pictures, so their scores flatter them."""
+
+
+class HeldOutWarning(UserWarning):
+    """What was chosen scores higher with the scorer that chose it, but not with the judge."""
 
 
 def point_at(text: str, span: tuple[int, int]) -> str:

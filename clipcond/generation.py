@@ -6,7 +6,7 @@ The spine is `generate`: check, condition once, sample in batches, rerank in mem
 import inspect
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,8 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 import clipcond
-from clipcond.conditioning import Conditioner, Conditioning
-from clipcond.errors import ClipcondError
+from clipcond.conditioning import Conditioner
+from clipcond.errors import CircularScoreWarning, ClipcondError
 from clipcond.prompt import parse
 from clipcond.score import Scorer, rerank
 
@@ -33,14 +33,11 @@ _OURS = (
 )
 _ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 _MAX_SEED = 2**63
+Tensors = dict[str, Any]  # what a pipeline hands its callback
 _CIRCULAR = (
     "the scorer's text tower is the one that conditioned the pictures: scores rank them, but flatter them; "
     "measure quality with another CLIP"
 )
-
-
-class CircularScoreWarning(UserWarning):
-    """The scorer's text tower also conditioned the pictures, so their scores flatter them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +106,17 @@ def generate(
     conditioner = conditioner or Conditioner.from_pipeline(pipe)
     conditioning = conditioner(prompt, negative_prompt=negative_prompt)
     seeds = range(seed, seed + candidates)
-    images = _sample(pipe, conditioning, seeds, batch_size=batch, pipe_kwargs=pipe_kwargs)
+    images = draw(
+        pipe,
+        lambda part: conditioning.kwargs_for(pipe, num_images_per_prompt=len(seeds[part])),
+        seeds,
+        batch_size=batch,
+        **pipe_kwargs,
+    )
     text = plain_text(prompt, conditioner.dialect)
     ranking = rerank(images, text, scorer)
     return Generation(
-        images=ranking.images[:keep],
+        images=tuple(images[i] for i in ranking.order[:keep]),
         seeds=tuple(seeds[i] for i in ranking.order[:keep]),
         scores=ranking.scores[:keep],
         order=ranking.order[:keep],
@@ -189,23 +192,30 @@ def _same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     )
 
 
-def _sample(
+def draw(
     pipe: Any,
-    conditioning: Conditioning,
+    condition: Callable[[slice], Mapping[str, Any]],
     seeds: Sequence[int],
     *,
     batch_size: int,
-    pipe_kwargs: dict[str, Any],
+    **pipe_kwargs: Any,
 ) -> list[Image.Image]:
+    """One picture a seed, under one progress bar.
+
+    Args:
+        pipe: a diffusers pipeline.
+        condition: part of the seeds -> what its pictures are to show, as `Conditioning.kwargs_for` gives it.
+        seeds: each is the same noise on every device, at any batch size.
+        batch_size: pictures a call of the pipeline.
+        **pipe_kwargs: for the pipeline; `callback_on_step_end` may look at every step, and stop by an exception.
+    """
     images: list[Image.Image] = []
     with _one_bar(pipe, len(seeds), pipe_kwargs) as with_progress:
         for start in range(0, len(seeds), batch_size):
-            batch = seeds[start : start + batch_size]
-            inputs = conditioning.kwargs_for(pipe, num_images_per_prompt=len(batch))
-            # on the CPU, so that a seed is the same noise on every device
-            generators = [torch.Generator("cpu").manual_seed(seed) for seed in batch]
-            call_kwargs = with_progress(len(batch))
-            images += pipe(**inputs, **call_kwargs, generator=generators, output_type="pil").images
+            part = slice(start, start + batch_size)
+            generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds[part]]
+            inputs = {**condition(part), **with_progress(len(generators))}
+            images += pipe(**inputs, generator=generators, output_type="pil").images
     return images
 
 
@@ -228,7 +238,7 @@ def _one_bar(
         with tqdm(**{"desc": f"{candidates} candidates", "unit": "step", **config}) as bar:
 
             def with_progress(batch_size: int) -> dict[str, Any]:
-                def on_step_end(pipe: Any, step: int, timestep: Any, tensors: dict) -> dict:
+                def on_step_end(pipe: Any, step: int, timestep: Any, tensors: Tensors) -> Tensors:
                     bar.total = candidates * pipe.num_timesteps
                     bar.update(batch_size)
                     return users(pipe, step, timestep, tensors) if users else tensors

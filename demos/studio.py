@@ -11,17 +11,10 @@ import torch
 from PIL import Image
 
 from clipcond import emoji
-from clipcond.cli.models import (
-    is_emoji,
-    load_pipeline,
-    load_scorer,
-    locate,
-    own_scorer,
-    pick_device,
-)
 from clipcond.conditioning import Conditioner
-from clipcond.errors import CheckpointError, ClipcondError
-from clipcond.generation import CircularScoreWarning, Generation, generate
+from clipcond.errors import CheckpointError, CircularScoreWarning, ClipcondError
+from clipcond.generation import Generation, generate
+from clipcond.models import is_emoji, load_pipeline, locate, own_scorer, pick_device
 from clipcond.resources import model_folder
 from clipcond.score import ClipScorer
 
@@ -134,7 +127,9 @@ def open_studio(
     pipe.set_progress_bar_config(disable=True)
     return Studio(
         pipe=pipe,
-        scorers={_title(name, names): load_scorer(name, place) for name in names},
+        scorers={
+            _title(name, names): ClipScorer.from_pretrained(name, device=place) for name in names
+        },
         conditioner=Conditioner.from_pipeline(pipe),
         model=model,
         shipped=shipped,
@@ -201,10 +196,9 @@ def judged(
     if not studio.shipped:
         return (), "no oracle: it knows the emoji world only"
     try:
-        requirements = emoji.expected(text)
+        return emoji.verdicts(images, text), ""
     except ClipcondError as error:
         return (), str(error).splitlines()[0]
-    return tuple(emoji.check(image, requirements) for image in images), ""
 
 
 class Watcher:

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
-import torch
 from PIL import Image
 
 from clipcond.errors import ClipcondError
-from clipcond.generation import plain_text
+from clipcond.generation import draw, plain_text
 
 from .settings import Settings
 from .stream import Emit
@@ -82,18 +81,16 @@ def sweep(
 def _row(
     studio: Studio, settings: Settings, prompts: list[str], *, mode: str, watcher: Watcher
 ) -> tuple[Image.Image, ...]:
-    conditioner = studio.read_as("a1111", mode)
-    pictures: list[Image.Image] = []
-    for start in range(0, len(prompts), studio.batch_size):
-        batch = prompts[start : start + studio.batch_size]
-        conditioning = conditioner(batch, negative_prompt=settings.negative or None)
-        pictures += studio.pipe(
-            **conditioning.kwargs_for(studio.pipe),
-            num_inference_steps=settings.steps,
-            guidance_scale=settings.guidance,
-            generator=[torch.Generator("cpu").manual_seed(settings.seed) for _ in batch],
-            callback_on_step_end=watcher,
-        ).images
+    conditioner, negative = studio.read_as("a1111", mode), settings.negative or None
+    pictures = draw(
+        studio.pipe,
+        lambda part: conditioner(prompts[part], negative_prompt=negative).kwargs_for(studio.pipe),
+        [settings.seed] * len(prompts),
+        batch_size=studio.batch_size,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance,
+        callback_on_step_end=watcher,
+    )
     return tuple(pictures)
 
 

@@ -2,22 +2,20 @@
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import NamedTuple
 
 from PIL import Image
 
 from clipcond import emoji
-from clipcond.conditioning.report import PromptReport, ReportedToken
-from clipcond.errors import point_at
+from clipcond.conditioning.report import PromptReport
 from clipcond.score.clauses import ClauseTable
 
 from .studio import Drawn
 
 _SMALL = 64  # up to this side a picture goes out as it is, and is enlarged by the browser
 _SHOWN = 512  # larger ones are shrunk to this side
-_WINDOW = 75  # content tokens of CLIP's window
 _CLAUSE_FULL = 6.0  # z that fills a clause's bar
 
 
@@ -44,44 +42,8 @@ def picture(image: Image.Image, alt: str = "") -> str:
 
 
 def tokens(report: PromptReport, *, what: str = "prompt") -> str:
-    """A prompt as the text encoder sees it: tokens on a colour by weight, windows, what is cut, what looks wrong."""
-    windows = [
-        _window(report, [t for t in report.tokens if t.chunk == chunk], chunk)
-        for chunk in range(report.chunks)
-    ]
-    cut = f'<p class="cut"><b>cut</b> <s>{escape(report.cut)}</s></p>' if report.cut else ""
-    notes = "".join(
-        f'<div class="note"><p>{escape(note.message)}</p><pre>{escape(point_at(report.text, note.span))}</pre>'
-        + (f'<p class="hint">{escape(note.hint)}</p>' if note.hint else "")
-        + "</div>"
-        for note in report.notes
-    )
-    return f'<div class="tokens" aria-label="tokens of the {what}">{"".join(windows)}{cut}{notes}</div>'
-
-
-def _window(report: PromptReport, found: Sequence[ReportedToken], chunk: int) -> str:
-    spans = "".join(
-        _token(token, last=i + 1 == len(found) or found[i + 1].weight != token.weight)
-        for i, token in enumerate(found)
-    )
-    of = f"window {chunk + 1} of {report.chunks} · " if report.chunks > 1 else ""
-    share = min(100, 100 * len(found) / _WINDOW)
-    return (
-        f'<div class="window"><div class="row" dir="auto">{spans or "<i>empty</i>"}</div>'
-        f'<div class="meter"><i style="width:{share:.0f}%"></i></div>'
-        f"<small>{of}{len(found)} {'token' if len(found) == 1 else 'tokens'}</small></div>"
-    )
-
-
-def _token(token: ReportedToken, *, last: bool) -> str:
-    strength = min(1.0, abs(token.weight - 1)) * 0.75
-    kind = "up" if token.weight > 1 else "down" if token.weight < 1 else ""
-    weight = f"<sub>{token.weight:.3g}</sub>" if kind and last else ""
-    style = f' style="--s:{0.12 + strength:.2f}"' if kind else ""
-    return (
-        f'<span class="{kind}"{style} title="id {token.id}, weight {token.weight:.4g}">'
-        f"{escape(token.shown)}{weight}</span>"
-    )
+    """A prompt as the text encoder sees it."""
+    return f'<div class="tokens" aria-label="tokens of the {what}">{report.to_html()}</div>'
 
 
 def trouble(message: str) -> str:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import clipcond
-from clipcond.errors import ClipcondError
-from clipcond.generation import CircularScoreWarning, plain_text
+from clipcond.errors import CircularScoreWarning, ClipcondError
+from clipcond.generation import plain_text
 from clipcond.score import ClipScorer
 from tests.tiny import save_tiny_clip, tiny_pipeline
 

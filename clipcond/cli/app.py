@@ -1,27 +1,51 @@
 """`clipcond app`: the models, then the page. The page itself is in demos/, which the wheel carries as clipcond.demos."""
 
-import argparse
 import importlib
 import importlib.util
+from dataclasses import dataclass
 from types import ModuleType
 
-from clipcond.cli.terminal import note
+from clipcond.cli.arguments import DEVICE, MODEL, option
+from clipcond.cli.terminal import hush_loading, note
+from clipcond.cli.values import count
 from clipcond.errors import ClipcondError
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Load, then serve until interrupted."""
-    auth = _credentials(arguments.auth)
-    app, studio = _demo("app"), _demo("studio")
-    note(f"loading {arguments.model}")
-    loaded = studio.open_studio(
-        arguments.model,
-        arguments.scorer or (),
-        device=arguments.device,
-        batch_size=arguments.batch_size,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """open the demo: a page that shows all this in a browser"""
+
+    model: str = option("M", MODEL, default="emoji")
+    scorer: list[str] | None = option(
+        "C",
+        "a CLIP that ranks; a second one is shown beside it (default: the model's own clip/)",
+        action="append",
     )
+    host: str = option("H", "address to listen on", default="127.0.0.1")
+    port: int | None = option("P", "port (default: the first free one from 7860)", type=count)
+    auth: str | None = option("USER:PASSWORD", "ask visitors for this")
+    batch_size: int = option("N", "pictures at once", default=8, type=count)
+    device: str | None = option(*DEVICE)
+
+
+def run(request: Request) -> int:
+    """Load, then serve until interrupted."""
+    auth = _credentials(request.auth)
+    app, studio = _demo("app"), _demo("studio")
+    note(f"loading {request.model}")
+    hush_loading("transformers")
+    hush_loading("diffusers")
+    loaded = studio.open_studio(
+        request.model,
+        request.scorer or (),
+        device=request.device,
+        batch_size=request.batch_size,
+    )
+    for name, scorer in loaded.scorers.items():
+        for line in scorer.clip.assumed:
+            note(f"{name}: taken to have {line}")
     try:
-        app.serve(loaded, host=arguments.host, port=arguments.port, auth=auth)
+        app.serve(loaded, host=request.host, port=request.port, auth=auth)
     except OSError as error:
         raise ClipcondError(f"--host, --port: cannot listen there ({error})") from error
     return 0

@@ -1,194 +1,43 @@
-"""`clipcond classify`: which of some classes each picture shows, and how often that is right where the truth is known."""
+"""`clipcond classify`: what can be typed."""
 
-import argparse
-import json
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from clipcond.cli.models import scorer_of
-from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
-from clipcond.cli.terminal import note, write_json, write_table
-from clipcond.errors import ScoreError
-from clipcond.score import Classifier, ClipScorer, build_classifier
-from clipcond.score.classifier import UNKNOWN
-from clipcond.score.confusion import Confusion, confusion_of
-from clipcond.score.features import quoted
-from clipcond.score.zeroshot import TEMPLATES
-from clipcond.tables import Column, read_rows, write_rows
+from clipcond.cli.arguments import JUDGE, ClipRequest, argument, group, option
+from clipcond.cli.values import count
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Build or load the classifier, answer for each file, compare with the truth."""
-    _check_options(arguments)
-    truth = _truth(arguments)
-    scorer = scorer_of(arguments)
-    classifier = _classifier(arguments, scorer)
-    classifier.check(scorer)
-    top = min(arguments.top, len(classifier.classes))
-    failures: list[str] = []
-    rows: list[dict[str, Any]] = []
-    files = [Path(file) for file in arguments.files]
-    for batch in in_batches(load_each(files, failures), scorer.batch_size):
-        done = of_each_that_can(batch, lambda b: scorer.image_features(list(b.values())), failures)
-        rows += _answers(*done, classifier, top) if done else []
-    for line in [*failures, *_remarks(classifier, scorer)]:
-        note(line)
-    if not rows:
-        raise ScoreError(f"none of the {len(files)} files could be classified")
-    if arguments.save:
-        classifier.save(arguments.save)
-    found = _compare(rows, truth, classifier) if truth else None
-    if found and arguments.out:
-        folder = Path(arguments.out)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_rows(found.rows(), folder / "confusion.csv")
-        write_rows(found.per_class(), folder / "per_class.csv")
-    _report(rows, found, classifier, arguments)
-    return 1 if failures else 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """say which of some classes pictures show (zero-shot)"""
 
-
-def _check_options(arguments: argparse.Namespace) -> None:
-    if arguments.out and not arguments.truth:
-        raise ScoreError("--out: writes how often answers are right, which needs --truth")
-    if arguments.classifier and (arguments.template or arguments.unknown):
-        raise ScoreError(
-            "--classifier: has its templates and other names inside; leave --template and --unknown out"
-        )
-    if arguments.prompts and arguments.template:
-        raise ScoreError("--template: prompts of --prompts go into no template; leave it out")
-
-
-def _truth(arguments: argparse.Namespace) -> dict[Path, str]:
-    """The class of each file by the table, paired by name.
-
-    Raises:
-        ScoreError: a file of the command line that the table does not have, or a file of two classes.
-    """
-    if not arguments.truth:
-        return {}
-    table = Path(arguments.truth)
-    columns = [
-        Column(arguments.file_column, "--file-column"),
-        Column(arguments.class_column, "--class-column"),
-    ]
-    found: dict[Path, str] = {}
-    for file, name in read_rows(table, columns):
-        if found.setdefault(table.parent / file, name) != name:
-            raise ScoreError(
-                f"{table}: says that {file} is {found[table.parent / file]!r} and {name!r}; keep one row of it"
-            )
-    for file in map(Path, arguments.files):
-        if file not in found:
-            raise ScoreError(f"{file}: {table} has no class for it; add a row, or leave it out")
-    return found
-
-
-def _classifier(arguments: argparse.Namespace, scorer: ClipScorer) -> Classifier:
-    if arguments.classifier:
-        return Classifier.load(arguments.classifier)
-    null = _lines(Path(arguments.unknown)) if arguments.unknown else []
-    templates = arguments.template or TEMPLATES
-    if arguments.prompts:
-        return build_classifier(_json_object(Path(arguments.prompts)), scorer, templates, null=null)
-    names = [[n.strip() for n in own.split("|")] for own in arguments.classes.split(",")]
-    if any(not name for own in names for name in own):
-        raise ScoreError(f"--classes: got {arguments.classes!r}, with an empty name in it")
-    return build_classifier(names, scorer, templates, null=null)
-
-
-def _remarks(classifier: Classifier, scorer: ClipScorer) -> list[str]:
-    """What one should know about the classes' texts."""
-    cut, own = classifier.truncated, classifier.provenance.get("null_passed_over", [])
-    return [
-        *[
-            f"{quoted(text)} is longer than the {scorer.clip.positions} tokens that CLIP reads; its end does not count"
-            for text in cut
-        ],
-        *[f"--unknown: {name!r} is a class, and does not count among the others" for name in own],
-    ]
-
-
-def _answers(
-    files: Sequence[Path], features: torch.Tensor, classifier: Classifier, top: int
-) -> list[dict[str, Any]]:
-    probabilities = classifier.probabilities(features)
-    unknown = (
-        classifier.unknown(features)
-        if len(classifier.null)
-        else torch.zeros(len(files), dtype=torch.bool)
+    files: list[Path] = argument("FILES", "pictures", nargs="+", type=Path)
+    classes: str | None = option(
+        "A,B,C", "names; 'cat|kitty' gives one class two names", one_of=True
     )
-    best = probabilities.topk(top)
-    return [
-        {
-            "file": str(file),
-            "class": UNKNOWN if nothing else classifier.classes[places[0]],
-            "top": [[classifier.classes[i], p] for i, p in zip(places, values, strict=True)],
-        }
-        for file, nothing, places, values in zip(
-            files, unknown.tolist(), best.indices.tolist(), best.values.tolist(), strict=True
-        )
-    ]
-
-
-def _compare(
-    rows: Sequence[Mapping[str, Any]], truth: Mapping[Path, str], classifier: Classifier
-) -> Confusion:
-    return confusion_of(
-        [truth[Path(row["file"])] for row in rows],
-        [row["class"] for row in rows],
-        [*classifier.classes, *([UNKNOWN] if len(classifier.null) else [])],
+    prompts: Path | None = option(
+        "JSON", "file with an object: each class's list of prompts", one_of=True, type=Path
     )
-
-
-def _report(
-    rows: Sequence[Mapping[str, Any]],
-    found: Confusion | None,
-    classifier: Classifier,
-    arguments: argparse.Namespace,
-) -> None:
-    accuracy = found.accuracy.as_dict() if found and len(rows) > 1 else None
-    if arguments.json:
-        result: dict[str, Any] = {
-            "pictures": list(rows),
-            "classes": list(classifier.classes),
-            "truncated": list(classifier.truncated),
-        }
-        if found:
-            result |= {"accuracy": accuracy, "per_class": found.per_class()}
-        write_json({**result, "provenance": classifier.provenance})
-        return
-    write_table(
-        ["", "class", "probabilities", "file"],
-        [
-            [str(i), row["class"], "  ".join(f"{n} {p:.3f}" for n, p in row["top"]), row["file"]]
-            for i, row in enumerate(rows, start=1)
-        ],
+    classifier: Path | None = option("FILE", "one that --save wrote", one_of=True, type=Path)
+    template: list[str] | None = option(
+        "T",
+        "text around a name, with {} (default 'a photo of a {}'); may be repeated",
+        action="append",
     )
-    if accuracy:
-        note(
-            f"right: {100 * accuracy['mean']:.1f} % (95 % interval {100 * accuracy['low']:.1f} to "
-            f"{100 * accuracy['high']:.1f}) of {len(rows)} pictures"
-        )
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        names = [line.strip() for line in file.read_text(encoding="utf-8-sig").split("\n")]
-    except (OSError, ValueError) as error:
-        raise ScoreError(
-            f"{file}: unreadable ({error}); name a text file, one name a line"
-        ) from error
-    return [name for name in names if name]
-
-
-def _json_object(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ScoreError(f"{file}: not readable as JSON ({error}); write it again") from error
-    if not isinstance(content, dict):
-        raise ScoreError(f"{file}: holds {type(content).__name__}, not an object of class: prompts")
-    return content
+    unknown: Path | None = option(
+        "FILE",
+        "names of other things, one a line: answer 'unknown' where no class stands out among them",
+        type=Path,
+    )
+    clip: ClipRequest = group(*JUDGE)
+    top: int = option("K", "classes a picture", default=1, type=count)
+    save: Path | None = option("FILE", "write the classifier (.safetensors)", type=Path)
+    truth: Path | None = option(
+        "TABLE", "with columns file and class: .csv, .tsv, .jsonl or .parquet", type=Path
+    )
+    file_column: str = option("C", "of --truth that holds the pictures' names", default="file")
+    class_column: str = option("C", "of --truth that holds the classes", default="class")
+    out: Path | None = option(
+        "DIR", "with --truth: write confusion.csv and per_class.csv", type=Path
+    )
+    json: bool

@@ -1,37 +1,54 @@
 """`clipcond encode`: a table's prompts to a folder of embeddings, for training."""
 
-import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from tqdm import tqdm
-
-from clipcond.cli.models import locate, pick_device
+from clipcond.cli.arguments import DEVICE, DIALECT, DTYPES, LONG_PROMPT, MODEL, argument, option
 from clipcond.cli.terminal import hush_loading, note, write_json
-from clipcond.conditioning import Conditioner
-from clipcond.precompute import encode_prompts
-from clipcond.precompute.job import summary_json
+from clipcond.cli.values import count, finite
 
 
-def run(arguments: argparse.Namespace) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """write the embeddings of a table's prompts, for training"""
+
+    prompts: Path = argument("TABLE", ".jsonl, .csv, .tsv, .parquet or .txt", type=Path)
+    out: Path = option("DIR", "where to write", required=True, type=Path)
+    prompt_column: str = option("C", "that holds the prompts", "--column", default="prompt")
+    model: str = option("M", MODEL, default="emoji")
+    dialect: str = option("D", DIALECT, default="a1111")
+    weighting: str = option("W", "what weights do", default="comfy")
+    long_prompt: str = option("P", LONG_PROMPT, default="a1111")
+    clip_skip: float | None = option("K", "CLIP layers to leave out (default: none)", type=finite)
+    batch_size: int = option("N", "prompts at once", default=32, type=count)
+    shard_size: int = option("N", "prompts a file", default=256, type=count)
+    device: str | None = option(*DEVICE)
+    dtype: str = option(None, "of what is written", default="float16", choices=DTYPES)
+    json: bool
+
+
+def run(request: Request) -> int:
     """Encode, with a progress bar; prompts that cannot be encoded are named."""
-    import transformers
+    import torch
+    from tqdm import tqdm
 
-    hush_loading(transformers)
-    device = pick_device(arguments.device)
-    dtype = getattr(torch, arguments.dtype)
+    from clipcond.conditioning import Conditioner
+    from clipcond.models import pick_device
+    from clipcond.precompute import encode_prompts, summary_json
+
+    hush_loading("transformers")
+    device, dtype = pick_device(request.device), getattr(torch, request.dtype)
     conditioner = Conditioner.from_pretrained(
-        locate(arguments.model),
-        dialect=arguments.dialect,
-        weighting=arguments.weighting,
-        long_prompt=arguments.long_prompt,
-        clip_skip=arguments.clip_skip,
+        request.model,
+        dialect=request.dialect,
+        weighting=request.weighting,
+        long_prompt=request.long_prompt,
+        clip_skip=request.clip_skip,
     )
     for path in conditioner.paths:
         # half precision is slow on CPUs; there only the result is rounded
         path.encoder.module.to(device, torch.float32 if device.type == "cpu" else dtype)
-    out = Path(arguments.out)
     with tqdm(unit=" prompts", file=sys.stderr, disable=None) as bar:
 
         def show(done: int, total: int) -> None:
@@ -40,23 +57,23 @@ def run(arguments: argparse.Namespace) -> int:
 
         summary = encode_prompts(
             conditioner,
-            arguments.prompts,
-            out,
-            column=arguments.prompt_column,
+            request.prompts,
+            request.out,
+            column=request.prompt_column,
             dtype=dtype,
-            batch_size=arguments.batch_size,
-            shard_size=arguments.shard_size,
+            batch_size=request.batch_size,
+            shard_size=request.shard_size,
             progress=show,
         )
     for failure in summary.failures:
         note(failure)
-    found = summary_json(summary, out)
-    if arguments.json:
+    found = summary_json(summary, request.out)
+    if request.json:
         write_json(found)
     else:
         note(
             f"{summary.prompts} prompts, {summary.distinct} distinct, {summary.encoded} encoded now, "
-            f"{len(summary.failures)} failed: {found['bytes'] / 1e6:.1f} MB in {out}"
+            f"{len(summary.failures)} failed: {found['bytes'] / 1e6:.1f} MB in {request.out}"
         )
     if len(summary.failures) == summary.distinct:
         return 2

@@ -1,148 +1,47 @@
-"""`clipcond generate`: the main job. Output folder first, then models, pictures, scores, files, table."""
+"""`clipcond generate`: what can be typed."""
 
-import argparse
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-
-from clipcond import emoji
-from clipcond.cli.language import expanded
-from clipcond.cli.models import (
-    is_emoji,
-    load_pipeline,
-    load_scorer,
-    locate,
-    own_scorer,
-    pick_device,
+from clipcond.cli.arguments import (
+    DEVICE,
+    DIALECT,
+    DTYPES,
+    LONG_PROMPT,
+    MODEL,
+    WILDCARDS,
+    argument,
+    option,
 )
-from clipcond.cli.terminal import note, write_json, write_table
-from clipcond.conditioning import Conditioner
-from clipcond.errors import ClipcondError
-from clipcond.gallery.folder import staged
-from clipcond.gallery.save import Saved, save_generation
-from clipcond.generation import Generation, check_request, generate
-from clipcond.prompt import parse
+from clipcond.cli.values import count, finite, seed
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Draw, rank, write, report."""
-    keep = arguments.candidates if arguments.keep is None else arguments.keep
-    batch_size = arguments.batch_size or arguments.candidates
-    check_request(
-        candidates=arguments.candidates, keep=keep, seed=arguments.seed, batch_size=batch_size
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """draw candidates of a prompt, keep those that match it best"""
+
+    text: str = argument("TEXT", "the prompt, in the dialect's syntax")
+    negative: str | None = option("TEXT", "what to steer away from")
+    candidates: int = option("N", "pictures to draw", default=8, type=count)
+    keep: int | None = option("K", "best pictures to write (default: all drawn)", type=count)
+    steps: int | None = option("N", "denoising steps (default: the model's)", type=count)
+    guidance_scale: float | None = option(
+        "G", "classifier-free guidance (default: the model's)", type=finite
     )
-    arguments.text = expanded(arguments.text, arguments)
-    arguments.negative = arguments.negative and expanded(arguments.negative, arguments)
-    for diagnostic in parse(arguments.text, dialect=arguments.dialect).diagnostics:
-        note(f"prompt: {diagnostic.message}")
-    out = Path(arguments.out)
-    with staged(out) as stage:  # refuses a folder that cannot be written before anything is sampled
-        generation, shipped = _generate(arguments, keep, batch_size)
-        verdicts = oracle_verdicts(generation) if shipped else []
-        marks = [(bool(verdict), _in_words(verdict)) for verdict in verdicts]
-        saved = save_generation(generation, stage, folder=out, marks=marks)
-    report(generation, verdicts, saved, arguments)
-    return 0
-
-
-def _generate(arguments: argparse.Namespace, keep: int, batch_size: int) -> tuple[Generation, bool]:
-    """The pictures, and whether the shipped model made them."""
-    location = locate(arguments.model)
-    shipped = is_emoji(location)
-    device = pick_device(arguments.device)
-    dtype = arguments.dtype or ("float32" if device.type == "cpu" else "float16")
-    scorer = load_scorer(arguments.scorer or own_scorer(location), device)
-    pipe = load_pipeline(location, device=device, dtype=getattr(torch, dtype))
-    pipe.set_progress_bar_config(disable=None, leave=False)
-    conditioner = Conditioner.from_pipeline(
-        pipe,
-        dialect=arguments.dialect,
-        weighting=arguments.weighting,
-        long_prompt=arguments.long_prompt,
+    seed: int = option("S", "of the first candidate", default=0, type=seed)
+    batch_size: int | None = option(
+        "N", "candidates at once (default: all); pictures do not depend on it", type=count
     )
-    generation = generate(
-        pipe,
-        arguments.text,
-        negative_prompt=arguments.negative,
-        conditioner=conditioner,
-        scorer=scorer,
-        candidates=arguments.candidates,
-        keep=keep,
-        seed=arguments.seed,
-        batch_size=batch_size,
-        **_sampling(arguments, shipped=shipped),
+    wildcards: Path | None = option("DIR", WILDCARDS, type=Path)
+    model: str = option("M", MODEL, default="emoji")
+    scorer: str | None = option(
+        "C",
+        "a CLIP folder, file or hub id that ranks (default: the model's own clip/, if it has one)",
     )
-    return generation, shipped
-
-
-def _sampling(arguments: argparse.Namespace, *, shipped: bool) -> dict[str, Any]:
-    """Steps and guidance: as typed, else the shipped model's best, else left to the pipeline."""
-    typed = {
-        "num_inference_steps": arguments.steps,
-        "guidance_scale": arguments.guidance_scale,
-    }
-    default = {
-        "num_inference_steps": emoji.DEFAULT_STEPS,
-        "guidance_scale": emoji.DEFAULT_GUIDANCE_SCALE,
-    }
-    given = {name: value for name, value in typed.items() if value is not None}
-    return {**default, **given} if shipped else given
-
-
-def oracle_verdicts(generation: Generation) -> list[emoji.Verdict]:
-    """What the oracle says of each picture; none, and a note why, when the text is not of its world."""
-    try:
-        requirements = emoji.expected(generation.provenance["scored_text"])
-    except ClipcondError as error:
-        note(f"no oracle verdict: {str(error).splitlines()[0]}")
-        return []
-    return [emoji.check(image, requirements) for image in generation.images]
-
-
-def _in_words(verdict: emoji.Verdict) -> str:
-    return "as asked" if verdict else "missed: " + ", ".join(map(str, verdict.missed))
-
-
-def report(
-    generation: Generation,
-    verdicts: Sequence[emoji.Verdict],
-    saved: Saved,
-    arguments: argparse.Namespace,
-) -> None:
-    """Print the table or the JSON object, and what one should know about the scores."""
-    out, provenance = Path(arguments.out), generation.provenance
-    scores = generation.scores.tolist()
-    if provenance["circular"]:
-        note(
-            "the CLIP that ranks is the one that conditioned the pictures (circular): it flatters its scores"
-        )
-    if provenance["prompt_windows"] > 1:
-        note(f"the prompt fills {provenance['prompt_windows']} windows of the text encoder")
-    if provenance["scored_text_truncated"]:
-        note(
-            "the prompt is longer than CLIP reads: all of it conditions the pictures, but its end does not count in the score"
-        )
-    if arguments.json:
-        pictures = [
-            {"rank": i + 1, "seed": seed, "score": scores[i], "file": str(out / saved.pictures[i])}
-            for i, seed in enumerate(generation.seeds)
-        ]
-        for picture, verdict in zip(pictures, verdicts, strict=False):
-            picture["oracle"] = {
-                "passed": bool(verdict),
-                "items": [[str(requirement), passed] for requirement, passed in verdict.items],
-            }
-        write_json({"grid": str(out / saved.grid), "pictures": pictures, "provenance": provenance})
-        return
-    rows = [
-        [str(i + 1), str(seed), f"{scores[i]:.4f}", saved.pictures[i]]
-        for i, seed in enumerate(generation.seeds)
-    ]
-    if verdicts:
-        for row, verdict in zip(rows, verdicts, strict=True):
-            row.insert(3, ("✓ " if verdict else "✗ ") + _in_words(verdict))
-    oracle = ["oracle"] if verdicts else []
-    write_table(["rank", "seed", "CLIP score", *oracle, "file"], rows)
-    note(f"{saved.grid} shows them all; written to {out}")
+    dialect: str = option("D", DIALECT, default="a1111")
+    weighting: str = option("W", "what weights do", default="comfy")
+    long_prompt: str = option("P", LONG_PROMPT, default="a1111")
+    out: Path = option("DIR", "where to write", default=Path("pictures"), type=Path)
+    device: str | None = option(*DEVICE)
+    dtype: str | None = option(None, "(default float32 on the CPU, else float16)", choices=DTYPES)
+    json: bool

@@ -1,38 +1,70 @@
-"""`main`: arguments to a command's exit code, and one clear line for whatever goes wrong.
+"""`main`: arguments to a verb's exit code, and one clear line for whatever goes wrong.
 
 Exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done; 130 interrupted.
 """
 
+import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from clipcond.cli.arguments import build_parser
+import clipcond
+from clipcond.cli import app, classify, convert, encode, generate, parse, rerank, score, tokens
+from clipcond.cli.arguments import Parser, add_arguments, unpack
 from clipcond.cli.terminal import hush, share_cores
 from clipcond.errors import ClipcondError
 
-# verb -> module with run(arguments) -> exit code, imported when chosen
-_COMMANDS = {
-    "app": "clipcond.cli.app",
-    "classify": "clipcond.cli.classify",
-    "convert": "clipcond.cli.language",
-    "encode": "clipcond.cli.encode",
-    "generate": "clipcond.cli.generate",
-    "parse": "clipcond.cli.language",
-    "rerank": "clipcond.cli.rerank",
-    "score": "clipcond.cli.score",
-    "tokens": "clipcond.cli.tokens",
+_EXITS = "exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done"
+
+
+# verb -> (what can be typed, whose docstring says what it does; the module with run(request) -> exit code, which
+# is imported when chosen, since it may load torch)
+_VERBS: dict[str, tuple[type[Any], str]] = {
+    "generate": (generate.Request, "clipcond.cli.drawing"),
+    "score": (score.Request, "clipcond.cli.scoring"),
+    "rerank": (rerank.Request, "clipcond.cli.reranking"),
+    "classify": (classify.Request, "clipcond.cli.classifying"),
+    "parse": (parse.Request, "clipcond.cli.parse"),
+    "tokens": (tokens.Request, "clipcond.cli.tokens"),
+    "convert": (convert.Request, "clipcond.cli.convert"),
+    "encode": (encode.Request, "clipcond.cli.encode"),
+    "app": (app.Request, "clipcond.cli.app"),
 }
 
 
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = Parser(
+        prog="clipcond",
+        description="Prompts to pictures with a diffusion model, and pictures to scores with CLIP.",
+        epilog='try: clipcond generate "a red heart to the left of a (fox:1.3)"',
+    )
+    parser.add_argument("--version", action="version", version=f"clipcond {clipcond.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (request, _) in _VERBS.items():
+        summary = request.__doc__
+        command = commands.add_parser(name, help=summary, description=f"{summary}.", epilog=_EXITS)
+        command.add_argument(
+            "--json", action="store_true", help="one JSON object on standard output"
+        )
+        command.add_argument(
+            "--debug", action="store_true", help="tracebacks and the libraries' own messages"
+        )
+        add_arguments(command, request)
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; `argv` without the program's name, None for the process's own."""
+    """Run one verb; `argv` without the program's name, None for the process's own."""
     arguments = build_parser().parse_args(argv)
     share_cores()
     if not arguments.debug:
         hush()
     try:
-        return importlib.import_module(_COMMANDS[arguments.command]).run(arguments)
+        kind, work = _VERBS[arguments.command]
+        run: Callable[[Any], int] = importlib.import_module(work).run
+        return run(unpack(kind, arguments))
     except KeyboardInterrupt:
         _complain("interrupted")
         return 130

@@ -1,177 +1,29 @@
-"""`clipcond score`: pictures against a prompt, or against the prompts that a table gives them."""
+"""`clipcond score`: what can be typed."""
 
-import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from PIL import Image
-
-from clipcond.cli.models import scorer_of
-from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
-from clipcond.cli.terminal import note, write_json, write_table
-from clipcond.errors import ScoreError
-from clipcond.score import ClipScorer, Scores, join
-from clipcond.score.features import checked_texts
-from clipcond.score.variants import find_variant
-from clipcond.tables import Column, check_table, read_rows, write_rows
-
-Pair = tuple[Path, str]  # a picture's file, and a prompt
+from clipcond.cli.arguments import JUDGE, ClipRequest, argument, group, option
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Score, report, write the table."""
-    find_variant(arguments.variant)
-    if arguments.out:
-        check_table(Path(arguments.out))
-    pairs = _pairs(arguments)
-    scorer = scorer_of(arguments)
-    places, scores, failures = _score_pairs(pairs, scorer, variant=arguments.variant)
-    for failure in failures:
-        note(failure)
-    if scores is None:
-        raise ScoreError(f"none of the {len({file for file, _ in pairs})} files could be scored")
-    cut = int(scores.truncated.sum())
-    if cut:
-        note(
-            f"{cut} of {len(places)} prompts are longer than the {scorer.clip.positions} tokens that CLIP reads; "
-            "their ends do not count"
-        )
-    scored = zip(places, scores.values.tolist(), scores.truncated.tolist(), strict=True)
-    rows = [
-        {"file": str(pairs[i][0]), "prompt": pairs[i][1], "score": value, "truncated": was_cut}
-        for i, value, was_cut in sorted(scored)
-    ]
-    if arguments.out:
-        write_rows(rows, Path(arguments.out))
-    _report(rows, scores, arguments)
-    return 1 if failures else 0
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """say how well pictures match a prompt"""
 
-
-def _pairs(arguments: argparse.Namespace) -> list[Pair]:
-    """Files and what they are scored against, paired by name, never by order; a file may come with several prompts.
-
-    Raises:
-        ClipcondError: files without prompt, or both ways of giving prompts, or a table that cannot be read.
-    """
-    names = {"--file-column": arguments.file_column, "--prompt-column": arguments.prompt_column}
-    if arguments.prompt is not None:
-        if not arguments.files:
-            raise ScoreError("got no picture; name files, or a table with --prompts")
-        if list(names.values()) != ["file", "prompt"]:
-            raise ScoreError("--file-column and --prompt-column are of a table: give --prompts")
-        return [(file, arguments.prompt) for file in dict.fromkeys(map(Path, arguments.files))]
-    table = Path(arguments.prompts)
-    columns = [Column(name, option) for option, name in names.items()]
-    listed = [(table.parent / file, prompt) for file, prompt in read_rows(table, columns)]
-    if not arguments.files:
-        return listed
-    places = _by_file(listed, range(len(listed)))
-    wanted = list(dict.fromkeys(map(Path, arguments.files)))
-    unpaired = [file for file in wanted if file not in places]
-    if unpaired:
-        raise ScoreError(f"{unpaired[0]}: {table} has no prompt for it; add a row, or leave it out")
-    return [listed[place] for file in wanted for place in places[file]]
-
-
-def _by_file(pairs: Sequence[Pair], places: Iterable[int]) -> dict[Path, list[int]]:
-    """At which of the places each file is."""
-    found: dict[Path, list[int]] = {}
-    for place in places:
-        found.setdefault(pairs[place][0], []).append(place)
-    return found
-
-
-def _score_pairs(
-    pairs: Sequence[Pair], scorer: ClipScorer, *, variant: str
-) -> tuple[list[int], Scores | None, list[str]]:
-    """(places of the pairs that could be scored, their scores, what went wrong with the others)."""
-    scored: list[int] = []
-    failures: list[str] = []
-    parts: list[Scores] = []
-
-    def score(batch: Mapping[Path, Image.Image]) -> Scores:
-        prompts = [[pairs[place][1] for place in by_file[file]] for file in batch]
-        return _score_each(list(batch.values()), prompts, scorer, variant=variant)
-
-    fit = [i for i, (file, prompt) in enumerate(pairs) if _is_text(prompt, file, failures)]
-    by_file = _by_file(pairs, fit)
-    for batch in in_batches(load_each(list(by_file), failures), scorer.batch_size):
-        done = of_each_that_can(batch, score, failures)
-        if done:
-            scored += [place for file in done[0] for place in by_file[file]]
-            parts.append(done[1])
-    return scored, join(parts) if parts else None, failures
-
-
-def _score_each(
-    pictures: Sequence[Image.Image],
-    prompts: Sequence[Sequence[str]],
-    scorer: ClipScorer,
-    *,
-    variant: str,
-) -> Scores:
-    """Each picture against its own prompts, one after the other; pictures are encoded once."""
-    chosen = find_variant(variant)
-    texts = [text for own in prompts for text in own]
-    text = scorer.text_features([chosen.prefix + text for text in texts])
-    counts = torch.tensor([len(own) for own in prompts])
-    features = scorer.image_features(pictures).repeat_interleave(counts, dim=0)
-    return scorer.scores(
-        chosen.of_cosine((features * text.features).sum(dim=-1)),
-        truncated=text.truncated,
-        variant=chosen,
-        prompts=texts,
+    files: list[Path] = argument("FILES", "pictures", nargs="*", type=Path)
+    prompt: str | None = option("TEXT", "plain text to match", one_of=True)
+    prompts: Path | None = option(
+        "TABLE",
+        "with columns file (relative to the table) and prompt: .csv, .tsv, .jsonl or .parquet; "
+        "FILES picks some of them",
+        one_of=True,
+        type=Path,
     )
-
-
-def _is_text(prompt: str, file: Path, failures: list[str]) -> bool:
-    """Whether a prompt can be encoded; if not, its file joins the failures."""
-    try:
-        checked_texts([prompt])
-    except ScoreError as error:
-        failures.append(f"{file}: {error}")
-        return False
-    return True
-
-
-def _report(
-    rows: Sequence[Mapping[str, object]], scores: Scores, arguments: argparse.Namespace
-) -> None:
-    interval = scores.interval().as_dict() if len(scores) > 1 else None
-    if arguments.json:
-        write_json(
-            {
-                "prompt": arguments.prompt,
-                "pictures": list(rows),
-                "mean": scores.mean(),
-                "interval": interval,
-                "truncated": bool(scores.truncated.any()),
-                "n_truncated": int(scores.truncated.sum()),
-                "provenance": scores.provenance,
-            }
-        )
-        return
-    write_table(
-        ["", scores.variant.name, "file"],
-        [
-            [
-                str(i),
-                f"{row['score']:.4f}",
-                f"{row['file']}{'  (prompt cut)' if row['truncated'] else ''}",
-            ]
-            for i, row in enumerate(rows, start=1)
-        ],
+    file_column: str = option("C", "that holds the pictures' names", default="file")
+    prompt_column: str = option("C", "that holds the prompts", default="prompt")
+    clip: ClipRequest = group(*JUDGE)
+    variant: str = option("V", "cosine, clipscore or torchmetrics", default="cosine")
+    out: Path | None = option(
+        "TABLE", "write a row a pair: .csv, .tsv, .jsonl or .parquet", type=Path
     )
-    kind = "prompts" if len(set(scores.prompts)) > 1 else "pictures of one prompt"
-    spread = (
-        f" (95 % interval over {interval['clusters']} {kind}: {interval['low']:.4f} to {interval['high']:.4f})"
-        if interval
-        else ""
-    )
-    note(f"mean {scores.mean():.4f}{spread}, {int(scores.truncated.sum())} prompts truncated")
-    made = scores.provenance
-    note(
-        f"scored by {made['scorer']} (weights {made['weights_sha256'][:12]}), {made['variant']['name']}, "
-        f"{made['crop']}, {made['dtype']}"
-    )
+    json: bool

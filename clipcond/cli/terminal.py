@@ -1,12 +1,17 @@
 """What commands say: results on standard output, notes on standard error, and other libraries silent."""
 
+import importlib
 import json
 import logging
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from clipcond.errors import point_at
+from clipcond.prompt import Prompt, expand
 
 _UNFOLDED = 10_000  # columns
 
@@ -36,12 +41,12 @@ def hush() -> None:
     warnings.simplefilter("ignore")
 
 
-def hush_loading(library: Any) -> None:
-    """Take away transformers' or diffusers' bars for reading files; bars for downloads stay."""
-    import huggingface_hub.utils
+def hush_loading(library: str) -> None:
+    """Take away the bars of "transformers" or "diffusers" for reading files; bars for downloads stay."""
+    from huggingface_hub.utils.tqdm import enable_progress_bars
 
-    library.utils.logging.disable_progress_bar()
-    huggingface_hub.utils.enable_progress_bars()
+    importlib.import_module(f"{library}.utils.logging").disable_progress_bar()
+    enable_progress_bars()
 
 
 def write_json(value: Any) -> None:
@@ -56,6 +61,31 @@ def note(message: str) -> None:
     Console(stderr=True, soft_wrap=True, emoji=False).print(
         message, style="dim", markup=False, highlight=False
     )
+
+
+def note_diagnostics(prompt: Prompt) -> None:
+    """What looks like a mistake in a prompt, each with its place."""
+    for diagnostic in prompt.diagnostics:
+        hint = f" ({diagnostic.hint})" if diagnostic.hint else ""
+        note(f"at character {diagnostic.span[0]}: {diagnostic.message}{hint}")
+        note(point_at(prompt.text, diagnostic.span))
+
+
+def expanded(text: str, wildcards: Path | None, seed: int) -> str:
+    """The text with what it leaves open chosen, where --wildcards asks for it, and a note what was chosen."""
+    if wildcards is None:
+        return text
+    chosen = expand(text, seed=seed, wildcards=wildcards)
+    if chosen != text:
+        note(f"expanded: {chosen}")
+    return chosen
+
+
+def write_heading(text: str) -> None:
+    """A bold line on standard output."""
+    from rich.console import Console
+
+    Console(soft_wrap=True, highlight=False).print(text, style="bold", markup=False)
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

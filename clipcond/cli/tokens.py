@@ -1,62 +1,84 @@
 """`clipcond tokens`: what each text encoder sees of a prompt, without drawing anything."""
 
-import argparse
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from clipcond.cli.language import expanded
-from clipcond.cli.models import locate
-from clipcond.cli.terminal import hush_loading, note, write_json, write_table
-from clipcond.conditioning import Conditioner, PromptReport
+from clipcond.cli.arguments import (
+    CHOSEN_BY,
+    DIALECT,
+    LONG_PROMPT,
+    MODEL,
+    WILDCARDS,
+    argument,
+    option,
+)
+from clipcond.cli.terminal import (
+    expanded,
+    hush_loading,
+    note,
+    write_heading,
+    write_json,
+    write_table,
+)
+from clipcond.cli.values import seed
 from clipcond.errors import ClipcondError, point_at
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print each prompt's tokens as each encoder reads them; what looks like a mistake goes to standard error."""
-    import transformers
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """show what each text encoder sees of a prompt"""
 
-    text = expanded(arguments.text, arguments)
-    negative = arguments.negative and expanded(arguments.negative, arguments)
-    hush_loading(transformers)
-    conditioner = Conditioner.from_pretrained(
-        locate(arguments.model),
-        dialect=arguments.dialect,
-        long_prompt=arguments.long_prompt,
-        normalization=arguments.normalization,
+    text: str = argument("TEXT", "the prompt, in the dialect's syntax")
+    negative: str | None = option("TEXT", "the negative prompt")
+    model: str = option("M", MODEL, default="emoji")
+    dialect: str = option("D", DIALECT, default="a1111")
+    long_prompt: str = option("P", LONG_PROMPT, default="a1111")
+    normalization: str = option(
+        "N", "of the weights: none, mean, length, length+mean", default="none"
     )
-    report = conditioner.report(text, negative_prompt=negative)
-    if arguments.html:
-        _write_page(Path(arguments.html), report.to_html())
-    if arguments.json:
+    html: Path | None = option("FILE", "write a page with coloured tokens as well", type=Path)
+    wildcards: Path | None = option("DIR", WILDCARDS, type=Path)
+    seed: int = option("S", CHOSEN_BY, default=0, type=seed)
+    json: bool
+
+
+def run(request: Request) -> int:
+    """Print each prompt's tokens as each encoder reads them; what looks like a mistake goes to standard error."""
+    from clipcond.conditioning import Conditioner
+
+    text, negative = (
+        part and expanded(part, request.wildcards, request.seed)
+        for part in (request.text, request.negative)
+    )
+    hush_loading("transformers")
+    conditioner = Conditioner.from_pretrained(
+        request.model,
+        dialect=request.dialect,
+        long_prompt=request.long_prompt,
+        normalization=request.normalization,
+    )
+    report = conditioner.report(text or "", negative_prompt=negative)
+    if request.html:
+        _write_page(request.html, report.to_html())
+    if request.json:
         write_json(report.to_json())
         return 0
     for slot, side, _, seen in report.rows():
-        print_heading(
-            f"{slot}, {side}: {_count(seen.length, 'token')}, {_count(seen.chunks, 'window')}"
-        )
-        write_table(["window", "weight", "id", "token"], list(_rows(seen)))
+        counts = f"{_count(seen.length, 'token')}, {_count(seen.chunks, 'window')}"
+        write_heading(f"{slot}, {side}: {counts}")
+        rows, last = [], -1
+        for token in seen.tokens:
+            # the window's number only where one begins
+            number = "" if token.chunk == last else str(token.chunk + 1)
+            weight = "" if token.weight == 1 else f"{token.weight:.4g}"
+            rows.append([number, weight, str(token.id), token.shown])
+            last = token.chunk
+        write_table(["window", "weight", "id", "token"], rows)
         if seen.cut:
             note(f"{slot}, {side}: cut: {seen.cut!r}")
         for diagnostic in seen.notes:
             note(f"{diagnostic.message}\n{point_at(seen.text, diagnostic.span)}")
     return 0
-
-
-def print_heading(text: str) -> None:
-    """A bold line on standard output."""
-    from rich.console import Console
-
-    Console(soft_wrap=True, highlight=False).print(text, style="bold", markup=False)
-
-
-def _rows(seen: PromptReport) -> Iterator[list[str]]:
-    """A line a token; the window's number only where one begins."""
-    last = -1
-    for token in seen.tokens:
-        number = str(token.chunk + 1) if token.chunk != last else ""
-        last = token.chunk
-        weight = "" if token.weight == 1 else f"{token.weight:.4g}"
-        yield [number, weight, str(token.id), token.shown]
 
 
 def _write_page(path: Path, body: str) -> None:

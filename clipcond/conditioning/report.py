@@ -10,6 +10,7 @@ from typing import Any
 from clipcond.errors import point_at, printable
 from clipcond.prompt import Diagnostic
 
+_WINDOW = 75  # content tokens of CLIP's window
 _BLANK = "\u2581"  # as sentencepiece writes one
 
 
@@ -72,6 +73,34 @@ class PromptReport:
             lines.append(f"cut: {self.cut!r}")
         lines += [f"note: {n.message}\n{point_at(self.text, n.span)}" for n in self.notes]
         return "\n".join(lines)
+
+    def to_html(self) -> str:
+        """Windows of tokens on a colour by weight, what is cut, what looks like a mistake; no scripts, and no style."""
+        parts = [self._window(chunk) for chunk in range(self.chunks)]
+        if self.cut:
+            parts.append(f'<p class="cut"><b>cut</b> <s>{escape(printable(self.cut))}</s></p>')
+        for note in self.notes:
+            hint = f'<p class="hint">{escape(note.hint)}</p>' if note.hint else ""
+            place = escape(point_at(self.text, note.span))
+            parts.append(
+                f'<div class="note"><p>{escape(note.message)}</p><pre>{place}</pre>{hint}</div>'
+            )
+        return "".join(parts)
+
+    def _window(self, chunk: int) -> str:
+        """Of tokens of one weight in a row, the last says it."""
+        found = [token for token in self.tokens if token.chunk == chunk]
+        spans = "".join(
+            _span(token, told=i + 1 == len(found) or found[i + 1].weight != token.weight)
+            for i, token in enumerate(found)
+        )
+        count = sum(token.vectors for token in found)
+        of = f"window {chunk + 1} of {self.chunks} · " if self.chunks > 1 else ""
+        return (
+            f'<div class="window"><div class="row" dir="auto">{spans or "<i>empty</i>"}</div>'
+            f'<div class="meter"><i style="width:{min(100, 100 * count / _WINDOW):.0f}%"></i></div>'
+            f"<small>{of}{count} {'token' if count == 1 else 'tokens'}</small></div>"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,19 +169,10 @@ class Report:
 
     def to_html(self) -> str:
         """Tokens on a colour by weight (red up, blue down), windows apart, cut text struck out; no scripts."""
-        parts = []
-        for slot, side, number, report in self.rows():
-            parts.append(f"<p><b>{escape(_title(self, slot, side, number))}</b></p>")
-            for chunk in range(report.chunks):
-                tokens = "".join(_html_token(t) for t in report.tokens if t.chunk == chunk)
-                count = sum(t.vectors for t in report.tokens if t.chunk == chunk)
-                parts.append(
-                    f'<p class="window">{tokens or "<i>empty</i>"} <small>window {chunk + 1} of '
-                    f"{report.chunks}, {count} {'token' if count == 1 else 'tokens'}</small></p>"
-                )
-            if report.cut:
-                parts.append(f"<p>cut: <s>{escape(printable(report.cut))}</s></p>")
-            parts += [f"<pre>{escape(_explained(report, note))}</pre>" for note in report.notes]
+        parts = [
+            f"<p><b>{escape(_title(self, slot, side, number))}</b></p>{report.to_html()}"
+            for slot, side, number, report in self.rows()
+        ]
         return f'<div class="clipcond-report">{_STYLE}{"".join(parts)}</div>'
 
     def _repr_html_(self) -> str:
@@ -200,21 +220,22 @@ class Stats:
 
 
 _STYLE = (
-    "<style>.clipcond-report p{margin:.3em 0;line-height:1.9}.clipcond-report .window{padding-left:.6em;"
-    "border-left:3px solid #8888}.clipcond-report span{display:inline-block;line-height:1.4;padding:.1em .25em;margin:1px;border-radius:.25em;"
-    "border:1px solid #8884}.clipcond-report small{opacity:.6}</style>"
+    "<style>.clipcond-report p{margin:.3em 0}.clipcond-report .window{padding-left:.6em;border-left:3px solid #8888}"
+    ".clipcond-report .row span{display:inline-block;line-height:1.4;padding:.1em .25em;margin:1px;border-radius:.25em;"
+    "border:1px solid #8884}.clipcond-report .up{background:hsla(0,85%,55%,var(--s))}"
+    ".clipcond-report .down{background:hsla(220,85%,55%,var(--s))}.clipcond-report small{opacity:.6}</style>"
 )
 
 
-def _html_token(token: ReportedToken) -> str:
-    strength = min(1.0, abs(token.weight - 1)) * 0.6
-    hue = 0 if token.weight > 1 else 220
-    style = f' style="background:hsla({hue},85%,55%,{strength:.2f})"' if strength else ""
-    return f'<span{style} title="id {token.id}, weight {token.weight:.4g}">{escape(_shown(token))}</span>'
-
-
-def _explained(report: PromptReport, note: Diagnostic) -> str:
-    return f"{note.message}\n{point_at(report.text, note.span)}\n{note.hint}".rstrip()
+def _span(token: ReportedToken, *, told: bool) -> str:
+    kind = "up" if token.weight > 1 else "down" if token.weight < 1 else ""
+    weight = f"<sub>{token.weight:.3g}</sub>" if kind and told else ""
+    strength = 0.12 + 0.75 * min(1.0, abs(token.weight - 1))
+    style = f' style="--s:{strength:.2f}"' if kind else ""
+    return (
+        f'<span class="{kind}"{style} title="id {token.id}, weight {token.weight:.4g}">'
+        f"{escape(token.shown)}{weight}</span>"
+    )
 
 
 def _title(report: Report, slot: str, side: str, number: int) -> str:

@@ -3,7 +3,7 @@
 from clipcond.emoji.captions import caption
 from clipcond.emoji.oracle import Reading, read
 from clipcond.emoji.render import render, render_array
-from clipcond.emoji.requirements import Requirement, Verdict, check, expected
+from clipcond.emoji.requirements import Requirement, Verdict, check, expected, verdicts
 from clipcond.emoji.scenes import Group, Item, Scene, sample
 from clipcond.emoji.tasks import tasks
 
@@ -28,4 +28,5 @@ __all__ = [
     "render_array",
     "sample",
     "tasks",
+    "verdicts",
 ]

@@ -115,6 +115,18 @@ def check(
     return Verdict(tuple((requirement, requirement.holds(reading)) for requirement in requirements))
 
 
+def verdicts(
+    images: Iterable[Image.Image | np.ndarray], what: str | Scene, preset: str = SHIPPED
+) -> tuple[Verdict, ...]:
+    """Judge pictures of one caption or scene.
+
+    Raises:
+        ClipcondError: a word is not of this world; the message quotes it.
+    """
+    requirements = expected(what, preset)
+    return tuple(check(image, requirements, preset) for image in images)
+
+
 def expected(what: str | Scene, preset: str = SHIPPED) -> tuple[Requirement, ...]:
     """What a picture of a caption, or of a scene, must show.
 

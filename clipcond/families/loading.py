@@ -18,7 +18,7 @@ from clipcond.families.finding import family_of_pipeline
 from clipcond.families.folder import Source, read_folder
 from clipcond.families.single_file import is_single_file, read_single_file
 from clipcond.families.text_path import TextPath
-from clipcond.resources import model_folder
+from clipcond.models import locate
 from clipcond.tokens import GlyphTokenizer, PromptTokenizer, TemplateTokenizer
 
 _BYTES, _LETTERS = 256, 26
@@ -62,9 +62,7 @@ def paths_of_folder(source: Source, tokenizer: Any = None) -> Found:
             f"tokenizer: {place} has its own; it is for a single .safetensors file, leave it out"
         )
     else:
-        if place == "emoji":
-            source = replace(source, place=model_folder("emoji"))
-        held = read_folder(source)
+        held = read_folder(replace(source, place=locate(place)))
     return held.family, _paths(held.family, held.parts), held.width, held.zeros
 
 

@@ -17,7 +17,7 @@ from clipcond.precompute.shards import ShardFile, shard_path
 _OPEN = 64  # shards that are kept open, memory-mapped
 
 
-class EmbeddingDataset(Dataset):
+class EmbeddingDataset(Dataset[dict[str, Any]]):
     """The embeddings of a table's prompts, row by row, read from disk when asked for.
 
     Attributes:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -25,6 +25,11 @@ from clipcond.precompute.shards import FLAT, RAGGED, Shard, ShardFile, Tensors, 
 from clipcond.tables import Column, read_rows
 
 VERSION = 1
+
+if TYPE_CHECKING:
+    Numbers = array[int]
+else:  # which Python 3.11 cannot say
+    Numbers = array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +121,7 @@ def _prompts(source: Path, column: str) -> Iterator[str]:
     return (text for (text,) in read_rows(source, [Column(column, "--prompt-column")]))
 
 
-def _numbered(source: Path, column: str) -> tuple[array, array, str]:
+def _numbered(source: Path, column: str) -> tuple[Numbers, Numbers, str]:
     """The number of each row's prompt among the distinct ones; the first row of each; a digest of all."""
     numbers: dict[bytes, int] = {}
     rows, first_rows, content = array("q"), array("q"), hashlib.blake2b(digest_size=16)
@@ -130,7 +135,7 @@ def _numbered(source: Path, column: str) -> tuple[array, array, str]:
     return rows, first_rows, content.hexdigest()
 
 
-def _distinct(source: Path, column: str, rows: array) -> Iterator[str]:
+def _distinct(source: Path, column: str, rows: Numbers) -> Iterator[str]:
     """Each prompt once, in the order of the numbers."""
     following = 0
     for number, text in zip(rows, _prompts(source, column), strict=True):
@@ -254,7 +259,7 @@ def _encoded(
     return [{name: t[i] for name, t in stored.items()} for i in range(len(texts))]
 
 
-def _finish(out: Path, rows: array, first_rows: array, shard_size: int) -> tuple[str, ...]:
+def _finish(out: Path, rows: Numbers, first_rows: Numbers, shard_size: int) -> tuple[str, ...]:
     """Write which prompt each row has, which makes the folder whole; the messages of those that have none."""
     failed, messages = [], []
     for number in range(-(-len(first_rows) // shard_size)):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ class ShardFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = safe_open(path, framework="pt")
+            self._file = cast("Any", safe_open(path, framework="pt"))  # its methods have no types
             self._names = set(self._file.keys())
             self._text_starts, self.failed = (
                 self._file.get_tensor(name) for name in ("text_starts", "failed")
@@ -103,7 +103,7 @@ class ShardFile:
     def text(self, place: int) -> str:
         """The prompt at a place."""
         first, last = (int(self._text_starts[place + i]) for i in range(2))
-        return self._file.get_slice("text")[first:last].numpy().tobytes().decode()
+        return bytes(self._file.get_slice("text")[first:last].numpy()).decode()
 
     def __getitem__(self, place: int) -> dict[str, Any]:
         """Its text under "prompt", and its tensors."""

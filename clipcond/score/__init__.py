@@ -11,7 +11,7 @@ from clipcond.score.clauses import Clause, ClauseTable, split_clauses
 from clipcond.score.confusion import Confusion, confusion_of
 from clipcond.score.curves import BestOfN, best_of_n
 from clipcond.score.features import ClipFeatures, PictureError
-from clipcond.score.held_out import HeldOut, HeldOutSummary, HeldOutWarning, summarise
+from clipcond.score.held_out import HeldOut, HeldOutSummary, summarise
 from clipcond.score.mixture import Mixture
 from clipcond.score.preference import AestheticScorer, PreferenceScorer
 from clipcond.score.probe import few_shot, fit_probe
@@ -36,7 +36,6 @@ __all__ = [
     "Confusion",
     "HeldOut",
     "HeldOutSummary",
-    "HeldOutWarning",
     "Interval",
     "Mixture",
     "PictureError",

@@ -12,15 +12,11 @@ from typing import Any
 import torch
 from jaxtyping import Float
 
-from clipcond.errors import ScoreError
+from clipcond.errors import HeldOutWarning, ScoreError
 from clipcond.score.results import Scores
 from clipcond.score.statistics import Interval, interval
 
 _NO_GAIN = 1e-6  # standard deviations: rounding of a mean with itself
-
-
-class HeldOutWarning(UserWarning):
-    """What was chosen scores higher with the scorer that chose it, but not with the judge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

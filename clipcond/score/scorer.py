@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from clipcond.clip import load_clip
 from clipcond.clip.images import ImageLike, Images
+from clipcond.models import locate
 from clipcond.score import measures
 from clipcond.score.clauses import ClauseTable, clause_table
 from clipcond.score.features import ClipFeatures, Prompts, checked_texts, cut_texts, warn_of_cut
@@ -41,7 +42,7 @@ class ClipScorer(ClipFeatures):
         """Load a CLIP: transformers' folder, one that holds one in clip/, a hub id, OpenCLIP's or OpenAI's file.
 
         Args:
-            source: as `clipcond.clip.load_clip` takes it, as the next three.
+            source: "emoji" for the shipped one, or as `clipcond.clip.load_clip` takes it, as the next three.
             tokenizer: for a file that has none beside it.
             crop: of pictures that are not square: "center", "squash", "pad" or "multi"; None as the checkpoint asks for.
             quick_gelu: for an OpenCLIP file that does not say.
@@ -54,7 +55,7 @@ class ClipScorer(ClipFeatures):
             ScoreError: there is no such crop policy.
         """
         clip = load_clip(
-            source,
+            locate(source),
             tokenizer=copy.deepcopy(
                 tokenizer
             ),  # tokenizers keep state: a pipeline's own may be at work elsewhere

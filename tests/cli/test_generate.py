@@ -1,7 +1,7 @@
 """The main job from the command line: files, table, JSON, and what the PNGs say."""
 
-import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +10,12 @@ from PIL import Image
 
 from clipcond import emoji
 from clipcond.cli import main
-from clipcond.cli.generate import oracle_verdicts, report
+from clipcond.cli.drawing import oracle_verdicts, report
 from clipcond.gallery.save import Saved
 from clipcond.generation import Generation
 from clipcond.score import ClipScorer
 
+TO = {"out": Path("out")}
 SMALL = ["--candidates", "3", "--keep", "2", "--steps", "1", "--device", "cpu"]
 
 
@@ -152,15 +153,14 @@ def test_the_oracle_marks_each_picture_of_its_world(capsys):
         generation,
         verdicts,
         Saved(grid="g.png", pictures=("a.png", "b.png")),
-        arguments(json=False),
+        **TO,
+        json=False,
     )
     header, first, second = capsys.readouterr().out.splitlines()
     assert header.split()[:5] == ["rank", "seed", "CLIP", "score", "oracle"]
     assert "✓ as asked" in first
     assert "✗ missed: " in second
-    report(
-        generation, verdicts, Saved(grid="g.png", pictures=("a.png", "b.png")), arguments(json=True)
-    )
+    report(generation, verdicts, Saved(grid="g.png", pictures=("a.png", "b.png")), **TO, json=True)
     pictures = json.loads(capsys.readouterr().out)["pictures"]
     assert [p["oracle"]["passed"] for p in pictures] == [True, False]
 
@@ -168,14 +168,10 @@ def test_the_oracle_marks_each_picture_of_its_world(capsys):
 def test_a_text_of_another_world_has_no_verdict_and_says_why(capsys):
     generation = generation_of([emoji.sample(0)], "a lighthouse in oil, dramatic light")
     assert oracle_verdicts(generation) == []
-    report(generation, [], Saved(grid="g.png", pictures=("a.png",)), arguments(json=False))
+    report(generation, [], Saved(grid="g.png", pictures=("a.png",)), **TO, json=False)
     out, err = capsys.readouterr()
     assert "no oracle verdict: " in err
     assert "oracle" not in out
-
-
-def arguments(*, json):
-    return argparse.Namespace(json=json, out="out")
 
 
 def test_wildcards_are_chosen_by_the_seed(generate, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from clipcond.cli import main
-from clipcond.cli.rerank import move_all
+from clipcond.cli.reranking import move_all
 from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer, ranking

@@ -10,7 +10,7 @@ import torch
 
 import clipcond
 from clipcond import emoji
-from clipcond.score import HeldOutWarning
+from clipcond.errors import HeldOutWarning
 from tests.tiny import tiny_pipeline
 
 ROOT = Path(clipcond.__file__).parents[1]

@@ -18,10 +18,9 @@ from PIL import Image
 
 import clipcond
 from clipcond.clip import load_picture
-from clipcond.errors import ScoreError
+from clipcond.errors import HeldOutWarning, ScoreError
 from clipcond.score import (
     ClipScorer,
-    HeldOutWarning,
     Mixture,
     PictureError,
     Scores,

@@ -1,24 +1,28 @@
-"""Names typed on the command line to loaded models, with one clear line when they are none."""
+"""One door for the names of models: "emoji", folders, files and hub ids, of pipelines and CLIPs alike."""
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from clipcond.cli.terminal import hush_loading, note
 from clipcond.clip.checkpoint import check_safetensors
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.resources import model_folder
-from clipcond.score import ClipScorer
 
 
-def locate(name: str) -> Path | str:
-    """The shipped folder for "emoji", an existing path, or the name itself (a hub id)."""
+def locate(name: str | Path) -> str | Path:
+    """The shipped folder for "emoji", an existing path, or the name itself (a hub id).
+
+    Raises:
+        CheckpointError: this installation does not carry the shipped model.
+    """
     if name == "emoji":
         return model_folder("emoji")
-    return Path(name) if Path(name).exists() else name
+    try:
+        return Path(name) if Path(name).exists() else name
+    except (OSError, ValueError):  # too long for a path, or with a zero in it
+        return name
 
 
 def is_emoji(location: Path | str) -> bool:
@@ -28,39 +32,6 @@ def is_emoji(location: Path | str) -> bool:
     except CheckpointError:  # an installation without it runs other models all the same
         return False
     return isinstance(location, Path) and location.resolve() == shipped.resolve()
-
-
-def scorer_of(arguments: argparse.Namespace) -> ClipScorer:
-    """The scorer that the options of `cli.arguments._add_scorer` name.
-
-    Raises:
-        CheckpointError: it cannot be read.
-        ClipcondError: no such device or crop policy.
-    """
-    return load_scorer(
-        arguments.scorer,
-        pick_device(arguments.device),
-        dtype=getattr(torch, arguments.dtype),
-        batch_size=arguments.batch_size,
-        crop=arguments.crop,
-        quick_gelu=arguments.quick_gelu,
-        tokenizer=arguments.tokenizer,
-    )
-
-
-def load_scorer(name: str, device: torch.device | str = "cpu", **options: Any) -> ClipScorer:
-    """A scorer by name; options as `ClipScorer.from_pretrained` has them.
-
-    Raises:
-        CheckpointError: it cannot be read.
-    """
-    import transformers
-
-    hush_loading(transformers)
-    scorer = ClipScorer.from_pretrained(locate(name), device=device, **options)
-    for line in scorer.clip.assumed:
-        note(f"{name}: taken to have {line}")
-    return scorer
 
 
 def own_scorer(location: Path | str) -> str:
@@ -76,19 +47,19 @@ def own_scorer(location: Path | str) -> str:
     )
 
 
-def load_pipeline(location: Path | str, *, device: torch.device, dtype: torch.dtype) -> Any:
-    """Any diffusers pipeline; weights from safetensors only.
+def load_pipeline(name: str | Path, *, device: torch.device, dtype: torch.dtype) -> Any:
+    """Any diffusers pipeline, as `locate` finds it; weights from safetensors only.
 
     Raises:
         CheckpointError: missing, damaged, or no pipeline; the message names the file where one is to blame.
     """
     import diffusers
 
-    hush_loading(diffusers)
+    location = locate(name)
     if isinstance(location, Path):
         _check_folder(location)
     try:
-        pipe = diffusers.DiffusionPipeline.from_pretrained(
+        pipe = diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]  # as diffusers has it
             location,
             torch_dtype=dtype,
             use_safetensors=True,

@@ -1,0 +1,146 @@
+"""The work of `clipcond generate`: output folder first, then models, pictures, scores, files, table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from clipcond import emoji
+from clipcond.cli.arguments import ClipRequest
+from clipcond.cli.generate import Request
+from clipcond.cli.loading import load_scorer
+from clipcond.cli.terminal import expanded, hush_loading, note, write_json, write_table
+from clipcond.conditioning import Conditioner
+from clipcond.errors import ClipcondError
+from clipcond.gallery.folder import staged
+from clipcond.gallery.save import Saved, save_generation
+from clipcond.generation import Generation, check_request, generate
+from clipcond.models import is_emoji, load_pipeline, locate, own_scorer, pick_device
+from clipcond.prompt import parse
+
+
+def run(request: Request) -> int:
+    """Draw, rank, write, report."""
+    keep = request.candidates if request.keep is None else request.keep
+    batch_size = request.batch_size or request.candidates
+    check_request(
+        candidates=request.candidates, keep=keep, seed=request.seed, batch_size=batch_size
+    )
+    text = expanded(request.text, request.wildcards, request.seed)
+    negative = request.negative and expanded(request.negative, request.wildcards, request.seed)
+    for diagnostic in parse(text, dialect=request.dialect).diagnostics:
+        note(f"prompt: {diagnostic.message}")
+    out = request.out
+    with staged(out) as stage:  # refuses a folder that cannot be written before anything is sampled
+        generation, shipped = _generate(request, text, negative, keep=keep, batch_size=batch_size)
+        verdicts = oracle_verdicts(generation) if shipped else []
+        marks = [(bool(verdict), _in_words(verdict)) for verdict in verdicts]
+        saved = save_generation(generation, stage, folder=out, marks=marks)
+    report(generation, verdicts, saved, out=out, json=request.json)
+    return 0
+
+
+def _generate(
+    request: Request, text: str, negative: str | None, *, keep: int, batch_size: int
+) -> tuple[Generation, bool]:
+    """The pictures, and whether the shipped model made them."""
+    location = locate(request.model)
+    shipped = is_emoji(location)
+    device = pick_device(request.device)
+    dtype = request.dtype or ("float32" if device.type == "cpu" else "float16")
+    ranking = ClipRequest(scorer=request.scorer or own_scorer(location), device=request.device)
+    scorer = load_scorer(ranking)
+    hush_loading("diffusers")
+    pipe = load_pipeline(location, device=device, dtype=getattr(torch, dtype))
+    pipe.set_progress_bar_config(disable=None, leave=False)
+    conditioner = Conditioner.from_pipeline(
+        pipe,
+        dialect=request.dialect,
+        weighting=request.weighting,
+        long_prompt=request.long_prompt,
+    )
+    generation = generate(
+        pipe,
+        text,
+        negative_prompt=negative,
+        conditioner=conditioner,
+        scorer=scorer,
+        candidates=request.candidates,
+        keep=keep,
+        seed=request.seed,
+        batch_size=batch_size,
+        **_sampling(request, shipped=shipped),
+    )
+    return generation, shipped
+
+
+def _sampling(request: Request, *, shipped: bool) -> dict[str, int | float]:
+    """Steps and guidance: as typed, else the shipped model's best, else left to the pipeline."""
+    typed = {
+        "num_inference_steps": request.steps,
+        "guidance_scale": request.guidance_scale,
+    }
+    default = {
+        "num_inference_steps": emoji.DEFAULT_STEPS,
+        "guidance_scale": emoji.DEFAULT_GUIDANCE_SCALE,
+    }
+    given = {name: value for name, value in typed.items() if value is not None}
+    return {**default, **given} if shipped else given
+
+
+def oracle_verdicts(generation: Generation) -> list[emoji.Verdict]:
+    """What the oracle says of each picture; none, and a note why, when the text is not of its world."""
+    try:
+        return list(emoji.verdicts(generation.images, generation.provenance["scored_text"]))
+    except ClipcondError as error:
+        note(f"no oracle verdict: {str(error).splitlines()[0]}")
+        return []
+
+
+def _in_words(verdict: emoji.Verdict) -> str:
+    return "as asked" if verdict else "missed: " + ", ".join(map(str, verdict.missed))
+
+
+def report(
+    generation: Generation,
+    verdicts: Sequence[emoji.Verdict],
+    saved: Saved,
+    *,
+    out: Path,
+    json: bool,
+) -> None:
+    """Print the table or the JSON object, and what one should know about the scores."""
+    provenance = generation.provenance
+    scores = generation.scores.tolist()
+    if provenance["circular"]:
+        note(
+            "the CLIP that ranks is the one that conditioned the pictures (circular): it flatters its scores"
+        )
+    if provenance["prompt_windows"] > 1:
+        note(f"the prompt fills {provenance['prompt_windows']} windows of the text encoder")
+    if provenance["scored_text_truncated"]:
+        note(
+            "the prompt is longer than CLIP reads: all of it conditions the pictures, but its end does not count in the score"
+        )
+    if json:
+        pictures: list[dict[str, object]] = [
+            {"rank": i + 1, "seed": seed, "score": scores[i], "file": str(out / saved.pictures[i])}
+            for i, seed in enumerate(generation.seeds)
+        ]
+        for picture, verdict in zip(pictures, verdicts, strict=False):
+            picture["oracle"] = {
+                "passed": bool(verdict),
+                "items": [[str(requirement), passed] for requirement, passed in verdict.items],
+            }
+        write_json({"grid": str(out / saved.grid), "pictures": pictures, "provenance": provenance})
+        return
+    rows = [
+        [str(i + 1), str(seed), f"{scores[i]:.4f}", saved.pictures[i]]
+        for i, seed in enumerate(generation.seeds)
+    ]
+    if verdicts:
+        for row, verdict in zip(rows, verdicts, strict=True):
+            row.insert(3, ("✓ " if verdict else "✗ ") + _in_words(verdict))
+    oracle = ["oracle"] if verdicts else []
+    write_table(["rank", "seed", "CLIP score", *oracle, "file"], rows)
+    note(f"{saved.grid} shows them all; written to {out}")
