@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from clipcond.clip.files import State
 from clipcond.clip.layouts import has_resnet, openclip_name
 from clipcond.errors import CheckpointError
+from clipcond.files import State
 
 if TYPE_CHECKING:
     from transformers import CLIPConfig

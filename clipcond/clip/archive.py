@@ -19,8 +19,8 @@ from typing import Any
 
 import torch
 
-from clipcond.clip.files import State, first_line
 from clipcond.errors import CheckpointError
+from clipcond.files import State, first_line
 
 _STORAGES = {
     "DoubleStorage": torch.float64,

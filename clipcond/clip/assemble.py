@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from clipcond.clip.architecture import Architecture
-from clipcond.clip.files import State, first_line, some
 from clipcond.clip.kinds import model_class
 from clipcond.clip.layouts import openclip_name
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.reading import Reader, is_clip_bpe, make_reader
 from clipcond.errors import CheckpointError
+from clipcond.files import State, first_line, some
 
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 

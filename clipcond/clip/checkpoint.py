@@ -10,14 +10,6 @@ from typing import Any
 import torch
 
 from clipcond.clip.assemble import Parts, build_model, check_tensors, digest_of, with_reader
-from clipcond.clip.files import (
-    WEIGHT_SUFFIXES,
-    check_safetensors,
-    download,
-    is_hub_id,
-    read_json,
-    read_safetensors,
-)
 from clipcond.clip.kinds import config_of
 from clipcond.clip.layouts import without_wrapping
 from clipcond.clip.openclip import CONFIG, read_openclip_file, read_openclip_folder
@@ -25,8 +17,13 @@ from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.tokenizer import find_tokenizer
 from clipcond.clip.towers import Clip
 from clipcond.errors import CheckpointError
-
-__all__ = ["check_safetensors", "load_clip"]
+from clipcond.files import (
+    WEIGHT_SUFFIXES,
+    download,
+    is_hub_id,
+    read_json,
+    read_safetensors,
+)
 
 _HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipcond.clip import architecture as arch
-from clipcond.clip.files import first_line
 from clipcond.errors import CheckpointError
+from clipcond.files import first_line
 
 # by model_type: configuration, model
 _READ = {

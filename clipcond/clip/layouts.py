@@ -11,8 +11,8 @@ import re
 
 import torch
 
-from clipcond.clip.files import State, some
 from clipcond.errors import CheckpointError
+from clipcond.files import State, some
 
 _NAMES = {
     "logit_scale": "logit_scale",

@@ -10,13 +10,13 @@ from PIL import Image
 from clipcond.clip import architecture as arch
 from clipcond.clip.archive import read_archive
 from clipcond.clip.assemble import Parts
-from clipcond.clip.files import State, read_json, read_safetensors, some
 from clipcond.clip.kinds import instead_of
 from clipcond.clip.layouts import hf_from_openclip, is_openai, without_wrapping
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.reading import CLEANINGS
 from clipcond.clip.unwrap import unwrap
 from clipcond.errors import CheckpointError
+from clipcond.files import State, read_json, read_safetensors, some
 
 CONFIG = "open_clip_config.json"
 # as open_clip.push_to_hf_hub writes them; the first that is there is read

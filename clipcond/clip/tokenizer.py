@@ -10,9 +10,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from clipcond.clip.files import download, first_line, is_hub_id, read_json
 from clipcond.clip.reading import byte_characters
 from clipcond.errors import CheckpointError
+from clipcond.files import download, first_line, is_hub_id, read_json
 
 BPE_FILE = "bpe_simple_vocab_16e6.txt.gz"
 _BPE_VOCABULARY = 49408

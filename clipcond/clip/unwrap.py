@@ -8,8 +8,8 @@ DDP, FSDP and torch.compile put theirs between. To the tensors all of it is a pr
 import re
 from collections.abc import Sequence
 
-from clipcond.clip.files import State, some
 from clipcond.errors import CheckpointError
+from clipcond.files import State, some
 
 # the first part of every tensor's name in one of the layouts
 _ROOTS = {

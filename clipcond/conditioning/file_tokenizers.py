@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clipcond.clip.files import download, first_line, is_hub_id
 from clipcond.clip.tokenizer import find_tokenizer
 from clipcond.conditioning.family import Role
 from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.files import download, first_line, is_hub_id
 
 END = "<|endoftext|>"
 _OPENAI, _OPENAI_VOCABULARY = "openai/clip-vit-large-patch14", 49408

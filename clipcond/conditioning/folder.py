@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from clipcond.clip.files import first_line
 from clipcond.conditioning.families import family_of_index
 from clipcond.conditioning.family import Family, Role
 from clipcond.conditioning.single_file import Contents
 from clipcond.encoders import text_config
 from clipcond.errors import CheckpointError
+from clipcond.files import first_line
 
 _SAYS_PADDING = ("tokenizer_config.json", "special_tokens_map.json", "tokenizer.json")
 _PADDING_KEYS = ("pad_token", "padding")

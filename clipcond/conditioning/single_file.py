@@ -16,13 +16,13 @@ from typing import Any
 import torch
 
 from clipcond.clip.architecture import text_from_weights
-from clipcond.clip.files import WEIGHT_SUFFIXES, State, check_safetensors, first_line, some
 from clipcond.clip.layouts import hf_from_openclip, openclip_name, without_wrapping
 from clipcond.conditioning.contracts import PROJECTED
 from clipcond.conditioning.families import family_named
 from clipcond.conditioning.family import Family, Role
 from clipcond.conditioning.file_tokenizers import END, find_tokenizers
 from clipcond.errors import CheckpointError
+from clipcond.files import WEIGHT_SUFFIXES, State, check_safetensors, first_line, some
 
 _SD2_LAYERS = {1024: 23}  # of OpenCLIP's ViT-H, which has 24
 

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
-from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.errors import CheckpointError
+from clipcond.files import save_whole
 
 _KEY, _VERSION = "clipcond_conditioning", 1
 
@@ -22,25 +21,6 @@ def write_file(path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[s
         ClipcondError: the folder cannot be written to.
     """
     save_whole(path, tensors, {_KEY: json.dumps({"version": _VERSION, **about})})
-
-
-def save_whole(
-    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
-) -> None:
-    """Write a safetensors file that is there whole or not at all, whenever the process dies.
-
-    Raises:
-        ClipcondError: it cannot be written.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata)
-        partial.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise ClipcondError(f"{path} cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def read_file(path: Path, names: Collection[str]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

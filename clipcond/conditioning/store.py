@@ -16,8 +16,8 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 
-from clipcond.conditioning.storage import save_whole
 from clipcond.errors import CacheWarning, ClipcondError
+from clipcond.files import save_whole
 
 Entry = dict[str, torch.Tensor]  # what is stored under one key, by name
 

@@ -18,9 +18,9 @@ import torch
 from filelock import FileLock, Timeout
 
 from clipcond.conditioning import Conditioner
-from clipcond.conditioning.storage import save_whole
 from clipcond.encoders import digest
 from clipcond.errors import ClipcondError
+from clipcond.files import save_whole
 from clipcond.precompute.shards import FLAT, RAGGED, Shard, ShardFile, Tensors, shard_path
 from clipcond.tables import Column, read_rows
 

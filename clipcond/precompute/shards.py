@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from clipcond.conditioning.storage import save_whole
 from clipcond.errors import CheckpointError
+from clipcond.files import save_whole
 
 # a row a token, and where each prompt's rows begin
 RAGGED = {

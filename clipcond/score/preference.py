@@ -19,8 +19,8 @@ from jaxtyping import Float
 from PIL import Image
 
 from clipcond.clip import Preprocessing
-from clipcond.clip.files import first_line, read_safetensors, some
 from clipcond.errors import CheckpointError, ScoreError
+from clipcond.files import first_line, read_safetensors, some
 from clipcond.score.features import warn_of_cut
 from clipcond.score.provenance import weights_digest
 from clipcond.score.results import Scores

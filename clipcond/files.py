@@ -1,14 +1,17 @@
-"""Files of a checkpoint, read with one clear line for whatever is wrong with them. Nothing here runs code."""
+"""Files of tensors and settings, read and written with one clear line for whatever is wrong. Nothing here runs code."""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 
-from clipcond.errors import CheckpointError
+from clipcond.errors import CheckpointError, ClipcondError
 
 State = dict[str, torch.Tensor]
 
@@ -71,8 +74,6 @@ def check_safetensors(file: Path) -> None:
     Raises:
         CheckpointError: missing, cut short or damaged.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(file, framework="pt") as opened:
             opened.keys()
@@ -88,10 +89,27 @@ def read_safetensors(file: Path) -> State:
     Raises:
         CheckpointError: missing, cut short or damaged.
     """
-    from safetensors.torch import load_file
-
     check_safetensors(file)
     return load_file(file)
+
+
+def save_whole(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file that is there whole or not at all, whenever the process dies.
+
+    Raises:
+        ClipcondError: it cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        save_file({name: t.contiguous() for name, t in tensors.items()}, partial, metadata)
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise ClipcondError(f"{path} cannot be written: {error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
 
 
 def first_line(error: Exception) -> str:
