@@ -9,10 +9,16 @@ from typing import Any
 
 import torch
 
-from clipcond.clip.assemble import Parts, build_model, check_tensors, digest_of, with_reader
-from clipcond.clip.kinds import config_of
-from clipcond.clip.layouts import without_wrapping
-from clipcond.clip.openclip import CONFIG, read_openclip_file, read_openclip_folder
+from clipcond.clip.checkpoints.assemble import (
+    Parts,
+    build_model,
+    check_tensors,
+    digest_of,
+    with_reader,
+)
+from clipcond.clip.checkpoints.kinds import config_of
+from clipcond.clip.checkpoints.layouts import without_wrapping
+from clipcond.clip.checkpoints.openclip import CONFIG, read_openclip_file, read_openclip_folder
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.tokenizer import find_tokenizer
 from clipcond.clip.towers import Clip

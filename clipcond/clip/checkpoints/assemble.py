@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from clipcond.clip.architecture import Architecture
-from clipcond.clip.kinds import model_class
-from clipcond.clip.layouts import openclip_name
+from clipcond.clip.checkpoints.kinds import model_class
+from clipcond.clip.checkpoints.layouts import openclip_name
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.reading import Reader, is_clip_bpe, make_reader
 from clipcond.errors import CheckpointError
