@@ -94,7 +94,7 @@ def read_safetensors(file: Path) -> State:
 
 
 def save_whole(
-    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[str, str] | None = None
 ) -> None:
     """Write a safetensors file that is there whole or not at all, whenever the process dies.
 

@@ -22,8 +22,9 @@ from clipcond.conditioning.report import Report
 from clipcond.conditioning.templates import template_of
 from clipcond.conditioning.texts import Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning, Stats
-from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
+from clipcond.encoders import TextualInversion, lora_scaled
 from clipcond.errors import ClipcondError
+from clipcond.identity import fingerprint
 from clipcond.prompt import check_dialect
 from clipcond.tokens import policy_named
 from clipcond.weighting import check_normalization, mode_named

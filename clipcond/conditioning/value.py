@@ -18,8 +18,8 @@ from clipcond.conditioning.family import Family
 from clipcond.conditioning.handover import PACKED, as_wanted, content_first, held
 from clipcond.conditioning.report import Report
 from clipcond.conditioning.storage import read_file, write_file
-from clipcond.encoders import Fingerprint, fingerprint
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
+from clipcond.identity import Fingerprint, fingerprint
 
 _WIDEST, _MOST_LINES = 120, 12
 TENSORS = (

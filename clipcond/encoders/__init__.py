@@ -2,7 +2,6 @@
 
 from clipcond.encoders.clip import ClipTextEncoder
 from clipcond.encoders.digest import digest
-from clipcond.encoders.fingerprint import Fingerprint, fingerprint
 from clipcond.encoders.forward import (
     EncoderOutput,
     batches,
@@ -24,7 +23,6 @@ __all__ = [
     "FIRST_VECTOR",
     "ClipTextEncoder",
     "EncoderOutput",
-    "Fingerprint",
     "LanguageEncoder",
     "T5GemmaTextEncoder",
     "T5TextEncoder",
@@ -35,7 +33,6 @@ __all__ = [
     "digest",
     "exclusive",
     "execution_device",
-    "fingerprint",
     "joined",
     "lora_scaled",
     "text_config",

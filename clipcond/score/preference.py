@@ -21,8 +21,8 @@ from PIL import Image
 from clipcond.clip import Preprocessing
 from clipcond.errors import CheckpointError, ScoreError
 from clipcond.files import first_line, read_safetensors, some
+from clipcond.identity import weights_digest
 from clipcond.score.features import warn_of_cut
-from clipcond.score.provenance import weights_digest
 from clipcond.score.results import Scores
 from clipcond.score.scorer import ClipScorer
 from clipcond.score.variants import Variant

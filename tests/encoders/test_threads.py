@@ -10,9 +10,9 @@ from diffusers.hooks import apply_layerwise_casting
 from peft import LoraConfig
 
 from clipcond import Conditioner, EmbeddingCache, TextualInversion
-from clipcond.encoders import fingerprint
 from clipcond.encoders.lora import lora_scaled
 from clipcond.encoders.threads import uncompiled
+from clipcond.identity import fingerprint
 from pipelines import tiny
 
 PROMPT = "a (red:1.3) moss cat"
