@@ -2,6 +2,7 @@
 """Texts of OpenAI's and OpenCLIP's files are read as their own programs read them, and of transformers' as it does."""
 
 import json
+import pickle
 
 import pytest
 import torch
@@ -143,3 +144,11 @@ def test_a_named_tokenizer_is_asked_for(tmp_path):
     with pytest.raises(CheckpointError, match="tokenizer='facebook/xlm-v-base'"):
         load_clip(folder)
     assert json.loads(json.dumps(clip.as_dict())) == clip.as_dict()
+
+
+@pytest.mark.parametrize("layout", ["openai", "openclip"])
+def test_a_reader_that_crosses_processes_reads_the_same(clips, layout):
+    reader = clips[layout].reader
+    again = pickle.loads(pickle.dumps(reader))
+    assert (again.name, again.end, again.fill) == (reader.name, reader.end, reader.fill)
+    assert again.read(TEXTS, 77) == reader.read(TEXTS, 77)
