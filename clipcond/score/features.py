@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import PIL
 import torch
@@ -36,6 +36,9 @@ _SAME = (
 )
 _QUOTED = 60  # characters of a text in a message
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
 
 class PictureError(ScoreError):
     """Pictures that have no features; the others can be scored without them.
@@ -53,6 +56,15 @@ class PictureError(ScoreError):
         place, reason = next(iter(self.reasons.items()))
         more = f" (and {len(self.reasons) - 1} more)" if len(self.reasons) > 1 else ""
         return f"images[{place}]: {reason}{more}"
+
+
+@runtime_checkable
+class PictureFeatures(Protocol):
+    """Whatever tells what looks alike: ClipScorer, or a scorer on one."""
+
+    def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
+        """Unit features of pictures."""
+        ...
 
 
 class ClipFeatures:
@@ -115,21 +127,6 @@ class ClipFeatures:
             truncated=torch.tensor([found[text][1] for text in texts]),
         )
 
-    def pairs(self, images: Images, prompts: Prompts) -> tuple[list[ImageLike], list[str]]:
-        """As many texts as pictures, one string going with all.
-
-        Raises:
-            ScoreError: they do not pair.
-        """
-        items = split_images(images)
-        texts = checked_texts([prompts] * len(items) if isinstance(prompts, str) else prompts)
-        if len(texts) != len(items):
-            raise ScoreError(
-                f"got {len(items)} images and {len(texts)} prompts; "
-                "score takes pairs (similarity compares each with each)"
-            )
-        return items, texts
-
     def scores(
         self,
         values: Float[torch.Tensor, " n"],
@@ -137,7 +134,7 @@ class ClipFeatures:
         truncated: Bool[torch.Tensor, " n"],
         variant: Variant,
         prompts: Sequence[str] = (),
-        **made: Any,
+        **made: object,
     ) -> Scores:
         """Values with this scorer's provenance; `made` says what else they depend on."""
         return Scores(
@@ -252,6 +249,22 @@ def checked_texts(prompts: Prompts) -> list[str]:
     return list(prompts)
 
 
+def paired(images: Images, prompts: Prompts) -> tuple[list[ImageLike], list[str]]:
+    """As many texts as pictures, one string going with all.
+
+    Raises:
+        ScoreError: they do not pair.
+    """
+    items = split_images(images)
+    texts = checked_texts([prompts] * len(items) if isinstance(prompts, str) else prompts)
+    if len(texts) != len(items):
+        raise ScoreError(
+            f"got {len(items)} images and {len(texts)} prompts; "
+            "score takes pairs (similarity compares each with each)"
+        )
+    return items, texts
+
+
 def require_finite(values: torch.Tensor, name: str) -> None:
     """Refuse numbers that came from elsewhere and are none.
 
@@ -309,7 +322,7 @@ def _unit(features: torch.Tensor) -> tuple[Float[torch.Tensor, "n dim"], dict[in
     return torch.nn.functional.normalize(whole, dim=-1), dict(sorted(wrong.items()))
 
 
-def _nth(index: int, prepare: Callable[[Any], Any], item: Any) -> Any:
+def _nth(index: int, prepare: Callable[[Item], Made], item: Item) -> Made:
     """Prepared; what is wrong with it is said with its place."""
     try:
         return prepare(item)
@@ -326,6 +339,6 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "...")
 
 
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

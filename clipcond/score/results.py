@@ -1,12 +1,13 @@
-"""Scores: values that carry how they were made, and what may be done with them: mean, interval, join, compare."""
+"""Scores: values that carry how they were made, what gives them, and what may be done with them: mean, interval, join, compare."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 
+from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
 from clipcond.score.provenance import require_same
 from clipcond.score.statistics import Comparison, Interval, compare_paired, interval
@@ -59,6 +60,19 @@ class Scores:
     def __len__(self) -> int:
         """How many pairs."""
         return len(self.values)
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Whatever scores pairs; ClipScorer, or your own.
+
+    One whose scores have a meaning only beside those of the same call (`Mixture`) says so by an attribute
+    `relative = True`; all candidates then come in one call.
+    """
+
+    def score(self, images: Images, prompts: str | Sequence[str]) -> Scores:
+        """One score a pair, higher is better."""
+        ...
 
 
 def join(parts: Sequence[Scores]) -> Scores:
