@@ -23,11 +23,6 @@ def scores(values, prompts=None, **provenance):
     )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny")
-
-
 def test_the_interval_is_over_prompts():
     few = scores([0.0, 0.0, 1.0, 1.0, 0.5, 0.5], ["a", "a", "b", "b", "c", "c"])
     assert few.interval().clusters == 3
