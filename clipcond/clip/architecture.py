@@ -83,6 +83,18 @@ class Architecture:
         """Whether the image tower is a ModifiedResNet."""
         return self.image.patch is None
 
+    def __str__(self) -> str:
+        """The towers' kinds and sizes: layers x width."""
+        image, text = self.image, self.text
+        layers = (
+            "-".join(map(str, image.layers)) if isinstance(image.layers, tuple) else image.layers
+        )
+        tower = "ResNet" if image.patch is None else f"ViT/{image.patch}"
+        return (
+            f"{self.kind} of a {tower} ({layers} x {image.width}, {image.image_size} pixels) and a text tower "
+            f"({text.layers} x {text.width}), {self.dim} features"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
         fields = asdict(self)

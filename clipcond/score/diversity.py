@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from clipcond.clip.images import ImageLike
 from clipcond.errors import ScoreError
-from clipcond.score.features import PictureFeatures, require_finite
-from clipcond.score.results import Scorer
+from clipcond.score.features import require_finite
+from clipcond.score.results import PictureFeatures, Scorer
 
 POOL = 10  # candidates considered for each one kept
 

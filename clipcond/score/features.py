@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import PIL
 import torch
@@ -31,9 +31,8 @@ else:  # checked below, with messages of our own also where annotations are exec
     Prompts = object
 
 _CACHED_TEXTS = 4096  # 12 MB at 768 dimensions
-_SAME = (
-    1e-3  # distance of unit features of one text in two batches, at most; two texts have far more
-)
+# distance of unit features of one text in two batches, at most; two texts have far more
+_SAME = 1e-3
 _QUOTED = 60  # characters of a text in a message
 
 Item = TypeVar("Item")
@@ -58,15 +57,6 @@ class PictureError(ScoreError):
         return f"images[{place}]: {reason}{more}"
 
 
-@runtime_checkable
-class PictureFeatures(Protocol):
-    """Whatever tells what looks alike: ClipScorer, or a scorer on one."""
-
-    def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
-        """Unit features of pictures."""
-        ...
-
-
 class ClipFeatures:
     """Makes features with one CLIP, in batches; those of the last 4,096 texts are kept. Safe from any thread.
 
@@ -88,6 +78,13 @@ class ClipFeatures:
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles start with a lock and texts of their own."""
         return partial(type(self), batch_size=self.batch_size), (self.clip,)
+
+    def __repr__(self) -> str:
+        clip, pictures = self.clip, self.clip.preprocessing.as_dict()
+        return (
+            f"{type(self).__name__} {clip.name}: {clip.architecture}; {self._dtype} on {clip.model.device}\n"
+            f"pictures: {pictures['resize']}, crop {pictures['crop']}; texts: {clip.positions} tokens"
+        )
 
     def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
         """Unit features of pictures, float32 on the CPU.

@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
-from clipcond.score.features import PictureFeatures, Prompts, require_finite
-from clipcond.score.results import Scorer, Scores
+from clipcond.score.features import Prompts, require_finite
+from clipcond.score.results import PictureFeatures, Scorer, Scores
 from clipcond.score.variants import Variant
 
 _MIXTURE = Variant(name="mixture", scale=1.0, prefix="", clamp_items=False, clamp_mean=False)

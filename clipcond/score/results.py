@@ -75,6 +75,15 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class PictureFeatures(Protocol):
+    """Whatever tells what looks alike: ClipScorer, or a scorer on one."""
+
+    def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
+        """Unit features of pictures."""
+        ...
+
+
 def join(parts: Sequence[Scores]) -> Scores:
     """Scores of several calls as one, in order.
 
