@@ -137,15 +137,13 @@ class Clip:
         views = [self.preprocessing.views(picture) for picture in pictures]
         pixels = torch.cat(views).to(self.model.device, self.model.dtype)
         batches = torch.split(pixels, len(pictures))
-        features = torch.cat([self._encode_pixels(batch) for batch in batches])
+        features = torch.cat([
+            self.model.get_image_features(pixel_values=batch).pooler_output for batch in batches
+        ])  # fmt: skip
         if len(features) == len(pictures):
             return features
         parts = torch.split(features.float(), [len(v) for v in views])
         return torch.stack([_mean_of_units(part) for part in parts])
-
-    def _encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        features: torch.Tensor = self.model.get_image_features(pixel_values=pixels).pooler_output
-        return features
 
 
 def _mean_of_units(features: Float[torch.Tensor, "views dim"]) -> Float[torch.Tensor, " dim"]:

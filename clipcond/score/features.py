@@ -35,8 +35,8 @@ _CACHED_TEXTS = 4096  # 12 MB at 768 dimensions
 _SAME = 1e-3
 _QUOTED = 60  # characters of a text in a message
 
-Item = TypeVar("Item")
-Made = TypeVar("Made")
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 class PictureError(ScoreError):
@@ -319,7 +319,7 @@ def _unit(features: torch.Tensor) -> tuple[Float[torch.Tensor, "n dim"], dict[in
     return torch.nn.functional.normalize(whole, dim=-1), dict(sorted(wrong.items()))
 
 
-def _nth(index: int, prepare: Callable[[Item], Made], item: Item) -> Made:
+def _nth(index: int, prepare: Callable[[_T], _U], item: _T) -> _U:
     """Prepared; what is wrong with it is said with its place."""
     try:
         return prepare(item)
@@ -336,6 +336,6 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "...")
 
 
-def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

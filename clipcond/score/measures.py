@@ -67,14 +67,7 @@ def directional(
 ) -> Float[torch.Tensor, " n"]:
     """Cosine between how the picture moved and how the text moved: does an edit do what it says.
 
-    Gal et al. 2021, "StyleGAN-NADA"; as evaluated for InstructPix2Pix.
-
-    Args:
-        pictures: after the edit, as are texts.
-        texts: of the pictures.
-        source_pictures: before it.
-        source_texts: of those.
-        still: a shorter move is rounding.
+    Gal et al. 2021, "StyleGAN-NADA"; as evaluated for InstructPix2Pix. A move shorter than `still` is rounding.
 
     Raises:
         ScoreError: a picture or text did not move, so that there is no direction.

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from clipcond.clip import TextFeatures, load_clip, split_images
 from clipcond.clip.images import ImageLike, Images
 from clipcond.errors import ScoreError
-from clipcond.score import measures
+from clipcond.score import measures, variants
 from clipcond.score.clauses import ClauseTable, clause_table
 from clipcond.score.features import (
     ClipFeatures,
@@ -24,14 +24,7 @@ from clipcond.score.features import (
     warn_of_cut,
 )
 from clipcond.score.results import Scores
-from clipcond.score.variants import (
-    CLIP_IQA,
-    DIRECTIONAL,
-    R_PRECISION,
-    REF_CLIPSCORE,
-    Variant,
-    find_variant,
-)
+from clipcond.score.variants import Variant, find_variant
 
 _STILL = 1e-6  # a shorter move between unit features is rounding, in float32
 
@@ -144,7 +137,7 @@ class ClipScorer(ClipFeatures):
                 raise ScoreError(
                     f"references[{index}]: got {own!r}; pass a list of at least one text"
                 )
-        prefix = REF_CLIPSCORE.prefix
+        prefix = variants.REF_CLIPSCORE.prefix
         text = self.text_features([prefix + t for t in texts])
         others = [self.text_features([prefix + t for t in own]) for own in references]
         return self.scores(
@@ -152,7 +145,7 @@ class ClipScorer(ClipFeatures):
                 self.image_features(items), text.features, [other.features for other in others]
             ),
             truncated=text.truncated | _any_cut(others),
-            variant=REF_CLIPSCORE,
+            variant=variants.REF_CLIPSCORE,
             prompts=texts,
         )
 
@@ -180,7 +173,7 @@ class ClipScorer(ClipFeatures):
                 still=max(_STILL, torch.finfo(self.clip.model.dtype).eps),
             ),
             truncated=before.truncated | after.truncated,
-            variant=DIRECTIONAL,
+            variant=variants.DIRECTIONAL,
             prompts=texts,
         )
 
@@ -209,7 +202,7 @@ class ClipScorer(ClipFeatures):
         return self.scores(
             measures.r_precision(pictures, own.features, [other.features for other in others]),
             truncated=own.truncated | _any_cut(others),
-            variant=R_PRECISION,
+            variant=variants.R_PRECISION,
             prompts=texts,
             candidates=sorted({len(rivals_of) + 1 for rivals_of in rivals}),
             distractors_sha256=hashlib.sha256(json.dumps(rivals).encode()).hexdigest(),
@@ -238,7 +231,7 @@ class ClipScorer(ClipFeatures):
         return self.scores(
             measures.iqa(self.image_features(items), text.features),
             truncated=text.truncated.any().expand(len(items)),
-            variant=CLIP_IQA,
+            variant=variants.CLIP_IQA,
             prompts=[pair[0]] * len(items),
             quality=list(pair),
         )
