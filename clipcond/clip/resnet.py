@@ -32,15 +32,9 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(width_out)
         self.downsample: nn.Module = nn.Identity()
         if stride > 1 or width_in != width_out:
-            self.downsample = nn.Sequential(
-                OrderedDict(
-                    [
-                        ("-1", nn.AvgPool2d(stride)),
-                        ("0", nn.Conv2d(width_in, width_out, 1, bias=False)),
-                        ("1", nn.BatchNorm2d(width_out)),
-                    ]
-                )
-            )
+            pool, conv = nn.AvgPool2d(stride), nn.Conv2d(width_in, width_out, 1, bias=False)
+            parts = [("-1", pool), ("0", conv), ("1", nn.BatchNorm2d(width_out))]
+            self.downsample = nn.Sequential(OrderedDict(parts))
 
     def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n d p q"]:
         """One residual step."""

@@ -104,8 +104,7 @@ class Clip:
             places += at
             parts.append(self._encode_rows([rows[i] for i in at], length))
         return TextFeatures(
-            features=torch.cat(parts)[torch.tensor(places).argsort()],
-            truncated=torch.tensor(cut),
+            features=torch.cat(parts)[torch.tensor(places).argsort()], truncated=torch.tensor(cut)
         )
 
     def _length(self, row: Sequence[int]) -> int:

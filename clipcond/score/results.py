@@ -1,7 +1,7 @@
 """Scores: values that carry how they were made, what gives them, and what may be done with them: mean, interval, join, compare."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -49,13 +49,8 @@ class Scores:
         if not self.variant.clamp_mean:
             return found
         # percentiles of clamped means are clamped percentiles of means
-        return Interval(
-            mean=max(found.mean, 0.0),
-            low=max(found.low, 0.0),
-            high=max(found.high, 0.0),
-            clusters=found.clusters,
-            confidence=confidence,
-        )
+        mean, low, high = (max(value, 0.0) for value in (found.mean, found.low, found.high))
+        return replace(found, mean=mean, low=low, high=high)
 
     def __len__(self) -> int:
         """How many pairs."""

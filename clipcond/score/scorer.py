@@ -117,12 +117,7 @@ class ClipScorer(ClipFeatures):
     def ref_clipscore(
         self, images: Images, prompts: Prompts, references: Sequence[Sequence[str]]
     ) -> Scores:
-        """RefCLIPScore (`measures.ref_clipscore`): are picture and prompt, and prompt and references, alike.
-
-        Args:
-            images: n pictures.
-            prompts: n texts, or one for all.
-            references: for each picture, at least one text.
+        """RefCLIPScore (`measures.ref_clipscore`), with at least one reference text for each picture.
 
         Raises:
             ScoreError: pairs that do not pair, or a picture without reference.
@@ -178,19 +173,12 @@ class ClipScorer(ClipFeatures):
         )
 
     def r_precision(
-        self,
-        images: Images,
-        prompts: Prompts,
-        distractors: Sequence[str] | Sequence[Sequence[str]],
+        self, images: Images, prompts: Prompts, distractors: Sequence[str] | Sequence[Sequence[str]]
     ) -> Scores:
         """R-precision (`measures.r_precision`): does a picture's own prompt beat all distractors.
 
-        It depends on which distractors, so their digest is in the provenance.
-
-        Args:
-            images: n pictures.
-            prompts: n texts, or one for all.
-            distractors: texts for all pictures (a picture's own prompt among them is passed over), or a list for each.
+        Distractors are texts for all pictures (a picture's own prompt among them is passed over), or a list for each. It
+        depends on which, so their digest is in the provenance.
 
         Raises:
             ScoreError: pairs that do not pair, or a picture left without distractor.
@@ -209,11 +197,7 @@ class ClipScorer(ClipFeatures):
         )
 
     def iqa(self, images: Images, quality: str | tuple[str, str] = "quality") -> Scores:
-        """CLIP-IQA (`measures.iqa`): is a picture the first of two opposite texts.
-
-        Args:
-            images: n pictures.
-            quality: a name of `measures.QUALITIES`, or your own (positive, negative) texts.
+        """CLIP-IQA (`measures.iqa`) by a name of `measures.QUALITIES`, or your own (positive, negative) texts.
 
         Raises:
             ScoreError: an unknown name, or no two texts.

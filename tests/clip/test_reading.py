@@ -54,10 +54,7 @@ TEXTS = [
 def clips(tmp_path_factory):
     folder = save_openclip_folder(tmp_path_factory.mktemp("clips") / "openclip")
     archive = save_archive(openai_clip(), tmp_path_factory.mktemp("clips") / "ViT.pt")
-    return {
-        "openai": load_clip(archive, tokenizer=clip_tokenizer()),
-        "openclip": load_clip(folder),
-    }
+    return {"openai": load_clip(archive, tokenizer=clip_tokenizer()), "openclip": load_clip(folder)}
 
 
 def ids(clip, text):
@@ -128,11 +125,7 @@ def test_in_transformers_layout_typed_ends_stay_text(tmp_path):
     both = clip.encode_texts(["a cat <|endoftext|> on a red house", "a cat"])
     assert not torch.allclose(*both.features)
     assert both.truncated.tolist() == [False, False]
-    assert clip.as_dict() == {
-        "reading": "transformers",
-        "text_features": "end",
-        "logit_bias": None,
-    }
+    assert clip.as_dict() == {"reading": "transformers", "text_features": "end", "logit_bias": None}
 
 
 def test_a_named_tokenizer_is_asked_for(tmp_path):

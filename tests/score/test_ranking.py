@@ -19,14 +19,7 @@ from PIL import Image
 import clipcond
 from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
-from clipcond.score import (
-    ClipScorer,
-    HeldOutWarning,
-    Mixture,
-    PictureError,
-    Scores,
-    summarise,
-)
+from clipcond.score import ClipScorer, HeldOutWarning, Mixture, PictureError, Scores, summarise
 from clipcond.score.variants import VARIANTS
 from tests.score.test_measures import pictures
 
