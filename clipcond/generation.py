@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 import clipcond
 from clipcond.conditioning import Conditioner
 from clipcond.errors import CircularScoreWarning, ClipcondError
+from clipcond.identity import same_weights
 from clipcond.prompt import parse
 from clipcond.score import Scorer, rerank
 
@@ -175,20 +176,7 @@ def is_circular(pipe: Any, scorer: Scorer) -> bool:
     tower = getattr(scorer, "text_tower", None)
     encoders = (getattr(pipe, name, None) for name in _ENCODERS)
     return tower is not None and any(
-        _same_weights(encoder, tower) for encoder in encoders if encoder is not None
-    )
-
-
-def _same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
-    """Equal up to storage in half precision. Weights offloaded to the meta device cannot be compared: not equal."""
-    ours, theirs = (getattr(m, "text_model", m).state_dict() for m in (one, other))
-    return ours.keys() == theirs.keys() and all(
-        ours[name].shape == theirs[name].shape
-        and not (ours[name].is_meta or theirs[name].is_meta)
-        and torch.allclose(
-            ours[name].cpu().float(), theirs[name].cpu().float(), rtol=2**-7, atol=1e-6
-        )
-        for name in ours
+        same_weights(encoder, tower) for encoder in encoders if encoder is not None
     )
 
 

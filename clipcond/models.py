@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from clipcond.clip.checkpoint import check_safetensors
 from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.files import check_safetensors
 from clipcond.resources import model_folder
 
 

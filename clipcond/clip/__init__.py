@@ -1,10 +1,10 @@
 """CLIP itself: both towers of a checkpoint of any layout, and pictures made ready for the image tower."""
 
 from clipcond.clip.architecture import Architecture
-from clipcond.clip.checkpoint import load_clip
-from clipcond.clip.export import save_clip
+from clipcond.clip.checkpoints.export import save_clip
+from clipcond.clip.checkpoints.layouts import hf_from_openclip, openclip_from_hf
+from clipcond.clip.checkpoints.loading import load_clip
 from clipcond.clip.images import load_picture, split_images
-from clipcond.clip.layouts import hf_from_openclip, openclip_from_hf
 from clipcond.clip.preprocess import POLICIES, Preprocessing
 from clipcond.clip.towers import Clip, TextFeatures
 

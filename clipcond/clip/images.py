@@ -29,12 +29,8 @@ if TYPE_CHECKING:
 else:  # checked below, values included, with messages of our own also where annotations are executed
     ImageLike = Images = object
 
-_WIDE_MODES = (
-    "I;16",
-    "I;16L",
-    "I;16B",
-    "I;16N",
-)  # sixteen-bit grey; Pillow reads sixteen-bit colour as eight
+# sixteen-bit grey; Pillow reads sixteen-bit colour as eight
+_WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _AMBIGUOUS_MODES = ("I", "F")  # no telling whether 1.0 is white, 255 is, or 65535 is
 _MAX_PIXELS = 89_478_485  # where Pillow begins to warn of decompression bombs: 256 MB of RGB
 _PROGRAMS = ("EPS",)  # decoding one would start Ghostscript on it

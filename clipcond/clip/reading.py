@@ -13,7 +13,8 @@ import html
 import string
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import ftfy
@@ -46,6 +47,7 @@ class Reader:
         stops: whether nothing after a typed end-of-text is read.
         fill: the id that fills a row up.
         fill_left: whether it comes before the text.
+        again: makes it anew, from a tokenizer that was copied or pickled, since Rust's forget how they were set up.
     """
 
     layout: str
@@ -55,6 +57,10 @@ class Reader:
     stops: bool
     fill: int
     fill_left: bool
+    again: Callable[[], "Reader"] = field(repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[[], "Reader"], tuple[()]]:
+        return self.again, ()
 
     @property
     def name(self) -> str:
@@ -128,6 +134,15 @@ def make_reader(
         stops=stops,
         fill=fill,
         fill_left=left,
+        again=partial(
+            make_reader,
+            tokenizer,
+            source,
+            layout=layout,
+            cleaning=cleaning,
+            simple=simple,
+            read_filling=read_filling,
+        ),
     )
 
 

@@ -30,17 +30,11 @@ class Bottleneck(nn.Module):
         self.avgpool = nn.AvgPool2d(stride)
         self.conv3 = nn.Conv2d(width, width_out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(width_out)
-        self.downsample = nn.Identity()
+        self.downsample: nn.Module = nn.Identity()
         if stride > 1 or width_in != width_out:
-            self.downsample = nn.Sequential(
-                OrderedDict(
-                    [
-                        ("-1", nn.AvgPool2d(stride)),
-                        ("0", nn.Conv2d(width_in, width_out, 1, bias=False)),
-                        ("1", nn.BatchNorm2d(width_out)),
-                    ]
-                )
-            )
+            pool, conv = nn.AvgPool2d(stride), nn.Conv2d(width_in, width_out, 1, bias=False)
+            parts = [("-1", pool), ("0", conv), ("1", nn.BatchNorm2d(width_out))]
+            self.downsample = nn.Sequential(OrderedDict(parts))
 
     def forward(self, x: Float[torch.Tensor, "n c h w"]) -> Float[torch.Tensor, "n d p q"]:
         """One residual step."""
@@ -71,7 +65,8 @@ class AttentionPool(nn.Module):
             for y in (self.q_proj(x[:, :1]), self.k_proj(x), self.v_proj(x))
         )
         pooled = F.scaled_dot_product_attention(query, key, value)
-        return self.c_proj(pooled.transpose(1, 2).flatten(1))
+        features: torch.Tensor = self.c_proj(pooled.transpose(1, 2).flatten(1))
+        return features
 
 
 class ModifiedResNet(nn.Module):
@@ -114,7 +109,10 @@ class ModifiedResNet(nn.Module):
         x = F.relu(self.bn1(self.conv1(x)))
         x = F.relu(self.bn2(self.conv2(x)))
         x = self.avgpool(F.relu(self.bn3(self.conv3(x))))
-        return self.attnpool(self.layer4(self.layer3(self.layer2(self.layer1(x)))))
+        features: torch.Tensor = self.attnpool(
+            self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        )
+        return features
 
 
 def _stage(width_in: int, width: int, blocks: int, *, stride: int) -> nn.Sequential:

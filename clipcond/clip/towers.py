@@ -104,8 +104,7 @@ class Clip:
             places += at
             parts.append(self._encode_rows([rows[i] for i in at], length))
         return TextFeatures(
-            features=torch.cat(parts)[torch.tensor(places).argsort()],
-            truncated=torch.tensor(cut),
+            features=torch.cat(parts)[torch.tensor(places).argsort()], truncated=torch.tensor(cut)
         )
 
     def _length(self, row: Sequence[int]) -> int:
@@ -115,15 +114,17 @@ class Clip:
 
     def _encode_rows(self, rows: list[list[int]], length: int) -> Float[torch.Tensor, "n dim"]:
         """Features of rows of ids, filled up to one length."""
+        features: torch.Tensor
         where = self.architecture.text.features
         filled = [self.reader.filled(row, length) for row in rows]
         ids = torch.tensor(filled, device=self.model.device)
         if where == "last":
-            features: torch.Tensor = self.model.get_text_features(input_ids=ids).pooler_output
+            features = self.model.get_text_features(input_ids=ids).pooler_output
             return features
         at = [len(row) - 1 if where == "end" else row.index(max(row)) for row in rows]
         hidden = self.model.text_model(input_ids=ids).last_hidden_state
-        return self.model.text_projection(hidden[torch.arange(len(rows)), torch.tensor(at)])
+        features = self.model.text_projection(hidden[torch.arange(len(rows)), torch.tensor(at)])
+        return features
 
     @torch.no_grad()
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> Float[torch.Tensor, "n dim"]:
@@ -134,15 +135,14 @@ class Clip:
         """
         views = [self.preprocessing.views(picture) for picture in pictures]
         pixels = torch.cat(views).to(self.model.device, self.model.dtype)
-        batches = pixels.split(len(pictures))
-        features = torch.cat([self._encode_pixels(batch) for batch in batches])
+        batches = torch.split(pixels, len(pictures))
+        features = torch.cat([
+            self.model.get_image_features(pixel_values=batch).pooler_output for batch in batches
+        ])  # fmt: skip
         if len(features) == len(pictures):
             return features
-        parts = features.float().split([len(v) for v in views])
+        parts = torch.split(features.float(), [len(v) for v in views])
         return torch.stack([_mean_of_units(part) for part in parts])
-
-    def _encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.model.get_image_features(pixel_values=pixels).pooler_output
 
 
 def _mean_of_units(features: Float[torch.Tensor, "views dim"]) -> Float[torch.Tensor, " dim"]:

@@ -17,7 +17,7 @@ from clipcond.conditioning.reading import Reading, read
 from clipcond.conditioning.report import EncoderReport, PromptReport, Report, Stats
 from clipcond.conditioning.texts import Given, Texts, pair_prompts
 from clipcond.conditioning.value import Conditioning
-from clipcond.encoders import TextualInversion, exclusive, fingerprint, lora_scaled
+from clipcond.encoders import TextualInversion, exclusive, lora_scaled
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family
 from clipcond.families.folder import Source
@@ -25,6 +25,7 @@ from clipcond.families.inputs import NEGATIVE, POSITIVE, Sides
 from clipcond.families.loading import paths_of_folder, paths_of_pipeline
 from clipcond.families.templates import template_of
 from clipcond.families.text_path import TextPath, check_clip_skip, check_known
+from clipcond.identity import fingerprint
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

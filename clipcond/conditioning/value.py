@@ -10,7 +10,6 @@ from jaxtyping import Float, Shaped
 
 from clipcond.conditioning.file import read_file, write_file
 from clipcond.conditioning.report import EncoderStats, Report, Stats
-from clipcond.encoders import Fingerprint, fingerprint
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.contract import Family
 from clipcond.families.finding import (
@@ -21,6 +20,7 @@ from clipcond.families.finding import (
 )
 from clipcond.families.handover import Handing, held
 from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs, Sides
+from clipcond.identity import Fingerprint, fingerprint
 
 _WIDEST, _MOST_LINES = 120, 12
 TENSORS = tuple(f"{side}{name}" for name in NAMES.values() for side in ("", "negative_"))

@@ -2,7 +2,6 @@
 
 from clipcond.encoders.clip import ClipTextEncoder
 from clipcond.encoders.digest import digest
-from clipcond.encoders.fingerprint import Fingerprint, fingerprint
 from clipcond.encoders.forward import (
     EncoderOutput,
     batches,
@@ -25,7 +24,6 @@ __all__ = [
     "FIRST_VECTOR",
     "ClipTextEncoder",
     "EncoderOutput",
-    "Fingerprint",
     "LanguageEncoder",
     "T5GemmaTextEncoder",
     "T5TextEncoder",
@@ -37,7 +35,6 @@ __all__ = [
     "digest",
     "exclusive",
     "execution_device",
-    "fingerprint",
     "joined",
     "lora_scaled",
     "text_config",

@@ -14,8 +14,8 @@ from torch import nn
 
 from clipcond.encoders.forward import config_of, execution_device
 from clipcond.encoders.lora_scale import lora_layers
-from clipcond.encoders.threads import as_written
 from clipcond.errors import ClipcondError
+from clipcond.identity import as_written
 
 _COLUMNS = 1024  # of 8 bytes
 

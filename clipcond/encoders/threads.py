@@ -12,18 +12,14 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
+from clipcond.identity import as_written
+
 _HOOKS = ("_hf_hook", "_diffusers_hook")  # accelerate's; diffusers' group offloading and casting
 _REBUILT = "bitsandbytes"  # its layers unpack their weights in the first forward
 _locks: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
 _changing = threading.Lock()  # whoever changes what is counted here
 _eager = ExitStack()
 _eager_users = 0
-
-
-def as_written(module: nn.Module) -> nn.Module:
-    """The encoder itself, which torch.compile may have wrapped."""
-    inner: nn.Module = getattr(module, "_orig_mod", module)
-    return inner
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from clipcond.clip.architecture import text_from_weights
-from clipcond.clip.layouts import hf_from_openclip, openclip_name, without_wrapping
+from clipcond.clip.checkpoints.layouts import hf_from_openclip, openclip_name, without_wrapping
+from clipcond.clip.checkpoints.shapes import text_from_weights
 from clipcond.errors import CheckpointError
 from clipcond.families.contract import PROJECTED, Contents, Role
 from clipcond.families.file_tokenizers import END, find_tokenizers

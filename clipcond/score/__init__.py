@@ -15,8 +15,8 @@ from clipcond.score.held_out import HeldOut, HeldOutSummary, summarise
 from clipcond.score.mixture import Mixture
 from clipcond.score.preference import AestheticScorer, PreferenceScorer
 from clipcond.score.probe import few_shot, fit_probe
-from clipcond.score.ranking import Ranking, Scorer, rerank
-from clipcond.score.results import Scores, compare, join
+from clipcond.score.ranking import Ranking, rerank
+from clipcond.score.results import Scorer, Scores, compare, join
 from clipcond.score.scorer import ClipScorer
 from clipcond.score.statistics import Comparison, Interval, compare_paired, interval, required_n
 from clipcond.score.variants import VARIANTS, Variant

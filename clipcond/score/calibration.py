@@ -13,7 +13,15 @@ from jaxtyping import Bool, Float
 
 from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
-from clipcond.score.features import ClipFeatures, Prompts, cut_texts, require_finite, same_to_clip
+from clipcond.score.features import (
+    ClipFeatures,
+    Prompts,
+    cut_texts,
+    paired,
+    require_finite,
+    same_to_clip,
+)
+from clipcond.score.measures import cosine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,7 @@ def calibrate(
     Raises:
         ScoreError: pairs that do not pair, or fewer than two other texts for one.
     """
-    items, texts = scorer.pairs(images, prompts)
+    items, texts = paired(images, prompts)
     others = list(dict.fromkeys(texts if null is None else null))
     text, other = scorer.text_features(texts), scorer.text_features(others)
     own = same_to_clip(text.features, other.features)
@@ -65,10 +73,10 @@ def calibrate(
             "a spread takes two at least, a fair percentile dozens"
         )
     pictures = scorer.image_features(items)
-    cosine = (pictures * text.features).sum(-1)
-    z, percentile = stand_out(cosine, pictures @ other.features.T, ~own)
+    similar = cosine(pictures, text.features)
+    z, percentile = stand_out(similar, pictures @ other.features.T, ~own)
     return Calibrated(
-        cosine=cosine,
+        cosine=similar,
         z=z,
         percentile=percentile,
         null_size=tuple(sizes.tolist()),

@@ -8,16 +8,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import Image
 
 from clipcond.clip import split_images
+from clipcond.clip.images import ImageLike, Images
 from clipcond.errors import ScoreError
 
 if TYPE_CHECKING:
-    from clipcond.clip.images import ImageLike, Images
-
     Candidates = Images | Iterator[ImageLike]
 else:  # checked where they are used
     Candidates = object
@@ -51,7 +50,7 @@ class Candidate(NamedTuple):
 
     position: int
     seed: int
-    image: Any
+    image: ImageLike
 
 
 def pictures_in(folder: Path, *, on_error: str = "raise") -> tuple[list[Path], list[Skipped]]:
@@ -104,7 +103,7 @@ def _passed_over(path: Path) -> str:
     return "a contact sheet of clipcond generate" if _GRID.fullmatch(path.name) else ""
 
 
-def listed(images: Candidates, on_error: str) -> tuple[Sequence[Any] | None, list[Skipped]]:
+def listed(images: Candidates, on_error: str) -> tuple[Sequence[ImageLike] | None, list[Skipped]]:
     """The pictures of a list, batch or folder, and what was passed over; None for a generator, which has no length.
 
     Raises:
@@ -117,7 +116,7 @@ def listed(images: Candidates, on_error: str) -> tuple[Sequence[Any] | None, lis
     return split_images(images), []
 
 
-def numbered(images: Iterable[Any], seeds: Iterable[int] | None) -> Iterator[Candidate]:
+def numbered(images: Iterable[ImageLike], seeds: Iterable[int] | None) -> Iterator[Candidate]:
     """Each picture with its position and seed.
 
     Raises:

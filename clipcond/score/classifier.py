@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from clipcond.clip.images import Images
 from clipcond.errors import CheckpointError, ScoreError
+from clipcond.files import save_whole
 from clipcond.score.calibration import stand_out
 from clipcond.score.features import ClipFeatures, require_finite
 from clipcond.score.provenance import require_same
@@ -100,7 +100,11 @@ class Classifier:
         require_same([self.provenance["scorer"], scorer.provenance], action="classified by it")
 
     def save(self, file: str | Path) -> None:
-        """Write one safetensors file: tensors, and the rest as JSON in its header. No pickle."""
+        """Write one safetensors file: tensors, and the rest as JSON in its header. No pickle.
+
+        Raises:
+            ClipcondError: it cannot be written.
+        """
         about = {
             "format": _FORMAT,
             "classes": list(self.classes),
@@ -110,11 +114,7 @@ class Classifier:
             "provenance": self.provenance,
         }
         tensors = {"weights": self.weights, "bias": self.bias, "null": self.null}
-        save_file(
-            {name: tensor.contiguous() for name, tensor in tensors.items()},
-            file,
-            metadata={"clipcond": json.dumps(about)},
-        )
+        save_whole(Path(file), tensors, {"clipcond": json.dumps(about)})
 
     @classmethod
     def load(cls, file: str | Path) -> "Classifier":

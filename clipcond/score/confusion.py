@@ -39,23 +39,19 @@ class Confusion:
 
     def per_class(self) -> list[dict[str, Any]]:
         """Pictures, recall, precision and F1 of each class; None where there is nothing to divide by."""
-        found = []
-        for i, name in enumerate(self.classes):
-            right, true, answered = (
-                int(self.counts[i, i]),
-                int(self.counts[i].sum()),
-                int(self.counts[:, i].sum()),
+        columns = (self.counts.diagonal(), self.counts.sum(1), self.counts.sum(0))
+        return [
+            {
+                "class": name,
+                "pictures": true,
+                "recall": right / true if true else None,
+                "precision": right / answered if answered else None,
+                "f1": 2 * right / (true + answered) if true + answered else None,
+            }
+            for name, right, true, answered in zip(
+                self.classes, *(column.tolist() for column in columns), strict=False
             )
-            found.append(
-                {
-                    "class": name,
-                    "pictures": true,
-                    "recall": right / true if true else None,
-                    "precision": right / answered if answered else None,
-                    "f1": 2 * right / (true + answered) if true + answered else None,
-                }
-            )
-        return found
+        ]
 
 
 def confusion_of(truth: Sequence[str], answers: Sequence[str], classes: Sequence[str]) -> Confusion:

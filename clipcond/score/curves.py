@@ -68,17 +68,19 @@ def best_of_n(selecting: Table, quality: Table, n: Sequence[int]) -> BestOfN:
 def _weights(m: int, n: int) -> np.ndarray:
     """C(i-1, n-1) / C(m, n) for i from 1 to m."""
 
-    def log_choose(a: np.ndarray | int, b: int) -> np.ndarray | float:
-        return gammaln(np.add(a, 1)) - gammaln(b + 1) - gammaln(np.subtract(a, b) + 1)
+    def log_choose(a: np.ndarray, b: int) -> np.ndarray:
+        found: np.ndarray = gammaln(a + 1) - gammaln(b + 1) - gammaln(a - b + 1)
+        return found
 
     weights = np.zeros(m)
     rank = np.arange(n - 1, m)
-    weights[n - 1 :] = np.exp(log_choose(rank, n - 1) - log_choose(m, n))
-    return weights / weights.sum()
+    weights[n - 1 :] = np.exp(log_choose(rank, n - 1) - log_choose(np.array([m]), n))
+    weights /= weights.sum()
+    return weights
 
 
 def _by_rank(selecting: np.ndarray, quality: np.ndarray) -> np.ndarray:
     """Qualities from the lowest selecting score to the highest; the mean of their group where scores are equal."""
     _, group = np.unique(selecting, return_inverse=True)
-    means = np.bincount(group, weights=quality) / np.bincount(group)
+    means: np.ndarray = np.bincount(group, weights=quality) / np.bincount(group)
     return means[np.sort(group)]

@@ -5,19 +5,20 @@ both are brought to 0..1 over the pool before they are weighed against each othe
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
 
+from clipcond.clip.images import ImageLike
 from clipcond.errors import ScoreError
 from clipcond.score.features import require_finite
+from clipcond.score.results import PictureFeatures, Scorer
 
 POOL = 10  # candidates considered for each one kept
 
 
 def spread_out(
-    pool: Sequence[tuple[Any, float]], scorer: Any, diversity: float, top_k: int | None
+    pool: Sequence[tuple[ImageLike, float]], scorer: Scorer, diversity: float, top_k: int | None
 ) -> list[int]:
     """Places of the chosen in the pool, in the order of choice; the best scored is the first.
 
@@ -30,7 +31,7 @@ def spread_out(
     Raises:
         ScoreError: the scorer has no features of pictures, or they are not finite.
     """
-    if not hasattr(scorer, "image_features"):
+    if not isinstance(scorer, PictureFeatures):
         raise ScoreError(
             f"diversity: {type(scorer).__name__} has no image_features to tell what looks alike; use a ClipScorer"
         )

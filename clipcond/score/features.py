@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import PIL
 import torch
@@ -31,10 +31,12 @@ else:  # checked below, with messages of our own also where annotations are exec
     Prompts = object
 
 _CACHED_TEXTS = 4096  # 12 MB at 768 dimensions
-_SAME = (
-    1e-3  # distance of unit features of one text in two batches, at most; two texts have far more
-)
+# distance of unit features of one text in two batches, at most; two texts have far more
+_SAME = 1e-3
 _QUOTED = 60  # characters of a text in a message
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 
 class PictureError(ScoreError):
@@ -77,6 +79,13 @@ class ClipFeatures:
         """Copies and pickles start with a lock and texts of their own."""
         return partial(type(self), batch_size=self.batch_size), (self.clip,)
 
+    def __repr__(self) -> str:
+        clip, pictures = self.clip, self.clip.preprocessing.as_dict()
+        return (
+            f"{type(self).__name__} {clip.name}: {clip.architecture}; {self._dtype} on {clip.model.device}\n"
+            f"pictures: {pictures['resize']}, crop {pictures['crop']}; texts: {clip.positions} tokens"
+        )
+
     def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
         """Unit features of pictures, float32 on the CPU.
 
@@ -115,21 +124,6 @@ class ClipFeatures:
             truncated=torch.tensor([found[text][1] for text in texts]),
         )
 
-    def pairs(self, images: Images, prompts: Prompts) -> tuple[list[ImageLike], list[str]]:
-        """As many texts as pictures, one string going with all.
-
-        Raises:
-            ScoreError: they do not pair.
-        """
-        items = split_images(images)
-        texts = checked_texts([prompts] * len(items) if isinstance(prompts, str) else prompts)
-        if len(texts) != len(items):
-            raise ScoreError(
-                f"got {len(items)} images and {len(texts)} prompts; "
-                "score takes pairs (similarity compares each with each)"
-            )
-        return items, texts
-
     def scores(
         self,
         values: Float[torch.Tensor, " n"],
@@ -137,7 +131,7 @@ class ClipFeatures:
         truncated: Bool[torch.Tensor, " n"],
         variant: Variant,
         prompts: Sequence[str] = (),
-        **made: Any,
+        **made: object,
     ) -> Scores:
         """Values with this scorer's provenance; `made` says what else they depend on."""
         return Scores(
@@ -252,6 +246,22 @@ def checked_texts(prompts: Prompts) -> list[str]:
     return list(prompts)
 
 
+def paired(images: Images, prompts: Prompts) -> tuple[list[ImageLike], list[str]]:
+    """As many texts as pictures, one string going with all.
+
+    Raises:
+        ScoreError: they do not pair.
+    """
+    items = split_images(images)
+    texts = checked_texts([prompts] * len(items) if isinstance(prompts, str) else prompts)
+    if len(texts) != len(items):
+        raise ScoreError(
+            f"got {len(items)} images and {len(texts)} prompts; "
+            "score takes pairs (similarity compares each with each)"
+        )
+    return items, texts
+
+
 def require_finite(values: torch.Tensor, name: str) -> None:
     """Refuse numbers that came from elsewhere and are none.
 
@@ -309,7 +319,7 @@ def _unit(features: torch.Tensor) -> tuple[Float[torch.Tensor, "n dim"], dict[in
     return torch.nn.functional.normalize(whole, dim=-1), dict(sorted(wrong.items()))
 
 
-def _nth(index: int, prepare: Callable[[Any], Any], item: Any) -> Any:
+def _nth(index: int, prepare: Callable[[_T], _U], item: _T) -> _U:
     """Prepared; what is wrong with it is said with its place."""
     try:
         return prepare(item)
@@ -326,6 +336,6 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= _QUOTED else text[: _QUOTED - 3] + "...")
 
 
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def _batches(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -5,14 +5,14 @@ would let easy prompts outweigh hard ones.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
 
+from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
-from clipcond.score.features import require_finite
-from clipcond.score.results import Scores
+from clipcond.score.features import Prompts, require_finite
+from clipcond.score.results import PictureFeatures, Scorer, Scores
 from clipcond.score.variants import Variant
 
 _MIXTURE = Variant(name="mixture", scale=1.0, prefix="", clamp_items=False, clamp_mean=False)
@@ -28,7 +28,7 @@ class Mixture:
 
     relative = True
 
-    def __init__(self, scorers: Sequence[Any], weights: Sequence[float] | None = None) -> None:
+    def __init__(self, scorers: Sequence[Scorer], weights: Sequence[float] | None = None) -> None:
         self.scorers = list(scorers)
         self.weights = [1.0] * len(self.scorers) if weights is None else list(weights)
         if not self.scorers or len(self.weights) != len(self.scorers):
@@ -36,7 +36,7 @@ class Mixture:
                 f"weights: got {len(self.weights)} for {len(self.scorers)} scorers; pass one for each, at least one"
             )
 
-    def score(self, images: Any, prompts: Any) -> Scores:
+    def score(self, images: Images, prompts: Prompts) -> Scores:
         """Weighted sum of each scorer's z among the pictures of the same prompt.
 
         Raises:
@@ -47,12 +47,12 @@ class Mixture:
             require_finite(scores.values, f"scores of scorers[{number}]")
         count = len(found[0])
         groups = [prompts] * count if isinstance(prompts, str) else list(prompts)
-        values = sum(
+        weighted = (
             weight * _z_by_prompt(scores.values, groups)
             for weight, scores in zip(self.weights, found, strict=True)
         )
         return Scores(
-            values=values,
+            values=sum(weighted, torch.zeros(count)),
             truncated=torch.stack([scores.truncated for scores in found]).any(0),
             variant=_MIXTURE,
             provenance={
@@ -65,14 +65,14 @@ class Mixture:
             prompts=tuple(groups),
         )
 
-    def image_features(self, images: Any) -> Float[torch.Tensor, "n dim"]:
+    def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
         """Of the first scorer that has any.
 
         Raises:
             ScoreError: none has.
         """
         for scorer in self.scorers:
-            if hasattr(scorer, "image_features"):
+            if isinstance(scorer, PictureFeatures):
                 return scorer.image_features(images)
         raise ScoreError("diversity: no scorer of the mixture has image_features; add a ClipScorer")
 

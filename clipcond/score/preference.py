@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,19 +19,14 @@ from jaxtyping import Float
 from PIL import Image
 
 from clipcond.clip import Preprocessing
+from clipcond.clip.images import Images
 from clipcond.errors import CheckpointError, ScoreError
 from clipcond.files import first_line, read_safetensors, some
-from clipcond.score.features import warn_of_cut
-from clipcond.score.provenance import weights_digest
+from clipcond.identity import weights_digest
+from clipcond.score.features import Prompts, paired, warn_of_cut
 from clipcond.score.results import Scores
 from clipcond.score.scorer import ClipScorer
 from clipcond.score.variants import Variant
-
-if TYPE_CHECKING:
-    from clipcond.clip.images import Images
-    from clipcond.score.scorer import Prompts
-else:  # checked where they are used
-    Images = Prompts = object
 
 # how each scales the cosine of its CLIP
 _SCALES: dict[str, Callable[[ClipScorer], float]] = {
@@ -84,15 +79,7 @@ class PreferenceScorer:
         Raises:
             ScoreError: pictures or prompts that are none, or that do not pair.
         """
-        items, texts = self.scorer.pairs(images, prompts)
-        text = self.scorer.text_features(texts)
-        cosine = (self.scorer.image_features(items) * text.features).sum(-1)
-        return self.scorer.scores(
-            self.variant.of_cosine(cosine),
-            truncated=text.truncated,
-            variant=self.variant,
-            prompts=texts,
-        )
+        return self.scorer.score_as(self.variant, images, prompts)
 
     def probabilities(self, images: Images, prompt: str) -> Float[torch.Tensor, " n"]:
         """How likely each picture of a prompt is the one people choose: softmax of the scores (PickScore's reading).
@@ -192,7 +179,7 @@ class AestheticScorer:
         Raises:
             ScoreError: pictures that are none, or prompts that do not pair.
         """
-        items, texts = self.scorer.pairs(images, prompts)
+        items, texts = paired(images, prompts)
         values = self.scorer.image_features(items)
         for place, (weight, bias) in enumerate(self._layers):
             values = values.relu() if self._relu and place else values

@@ -3,11 +3,8 @@
 CLIP scores from other weights, another crop, another dtype or another variant are other quantities under one name.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
-
-import torch
 
 from clipcond.errors import ScoreError
 
@@ -22,15 +19,6 @@ class Made(Protocol):
     def provenance(self) -> dict[str, Any]:
         """What a number depends on, JSON-able."""
         ...
-
-
-def weights_digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    """sha256, in hex, over names, dtypes, shapes and bytes of tensors, by name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
 
 
 def require_same(provenances: Sequence[Mapping[str, Any]], *, action: str) -> None:

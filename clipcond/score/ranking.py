@@ -6,9 +6,9 @@ one batch and of what is kept, which of files are their paths.
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -28,22 +28,9 @@ from clipcond.score.candidates import (
 from clipcond.score.diversity import POOL, spread_out
 from clipcond.score.features import PictureError
 from clipcond.score.held_out import HeldOut, Running, held_out
-from clipcond.score.results import Scores
+from clipcond.score.results import Scorer, Scores
 
 _BATCH = 32
-
-
-@runtime_checkable
-class Scorer(Protocol):
-    """Whatever scores pairs; ClipScorer, or your own.
-
-    One whose scores have a meaning only beside those of the same call (`Mixture`) says so by an attribute
-    `relative = True`; all candidates then come in one call.
-    """
-
-    def score(self, images: Any, prompts: Any) -> Scores:
-        """One score a pair, higher is better."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +125,7 @@ def rerank(
     items, skipped = listed(images, on_error)
     _check_request(items, top_k, seeds=seeds, diversity=diversity, scorers=scorers)
     best = _Best(top_k if top_k is None or not diversity else POOL * top_k)
-    source = numbered(cast("Iterable[Any]", images) if items is None else items, seeds)
+    source = numbered(cast("Iterator[ImageLike]", images) if items is None else items, seeds)
     reading = _Reading(prompt=prompt, scorers=scorers, on_error=on_error)
     totals, last = _keep_best(best, source, reading, minimum=minimum)
     if reading.refused and not last:
@@ -192,7 +179,7 @@ class _Reading:
             read = [each for i, each in enumerate(read) if i not in wrong]
         return [], []
 
-    def _opened(self, candidate: Candidate) -> Any:
+    def _opened(self, candidate: Candidate) -> ImageLike | None:
         """The picture; for scorers that see all at once its file, tried first where it may be skipped."""
         whole = _relative(self.scorers)
         if whole and self.on_error == "raise":
@@ -251,7 +238,7 @@ def _relative(scorers: Sequence[Scorer]) -> bool:
 
 
 def _check_request(
-    items: Sequence[Any] | None,
+    items: Sequence[ImageLike] | None,
     top_k: int | None,
     *,
     seeds: Iterable[int] | None,

@@ -1,12 +1,13 @@
-"""Scores: values that carry how they were made, and what may be done with them: mean, interval, join, compare."""
+"""Scores: values that carry how they were made, what gives them, and what may be done with them: mean, interval, join, compare."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
 
+from clipcond.clip.images import Images
 from clipcond.errors import ScoreError
 from clipcond.score.provenance import require_same
 from clipcond.score.statistics import Comparison, Interval, compare_paired, interval
@@ -48,17 +49,34 @@ class Scores:
         if not self.variant.clamp_mean:
             return found
         # percentiles of clamped means are clamped percentiles of means
-        return Interval(
-            mean=max(found.mean, 0.0),
-            low=max(found.low, 0.0),
-            high=max(found.high, 0.0),
-            clusters=found.clusters,
-            confidence=confidence,
-        )
+        mean, low, high = (max(value, 0.0) for value in (found.mean, found.low, found.high))
+        return replace(found, mean=mean, low=low, high=high)
 
     def __len__(self) -> int:
         """How many pairs."""
         return len(self.values)
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Whatever scores pairs; ClipScorer, or your own.
+
+    One whose scores have a meaning only beside those of the same call (`Mixture`) says so by an attribute
+    `relative = True`; all candidates then come in one call.
+    """
+
+    def score(self, images: Images, prompts: str | Sequence[str]) -> Scores:
+        """One score a pair, higher is better."""
+        ...
+
+
+@runtime_checkable
+class PictureFeatures(Protocol):
+    """Whatever tells what looks alike: ClipScorer, or a scorer on one."""
+
+    def image_features(self, images: Images) -> Float[torch.Tensor, "n dim"]:
+        """Unit features of pictures."""
+        ...
 
 
 def join(parts: Sequence[Scores]) -> Scores:

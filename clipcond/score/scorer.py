@@ -1,21 +1,33 @@
 """ClipScorer: prompts and pictures to scores that carry how they were made; the face of all measures."""
 
 import copy
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-from clipcond.clip import load_clip
+from clipcond.clip import TextFeatures, load_clip, split_images
 from clipcond.clip.images import ImageLike, Images
+from clipcond.errors import ScoreError
 from clipcond.models import locate
-from clipcond.score import measures
+from clipcond.score import measures, variants
 from clipcond.score.clauses import ClauseTable, clause_table
-from clipcond.score.features import ClipFeatures, Prompts, checked_texts, cut_texts, warn_of_cut
+from clipcond.score.features import (
+    ClipFeatures,
+    Prompts,
+    checked_texts,
+    cut_texts,
+    paired,
+    warn_of_cut,
+)
 from clipcond.score.results import Scores
-from clipcond.score.variants import find_variant
+from clipcond.score.variants import Variant, find_variant
+
+_STILL = 1e-6  # a shorter move between unit features is rounding, in float32
 
 
 class ClipScorer(ClipFeatures):
@@ -56,9 +68,8 @@ class ClipScorer(ClipFeatures):
         """
         clip = load_clip(
             locate(source),
-            tokenizer=copy.deepcopy(
-                tokenizer
-            ),  # tokenizers keep state: a pipeline's own may be at work elsewhere
+            # tokenizers keep state: a pipeline's own may be at work elsewhere
+            tokenizer=copy.deepcopy(tokenizer),
             crop=crop,
             quick_gelu=quick_gelu,
             device=device,
@@ -66,12 +77,7 @@ class ClipScorer(ClipFeatures):
         )
         return cls(clip, batch_size=batch_size)
 
-    def score(
-        self,
-        images: Images,
-        prompts: Prompts,
-        variant: str = "cosine",
-    ) -> Scores:
+    def score(self, images: Images, prompts: Prompts, variant: str = "cosine") -> Scores:
         """Score picture i against prompt i; one prompt as a plain string goes with every picture.
 
         Args:
@@ -84,12 +90,15 @@ class ClipScorer(ClipFeatures):
         Raises:
             ScoreError: pictures that are none, as many prompts as pictures not given, or an unknown variant.
         """
-        chosen = find_variant(variant)
-        items, texts = self.pairs(images, prompts)
-        text = self.text_features([chosen.prefix + text for text in texts])
-        cosine = (self.image_features(items) * text.features).sum(dim=-1)
+        return self.score_as(find_variant(variant), images, prompts)
+
+    def score_as(self, variant: Variant, images: Images, prompts: Prompts) -> Scores:
+        """The same with a variant of your own."""
+        items, texts = paired(images, prompts)
+        text = self.text_features([variant.prefix + text for text in texts])
+        cosine = measures.cosine(self.image_features(items), text.features)
         return self.scores(
-            chosen.of_cosine(cosine), truncated=text.truncated, variant=chosen, prompts=texts
+            variant.of_cosine(cosine), truncated=text.truncated, variant=variant, prompts=texts
         )
 
     def similarity(self, images: Images, prompts: Prompts) -> Float[torch.Tensor, "images prompts"]:
@@ -109,30 +118,137 @@ class ClipScorer(ClipFeatures):
     def ref_clipscore(
         self, images: Images, prompts: Prompts, references: Sequence[Sequence[str]]
     ) -> Scores:
-        """RefCLIPScore; see `clipcond.score.measures.ref_clipscore`."""
-        return measures.ref_clipscore(self, images, prompts, references)
+        """RefCLIPScore (`measures.ref_clipscore`), with at least one reference text for each picture.
+
+        Raises:
+            ScoreError: pairs that do not pair, or a picture without reference.
+        """
+        items, texts = paired(images, prompts)
+        if isinstance(references, str) or len(references) != len(items):
+            raise ScoreError(
+                f"references: got {len(references)} for {len(items)} images; pass a list of texts for each"
+            )
+        for index, own in enumerate(references):
+            if isinstance(own, str) or not own:
+                raise ScoreError(
+                    f"references[{index}]: got {own!r}; pass a list of at least one text"
+                )
+        prefix = variants.REF_CLIPSCORE.prefix
+        text = self.text_features([prefix + t for t in texts])
+        others = [self.text_features([prefix + t for t in own]) for own in references]
+        return self.scores(
+            measures.ref_clipscore(
+                self.image_features(items), text.features, [other.features for other in others]
+            ),
+            truncated=text.truncated | _any_cut(others),
+            variant=variants.REF_CLIPSCORE,
+            prompts=texts,
+        )
 
     def directional(
         self, source_images: Images, images: Images, source_prompts: Prompts, prompts: Prompts
     ) -> Scores:
-        """Directional similarity of an edit; see `clipcond.score.measures.directional`."""
-        return measures.directional(
-            self, images, prompts, source_images=source_images, source_prompts=source_prompts
+        """Directional similarity (`measures.directional`): does an edit do what its prompts say.
+
+        Raises:
+            ScoreError: pairs that do not pair, or a picture or prompt that did not move, which has no direction.
+        """
+        sources, source_texts = paired(source_images, source_prompts)
+        targets, texts = paired(images, prompts)
+        if len(sources) != len(targets):
+            raise ScoreError(
+                f"got {len(sources)} source images and {len(targets)} images; pass pairs"
+            )
+        before, after = self.text_features(source_texts), self.text_features(texts)
+        return self.scores(
+            measures.directional(
+                self.image_features(targets),
+                after.features,
+                source_pictures=self.image_features(sources),
+                source_texts=before.features,
+                still=max(_STILL, torch.finfo(self.clip.model.dtype).eps),
+            ),
+            truncated=before.truncated | after.truncated,
+            variant=variants.DIRECTIONAL,
+            prompts=texts,
         )
 
     def r_precision(
-        self,
-        images: Images,
-        prompts: Prompts,
-        distractors: Sequence[str] | Sequence[Sequence[str]],
+        self, images: Images, prompts: Prompts, distractors: Sequence[str] | Sequence[Sequence[str]]
     ) -> Scores:
-        """Whether the true prompt beats the distractors; see `clipcond.score.measures.r_precision`."""
-        return measures.r_precision(self, images, prompts, distractors)
+        """R-precision (`measures.r_precision`): does a picture's own prompt beat all distractors.
+
+        Distractors are texts for all pictures (a picture's own prompt among them is passed over), or a list for each. It
+        depends on which, so their digest is in the provenance.
+
+        Raises:
+            ScoreError: pairs that do not pair, or a picture left without distractor.
+        """
+        items, texts = paired(images, prompts)
+        rivals = _rivals(texts, distractors)
+        pictures, own = self.image_features(items), self.text_features(texts)
+        others = [self.text_features(rivals_of) for rivals_of in rivals]
+        return self.scores(
+            measures.r_precision(pictures, own.features, [other.features for other in others]),
+            truncated=own.truncated | _any_cut(others),
+            variant=variants.R_PRECISION,
+            prompts=texts,
+            candidates=sorted({len(rivals_of) + 1 for rivals_of in rivals}),
+            distractors_sha256=hashlib.sha256(json.dumps(rivals).encode()).hexdigest(),
+        )
 
     def iqa(self, images: Images, quality: str | tuple[str, str] = "quality") -> Scores:
-        """CLIP-IQA; see `clipcond.score.measures.iqa`."""
-        return measures.iqa(self, images, quality)
+        """CLIP-IQA (`measures.iqa`) by a name of `measures.QUALITIES`, or your own (positive, negative) texts.
+
+        Raises:
+            ScoreError: an unknown name, or no two texts.
+        """
+        known = measures.QUALITIES
+        if isinstance(quality, str) and quality not in known:
+            raise ScoreError(
+                f"quality: got {quality!r}; choose one of {', '.join(known)}, or pass (positive, negative)"
+            )
+        pair = known[quality] if isinstance(quality, str) else tuple(quality)
+        if len(pair) != 2:
+            raise ScoreError(f"quality: got {len(pair)} texts; pass two, (positive, negative)")
+        items = split_images(images)
+        text = self.text_features(pair)
+        return self.scores(
+            measures.iqa(self.image_features(items), text.features),
+            truncated=text.truncated.any().expand(len(items)),
+            variant=variants.CLIP_IQA,
+            prompts=[pair[0]] * len(items),
+            quality=list(pair),
+        )
 
     def clauses(self, image: ImageLike, prompt: str, null: Sequence[str]) -> ClauseTable:
         """Which part of a prompt is missing; see `clipcond.score.clauses.clause_table`."""
         return clause_table(self, image, prompt, null)
+
+
+def _rivals(
+    texts: Sequence[str], distractors: Sequence[str] | Sequence[Sequence[str]]
+) -> list[list[str]]:
+    """Each picture's distractors, its own prompt left out.
+
+    Raises:
+        ScoreError: not as many lists as pictures, or none left for one.
+    """
+    shared = all(isinstance(entry, str) for entry in distractors)
+    if not shared and len(distractors) != len(texts):
+        raise ScoreError(
+            f"distractors: got {len(distractors)} lists for {len(texts)} images; pass one list for each, or one of texts"
+        )
+    lists = cast("Sequence[Sequence[str]]", [distractors] * len(texts) if shared else distractors)
+    found = [[d for d in own if d != text] for own, text in zip(lists, texts, strict=True)]
+    for i, own in enumerate(found):
+        if not own:
+            raise ScoreError(
+                f"distractors: none is left for images[{i}], whose prompt is {texts[i]!r}"
+            )
+    return found
+
+
+def _any_cut(found: Sequence[TextFeatures]) -> Bool[torch.Tensor, " n"]:
+    """Whether any text of each was cut."""
+    return torch.stack([each.truncated.any() for each in found])

@@ -70,8 +70,7 @@ class SimpleTokenizer:
         word = [*token[:-1], token[-1] + "</w>"]
         while len(word) > 1:
             first, second = min(
-                itertools.pairwise(word),
-                key=lambda pair: self.ranks.get(pair, float("inf")),
+                itertools.pairwise(word), key=lambda pair: self.ranks.get(pair, float("inf"))
             )
             if (first, second) not in self.ranks:
                 break

@@ -93,12 +93,7 @@ def test_multi_sees_what_center_cuts_off(clips):
     plain = Image.new("RGB", (96, 32))
     marked = plain.copy()
     marked.paste((255, 0, 0), (0, 0, 20, 32))
-    for policy, differs in (
-        ("center", False),
-        ("squash", True),
-        ("pad", True),
-        ("multi", True),
-    ):
+    for policy, differs in (("center", False), ("squash", True), ("pad", True), ("multi", True)):
         one, other = clips[policy].encode_pictures([plain, marked])
         assert (not torch.allclose(one, other, atol=1e-4)) == differs
 

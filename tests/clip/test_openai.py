@@ -50,6 +50,11 @@ def test_sizes_are_inferred(clip, model):
     assert clip.assumed == ()
 
 
+def test_sizes_are_told_in_a_line(clip):
+    tower = "ResNet (1-2-1-1 x 8, 64 pixels)" if clip.architecture.is_resnet else "ViT/"
+    assert str(clip.architecture).startswith(f"clip of a {tower}")
+
+
 def test_picture_features_are_the_originals(clip, stored):
     pictures = [Image.effect_noise((90, 70), 80).convert("RGB") for _ in range(3)]
     with torch.no_grad():

@@ -9,7 +9,7 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
 
 from clipcond.clip import Preprocessing
-from clipcond.clip.openclip import _preprocessing
+from clipcond.clip.checkpoints.openclip import _preprocessing
 from clipcond.errors import CheckpointError, ScoreError
 from tests.clip.torchvision_transform import normalised, transform
 

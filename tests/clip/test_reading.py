@@ -2,6 +2,7 @@
 """Texts of OpenAI's and OpenCLIP's files are read as their own programs read them, and of transformers' as it does."""
 
 import json
+import pickle
 
 import pytest
 import torch
@@ -53,10 +54,7 @@ TEXTS = [
 def clips(tmp_path_factory):
     folder = save_openclip_folder(tmp_path_factory.mktemp("clips") / "openclip")
     archive = save_archive(openai_clip(), tmp_path_factory.mktemp("clips") / "ViT.pt")
-    return {
-        "openai": load_clip(archive, tokenizer=clip_tokenizer()),
-        "openclip": load_clip(folder),
-    }
+    return {"openai": load_clip(archive, tokenizer=clip_tokenizer()), "openclip": load_clip(folder)}
 
 
 def ids(clip, text):
@@ -127,11 +125,7 @@ def test_in_transformers_layout_typed_ends_stay_text(tmp_path):
     both = clip.encode_texts(["a cat <|endoftext|> on a red house", "a cat"])
     assert not torch.allclose(*both.features)
     assert both.truncated.tolist() == [False, False]
-    assert clip.as_dict() == {
-        "reading": "transformers",
-        "text_features": "end",
-        "logit_bias": None,
-    }
+    assert clip.as_dict() == {"reading": "transformers", "text_features": "end", "logit_bias": None}
 
 
 def test_a_named_tokenizer_is_asked_for(tmp_path):
@@ -143,3 +137,11 @@ def test_a_named_tokenizer_is_asked_for(tmp_path):
     with pytest.raises(CheckpointError, match="tokenizer='facebook/xlm-v-base'"):
         load_clip(folder)
     assert json.loads(json.dumps(clip.as_dict())) == clip.as_dict()
+
+
+@pytest.mark.parametrize("layout", ["openai", "openclip"])
+def test_a_reader_that_crosses_processes_reads_the_same(clips, layout):
+    reader = clips[layout].reader
+    again = pickle.loads(pickle.dumps(reader))
+    assert (again.name, again.end, again.fill) == (reader.name, reader.end, reader.fill)
+    assert again.read(TEXTS, 77) == reader.read(TEXTS, 77)

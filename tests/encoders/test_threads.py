@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from clipcond import Conditioner, EmbeddingCache
-from clipcond.encoders import fingerprint
 from clipcond.encoders.lora_scale import lora_scaled
 from clipcond.encoders.threads import uncompiled
+from clipcond.identity import fingerprint
 from pipelines import tiny
 from tests.encoders.pipes import eight_bits, moss, sequential, with_lora
 

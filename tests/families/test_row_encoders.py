@@ -223,14 +223,8 @@ def test_a_text_is_cleaned_as_the_pipeline_cleans_it(text):
 
 def test_weights_stay_on_their_words_where_a_text_is_cleaned():
     pytest.importorskip("ftfy")
-<<<<<<< HEAD:tests/families/test_row_encoders.py
-    report = Conditioner.from_pipeline(ZOO["PRXPipeline"].build(), dialect="comfy").report(
-        " # A cat,(RED & big:1.5) dog"
-    )
-=======
     conditioner = Conditioner.from_pipeline(ZOO["PRXPipeline"].build(), dialect="comfy")
     report = conditioner.report(" # A cat,(RED & big:1.5) dog")
->>>>>>> spine:tests/conditioning/test_row_encoders.py
     words = report.prompts[0].tokens
     assert "".join(token.text for token in words) == "a cat, red big dog"
     weighted = "".join(token.text for token in words if token.weight != 1)

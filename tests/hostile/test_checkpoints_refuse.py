@@ -130,7 +130,7 @@ def test_what_the_unpickler_lends_cannot_be_written_to(tmp_path):
         b"c__torch__\nEvil\n)\x81}X\x01\x00\x00\x00aK\x01sb."
     )
     refused(zipped(program, tmp_path / "evil.pt"), "evil.pt")
-    from clipcond.clip import archive
+    from clipcond.clip.checkpoints import archive
 
     assert vars(archive._Module).keys() <= {
         "__module__", "__doc__", "__setstate__", "__dict__", "__weakref__", "__firstlineno__",

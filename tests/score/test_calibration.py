@@ -9,22 +9,10 @@ from hypothesis import strategies as st
 
 from clipcond import emoji
 from clipcond.errors import ScoreError
-from clipcond.resources import model_folder
-from clipcond.score import ClipScorer, calibrate, split_clauses
+from clipcond.score import calibrate, split_clauses
 from tests.score.test_measures import pictures
-from tests.tiny import save_tiny_clip
 
 NULL = ["a car", "a house and a sky", "two circles", "white background, big hat", "photo"]
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    return ClipScorer.from_pretrained(save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def shipped():
-    return ClipScorer.from_pretrained(model_folder("emoji"))
 
 
 def test_z_and_percentile_are_of_the_other_prompts(scorer):

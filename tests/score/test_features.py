@@ -34,11 +34,6 @@ NULL = ["a car", "a house and a sky", "two circles", "white background, big hat"
 HALF = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
 
 
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    return ClipScorer.from_pretrained(save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny"))
-
-
 def overflowing(folder, tower, factor):
     """A CLIP whose tower is right in float32 and, where its outputs are large, too large for float16."""
     model, tokenizer, processor = tiny_clip()

@@ -12,15 +12,10 @@ from PIL import Image
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer
 from clipcond.score.measures import QUALITIES
-from tests.tiny import save_tiny_clip, tiny_clip
+from tests.tiny import tiny_clip
 
 PROMPTS = ["a cat", "a red fox to the left of a blue ball", "two yellow hearts", "dog"]
 SIZES = [(32, 32), (40, 64), (77, 33), (64, 48)]
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    return ClipScorer.from_pretrained(save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny"))
 
 
 def pictures(n=4, seed=0):

@@ -19,11 +19,6 @@ from tests.tiny import clip_tokenizer, save_tiny_clip, tiny_clip
 PROMPT = "a red fox"
 
 
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    return ClipScorer.from_pretrained(save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny"))
-
-
 def original_head(seed=0):
     """The layers of the published predictor (improved-aesthetic-predictor), for features of 32 numbers."""
     torch.manual_seed(seed)

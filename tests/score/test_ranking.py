@@ -28,7 +28,6 @@ from clipcond.score import (
 )
 from clipcond.score.variants import VARIANTS
 from tests.score.test_measures import pictures
-from tests.tiny import save_tiny_clip
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,6 @@ def images(n):
 
 def reds(levels):
     return [Image.new("RGB", (2, 2), (level, 0, 0)) for level in levels]
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    return ClipScorer.from_pretrained(save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny"))
 
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=20), st.data())

@@ -11,19 +11,9 @@ from PIL import Image
 
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer
-from tests.tiny import save_tiny_clip, tiny_clip, tiny_pipeline
+from tests.tiny import tiny_clip, tiny_pipeline
 
 PROMPTS = ["a cat", "a red fox to the left of a blue ball", "two yellow hearts", "dog", ""]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny")
-
-
-@pytest.fixture(scope="module")
-def scorer(folder):
-    return ClipScorer.from_pretrained(folder)
 
 
 def pictures(n, seed=0):
@@ -166,3 +156,10 @@ def test_the_crop_policy_is_the_checkpoints_and_in_the_provenance(folder, scorer
     assert scorer.provenance["crop"] == "center 32 x 32"
     with pytest.raises(ScoreError, match="squash"):
         ClipScorer.from_pretrained(folder, crop="stretch")
+
+
+def test_repr_tells_what_a_score_depends_on_in_two_lines(scorer):
+    assert repr(scorer).splitlines() == [
+        "ClipScorer tiny: clip of a ViT/8 (2 x 32, 32 pixels) and a text tower (3 x 32), 32 features; float32 on cpu",
+        "pictures: shortest edge to 32, PIL bicubic, crop center 32 x 32; texts: 77 tokens",
+    ]

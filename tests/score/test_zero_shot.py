@@ -11,22 +11,11 @@ import clipcond
 from clipcond import emoji
 from clipcond.emoji.world import PRESETS, UNITS
 from clipcond.errors import CheckpointError, ScoreError
-from clipcond.resources import model_folder
 from clipcond.score import Classifier, ClipScorer, build_classifier, few_shot, fit_probe
 from tests.score.test_measures import pictures
 from tests.tiny import save_tiny_clip, tiny_clip
 
 CLASSES = ["cat", "dog", "red fox"]
-
-
-@pytest.fixture(scope="module")
-def scorer(tmp_path_factory):
-    return ClipScorer.from_pretrained(save_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def shipped():
-    return ClipScorer.from_pretrained(model_folder("emoji"))
 
 
 def drawn(name, count=3):

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from clipcond.clip.architecture import ImageTower
-from clipcond.clip.layouts import openclip_from_hf
-from clipcond.clip.openclip import CONFIG, RESIZE_MODES, WEIGHTS
+from clipcond.clip.checkpoints.layouts import openclip_from_hf
+from clipcond.clip.checkpoints.openclip import CONFIG, RESIZE_MODES, WEIGHTS
 from clipcond.clip.reading import is_clip_bpe
 from clipcond.clip.towers import Clip
 from clipcond.errors import CheckpointError

@@ -9,24 +9,16 @@ from typing import Any
 
 import torch
 
-from clipcond.clip.assemble import Parts, build_model, check_tensors, digest_of, with_reader
-from clipcond.clip.kinds import config_of
-from clipcond.clip.layouts import without_wrapping
-from clipcond.clip.openclip import CONFIG, read_openclip_file, read_openclip_folder
+from clipcond.clip.checkpoints.assemble import Parts, build_model, check_tensors, with_reader
+from clipcond.clip.checkpoints.kinds import config_of
+from clipcond.clip.checkpoints.layouts import without_wrapping
+from clipcond.clip.checkpoints.openclip import CONFIG, read_openclip_file, read_openclip_folder
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.tokenizer import find_tokenizer
 from clipcond.clip.towers import Clip
 from clipcond.errors import CheckpointError
-from clipcond.files import (
-    WEIGHT_SUFFIXES,
-    check_safetensors,
-    download,
-    is_hub_id,
-    read_json,
-    read_safetensors,
-)
-
-__all__ = ["check_safetensors", "load_clip"]
+from clipcond.files import WEIGHT_SUFFIXES, download, is_hub_id, read_json, read_safetensors
+from clipcond.identity import weights_digest
 
 _HUB_FILES = ("*.json", "*.txt", "*.model", "*.safetensors")
 
@@ -75,7 +67,8 @@ def load_clip(
         tokenizer=found,
         reader=reader,
         preprocessing=preprocessing,
-        digest=digest_of(parts.state, parts.architecture),
+        # by transformers' names, so that the same weights in another layout have the same digest
+        digest=weights_digest(parts.state, parts.architecture.as_dict()),
         name=str(source) if is_hub_id(source) else Path(source).resolve().name,
         layout=parts.layout,
         architecture=parts.architecture,

@@ -1,9 +1,11 @@
-"""Fingerprints of encoders: told apart, remembered, and no obstacle to weights of other kinds."""
+"""Digests see any bit; fingerprints of encoders are told apart, remembered, and no obstacle to weights of other kinds."""
+
+import copy
 
 import torch
 from torch import nn
 
-from clipcond.encoders import fingerprint
+from clipcond.identity import fingerprint, weights_digest
 from tests.tiny import tiny_text_encoder
 
 
@@ -47,3 +49,17 @@ def test_quantised_tensors_are_left_out():
     before = fingerprint(module)
     module.weight = nn.Parameter(Packed((4, 4)), requires_grad=False)
     assert fingerprint(module) not in (None, before)
+
+
+def test_a_digest_changes_with_name_type_shape_and_any_bit():
+    tensors = {"a": torch.arange(6.0), "b": torch.ones(2, 3, dtype=torch.bfloat16)}
+    first = weights_digest(tensors)
+    assert weights_digest(dict(reversed(tensors.items()))) == first
+    changed = copy.deepcopy(tensors)
+    changed["a"][3] += 1e-6
+    variants = [changed, {"a": tensors["a"].reshape(2, 3), "b": tensors["b"]}]
+    variants += [
+        {"c": tensors["a"], "b": tensors["b"]},
+        {"a": tensors["a"].double(), "b": tensors["b"]},
+    ]
+    assert len({first, *map(weights_digest, variants)}) == 5

@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import CLIPConfig, CLIPModel
 
-from clipcond.clip.architecture import from_transformers, from_weights
+from clipcond.clip.architecture import from_transformers
+from clipcond.clip.checkpoints.shapes import from_weights
 from clipcond.clip.resnet import ModifiedResNet
 from clipcond.errors import CheckpointError
 

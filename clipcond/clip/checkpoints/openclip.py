@@ -7,14 +7,15 @@ from typing import Any
 
 from PIL import Image
 
-from clipcond.clip import architecture as arch
-from clipcond.clip.archive import read_archive
-from clipcond.clip.assemble import Parts
-from clipcond.clip.kinds import instead_of
-from clipcond.clip.layouts import hf_from_openclip, is_openai, without_wrapping
+from clipcond.clip.architecture import Architecture
+from clipcond.clip.checkpoints.archive import read_archive
+from clipcond.clip.checkpoints.assemble import Parts
+from clipcond.clip.checkpoints.kinds import instead_of
+from clipcond.clip.checkpoints.layouts import hf_from_openclip, is_openai, without_wrapping
+from clipcond.clip.checkpoints.shapes import HEAD_WIDTH, from_weights
+from clipcond.clip.checkpoints.unwrap import unwrap
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.reading import CLEANINGS
-from clipcond.clip.unwrap import unwrap
 from clipcond.errors import CheckpointError
 from clipcond.files import State, read_json, read_safetensors, some
 
@@ -119,7 +120,7 @@ def _from_weights_alone(
             assumed.append("GELU, OpenCLIP's default, and not QuickGELU")
     quick = openai if quick_gelu is None else quick_gelu
     activation = "quick_gelu" if quick else "gelu"
-    built = arch.from_weights(state, str(file), activation=activation)
+    built = from_weights(state, str(file), activation=activation)
     return Parts(
         layout="openai" if openai else "openclip",
         state=state,
@@ -147,12 +148,12 @@ def _with_config(file: Path, state: State, beside: Path, *, quick_gelu: bool | N
         raise CheckpointError(
             f"{beside}: says quick_gelu {quick}, but {quick_gelu} was asked for; leave quick_gelu out"
         )
-    built = arch.from_weights(
+    built = from_weights(
         state,
         str(file),
         activation="quick_gelu" if quick else "gelu",
         text_heads=_number(text, "heads", beside) or _TEXT_HEADS,
-        image_head_width=_number(vision, "head_width", beside) or arch.HEAD_WIDTH,
+        image_head_width=_number(vision, "head_width", beside) or HEAD_WIDTH,
     )
     _same_sizes(model, built, beside)
     return Parts(
@@ -220,7 +221,7 @@ def _number(section: Mapping[str, Any], key: str, source: Path) -> int | None:
     return value
 
 
-def _same_sizes(model: Mapping[str, Any], built: arch.Architecture, source: Path) -> None:
+def _same_sizes(model: Mapping[str, Any], built: Architecture, source: Path) -> None:
     """That what the configuration says of sizes is what the weights have."""
     text, image = built.text, built.image
     found: dict[str, dict[str, Any]] = {

@@ -189,7 +189,7 @@ def _unpickle(opened: zipfile.ZipFile, extent: int) -> Any:
 def _check_memo(program: bytes) -> None:
     """Python's unpickler makes room for as many values as the highest index says that they are remembered under."""
     for opcode, argument, _ in pickletools.genops(program):
-        if opcode.name.endswith("PUT") and argument > len(program):
+        if opcode.name.endswith("PUT") and (argument or 0) > len(program):
             raise ValueError("its data.pkl remembers more values than it has")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clipcond.clip import architecture as arch
+from clipcond.clip.architecture import Architecture, from_transformers
 from clipcond.errors import CheckpointError
 from clipcond.files import first_line
 
@@ -32,7 +32,7 @@ _INSTEAD = {
 _ANY = f"{_LAION} and {_SIGLIP_2} are, for example"
 
 
-def config_of(content: dict[str, Any], source: str) -> tuple[Any, arch.Architecture]:
+def config_of(content: dict[str, Any], source: str) -> tuple[Any, Architecture]:
     """transformers' configuration of a config.json, and what it says of the towers.
 
     Raises:
@@ -48,7 +48,7 @@ def config_of(content: dict[str, Any], source: str) -> tuple[Any, arch.Architect
         )
     try:
         config = getattr(transformers, _READ[kind][0]).from_dict(content)
-        return config, arch.from_transformers(config)
+        return config, from_transformers(config)
     # transformers checks types and ranges with errors of its own
     except Exception as error:
         raise CheckpointError(

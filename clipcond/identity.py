@@ -1,6 +1,16 @@
-"""Which encoder made some states: enough of its weights to tell two encoders apart, in a few milliseconds."""
+"""Whose weights these are: three questions, and for each the one answer that is given everywhere.
+
+- Were two numbers made by the same weights? `weights_digest`: every byte as it was read, stored beside the numbers.
+- Did this encoder make that saved conditioning? `fingerprint`: a sample in a few milliseconds, stored in the file, that other
+  precisions match as well.
+- Are these two modules one encoder? `same_weights`: every value, up to its rounding in half precision.
+
+Whether an encoder would still answer as it did asks for more than weights (LoRAs, configuration, precision, where it runs):
+`clipcond.encoders.digest`, the key of caches.
+"""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -8,10 +18,48 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import nn
 
-from clipcond.encoders.threads import as_written
-
 _SAMPLES = 16  # values of each tensor, evenly apart
 _TOLERANCE = 0.02  # relative: float32 against bfloat16 differ by 0.4 %
+
+
+def as_written(module: nn.Module) -> nn.Module:
+    """The encoder itself, which torch.compile may have wrapped."""
+    inner: nn.Module = getattr(module, "_orig_mod", module)
+    return inner
+
+
+def weights_digest(
+    tensors: Mapping[str, torch.Tensor], about: Mapping[str, object] | None = None
+) -> str:
+    """sha256 in hex over each tensor's name, dtype, shape and bytes, in the order of names.
+
+    Args:
+        tensors: by name.
+        about: what else tells two models of these tensors apart, JSON-able; None for nothing.
+    """
+    # digests that are stored have a line's end before each tensor only where something is before the first
+    opening, before = ("", "") if about is None else (json.dumps(about, sort_keys=True), "\n")
+    digest = hashlib.sha256(opening.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{before}{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    """Whether two text towers are equal up to storage in half precision.
+
+    Weights offloaded to the meta device cannot be compared: not equal.
+    """
+    ours, theirs = (getattr(m, "text_model", m).state_dict() for m in (one, other))
+    return ours.keys() == theirs.keys() and all(
+        ours[name].shape == theirs[name].shape
+        and not (ours[name].is_meta or theirs[name].is_meta)
+        and torch.allclose(
+            ours[name].cpu().float(), theirs[name].cpu().float(), rtol=2**-7, atol=1e-6
+        )
+        for name in ours
+    )
 
 
 @dataclass(frozen=True, slots=True)

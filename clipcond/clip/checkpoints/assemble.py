@@ -1,7 +1,5 @@
-"""Tensors to towers, after they have been looked at, and the digest that tells one CLIP from another."""
+"""Tensors to towers, after they have been looked at."""
 
-import hashlib
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +7,8 @@ from typing import Any
 import torch
 
 from clipcond.clip.architecture import Architecture
-from clipcond.clip.kinds import model_class
-from clipcond.clip.layouts import openclip_name
+from clipcond.clip.checkpoints.kinds import model_class
+from clipcond.clip.checkpoints.layouts import openclip_name
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.reading import Reader, is_clip_bpe, make_reader
 from clipcond.errors import CheckpointError
@@ -116,20 +114,6 @@ def check_tensors(parts: Parts) -> None:
             )
 
 
-def digest_of(state: State, architecture: Architecture) -> str:
-    """sha256 in hex over what a CLIP computes: its architecture, then each tensor's name, dtype, shape and bytes.
-
-    The tensors come in the order of transformers' names, so the same weights in another layout have the same digest;
-    in another dtype, or with another activation, they have not, since they score differently.
-    """
-    digest = hashlib.sha256(json.dumps(architecture.as_dict(), sort_keys=True).encode())
-    for name in sorted(state):
-        tensor = state[name].detach().contiguous()
-        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
-
-
 def build_model(parts: Parts) -> Any:
     """transformers' model with these weights, or a ResNetClip, in float32 and eval mode.
 
@@ -139,8 +123,9 @@ def build_model(parts: Parts) -> Any:
     kind = parts.architecture.kind
     # of the pair's probability, and no part of transformers' CLIPModel
     state = {n: t for n, t in parts.state.items() if n != "logit_bias" or kind == "siglip"}
-    if parts.architecture.is_resnet:
-        return _build_resnet(parts, state)
+    layers = parts.architecture.image.layers
+    if isinstance(layers, tuple):
+        return _build_resnet(parts, layers, state)
     return _load(model_class(kind), parts, parts.config, state)
 
 
@@ -159,7 +144,7 @@ def _load(model_class: Any, parts: Parts, config: Any, state: State) -> Any:
     return model.eval()
 
 
-def _build_resnet(parts: Parts, state: State) -> Any:
+def _build_resnet(parts: Parts, layers: tuple[int, int, int, int], state: State) -> Any:
     from transformers import CLIPTextModelWithProjection
 
     from clipcond.clip.resnet import ModifiedResNet, ResNetClip
@@ -170,7 +155,7 @@ def _build_resnet(parts: Parts, state: State) -> Any:
     model = ResNetClip(
         _load(CLIPTextModelWithProjection, parts, parts.config.text_config, text),
         ModifiedResNet(
-            image.layers,
+            layers,
             width=image.width,
             heads=image.heads,
             image_size=image.image_size,

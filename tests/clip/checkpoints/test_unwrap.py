@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from clipcond.clip import load_clip, save_clip
-from clipcond.clip.unwrap import unwrap
+from clipcond.clip.checkpoints.unwrap import unwrap
 from clipcond.errors import CheckpointError
 from tests.clip.layouts import save_openclip_folder
 from tests.clip.openai_model import openai_clip, seeded_weights
