@@ -35,7 +35,7 @@ def _forwards(path: TextPath, memory_limit: int, rows: Sequence[Row]) -> list[En
     if path.role.padding == "none":
         alike = [list(group) for _, group in groupby(rows, lambda row: len(row.ids))]
     return [
-        encoder.encode(part, eos=frame.eos, pad=frame.pad)  # type: ignore[arg-type] # only Gemma's frame has no EOS
+        encoder.encode(part, eos=frame.eos, pad=frame.pad)
         for group in alike
         for part in batches(group, config_of(encoder.module), memory_limit)
     ]
