@@ -1,4 +1,4 @@
-"""Tiny random models of the real classes for tests: the pipelines of pipelines/tiny.py, CLIP, and folders of both."""
+"""Tiny random models of the real classes for tests: the pipelines of tests/doubles.py, CLIP, and folders of both."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from transformers import (
     CLIPVisionConfig,
 )
 
-from pipelines.tiny import (
+from tests.doubles import (
     WORDS,
     clip_bpe,
     clip_tokenizer,

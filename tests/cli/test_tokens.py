@@ -5,7 +5,7 @@ import json
 import pytest
 
 from clipcond.cli import main
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.tiny import save_tiny_pipeline
 
 

@@ -18,7 +18,7 @@ from peft import LoraConfig
 from clipcond import Conditioner, EmbeddingCache, TextualInversion
 from clipcond.conditioning import shards
 from clipcond.errors import CacheWarning, ClipcondError
-from pipelines import tiny
+from tests import doubles as tiny
 
 BUILD = {"sd1": tiny.sd1, "sdxl": tiny.sdxl, "sd3": tiny.sd3, "flux": tiny.flux}
 PROMPT, NEGATIVE = "a (red:1.3) cat", "[a] dog"

@@ -17,7 +17,7 @@ from clipcond.errors import (
     UnsupportedPipelineError,
 )
 from clipcond.tokens import lines_of
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.tiny import save_tiny_pipeline, tiny_pipeline
 
 PIPE = tiny_pipeline()

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from clipcond import Conditioner, TextualInversion
 from clipcond.errors import CheckpointError, ClipcondError
-from pipelines import tiny
+from tests import doubles as tiny
 
 PROMPT, NEGATIVE = "a (red:1.3) cat", "a blue dog"
 SD1, SDXL, SD3 = tiny.sd1(), tiny.sdxl(zeros=False), tiny.sd3()

@@ -10,7 +10,7 @@ from transformers import CLIPTokenizer
 
 from clipcond import Conditioner
 from clipcond.errors import CheckpointError, UnsupportedPipelineError
-from pipelines import tiny
+from tests import doubles as tiny
 
 OPTIONS = {"num_inference_steps": 2, "output_type": "latent", "height": 32, "width": 32}
 LONG = "a red cat on the sky, " * 12

@@ -8,7 +8,7 @@ import torch
 from clipcond import Conditioner, TextualInversion
 from clipcond.cli import main
 from clipcond.errors import ClipcondError, PromptCutWarning, PromptTooLongError
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.tiny import tiny_pipeline
 from tests.zoo import ZOO
 

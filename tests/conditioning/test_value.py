@@ -13,7 +13,7 @@ import clipcond
 from clipcond import Conditioner, Conditioning
 from clipcond.conditioning.value import TENSORS
 from clipcond.errors import CheckpointError, ClipcondError, UnsupportedPipelineError
-from pipelines import tiny as tiny_families
+from tests import doubles as tiny_families
 from tests.tiny import tiny_pipeline
 
 PIPE = tiny_pipeline()

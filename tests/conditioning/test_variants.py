@@ -23,7 +23,7 @@ from PIL import Image
 
 from clipcond import Conditioner
 from clipcond.errors import UnsupportedPipelineError
-from pipelines import tiny as tiny_families
+from tests import doubles as tiny_families
 from tests.zoo import ZOO
 
 LONG = "a (red:1.3) cat on a [blue] sky, " * 12

@@ -6,7 +6,7 @@ from diffusers.hooks import apply_layerwise_casting
 from peft import LoraConfig
 
 from clipcond import TextualInversion
-from pipelines import tiny
+from tests import doubles as tiny
 
 BUILD = {"sd1": tiny.sd1, "sdxl": tiny.sdxl, "sd3": tiny.sd3, "flux": tiny.flux}
 CPU = torch.device("cpu")

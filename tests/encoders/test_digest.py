@@ -3,7 +3,7 @@
 import torch
 
 from clipcond.encoders import digest
-from pipelines.tiny import tiny_text_encoder
+from tests.doubles import tiny_text_encoder
 
 
 def test_rows_and_columns_that_change_places_are_seen():

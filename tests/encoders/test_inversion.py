@@ -7,7 +7,7 @@ from torch import nn
 
 from clipcond import Conditioner, TextualInversion
 from clipcond.errors import CheckpointError, ClipcondError
-from pipelines import tiny
+from tests import doubles as tiny
 
 OWN = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
 SD1 = tiny.sd1()

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 import clipcond
 from clipcond import Conditioner
 from clipcond.errors import CheckpointError, ClipcondError, LoraWarning, PromptSyntaxError
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.encoders.pipes import BUILD, with_lora
 
 CLIPS = {

@@ -10,7 +10,7 @@ from diffusers.hooks import apply_group_offloading
 from torch import nn
 
 from clipcond import Conditioner
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.encoders.pipes import BUILD, CPU, eight_bits, encoders, moss, sequential
 
 PROMPT, NEGATIVE = "a (red:1.3) cat", "[a] dog"

@@ -10,7 +10,7 @@ from clipcond import Conditioner, EmbeddingCache
 from clipcond.encoders.lora_scale import lora_scaled
 from clipcond.encoders.threads import uncompiled
 from clipcond.identity import fingerprint
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.encoders.pipes import eight_bits, moss, sequential, with_lora
 
 PROMPT = "a (red:1.3) moss cat"

@@ -11,7 +11,7 @@ from transformers import (
 )
 
 from clipcond.clip import openclip_from_hf
-from pipelines import tiny
+from tests import doubles as tiny
 
 WIDTH = 128  # two heads of 64, as widths say
 CLIP_L, CLIP_G, T5 = (

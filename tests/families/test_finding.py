@@ -9,7 +9,7 @@ from clipcond import Conditioner
 from clipcond.errors import UnsupportedPipelineError
 from clipcond.families.finding import family_of_index, family_of_pipeline
 from clipcond.families.table import FAMILIES
-from pipelines import tiny as tiny_families
+from tests import doubles as tiny_families
 from tests.tiny import tiny_pipeline, tiny_text_encoder
 
 INDEX = {

@@ -12,7 +12,7 @@ from transformers import BertTokenizer, GemmaTokenizer, LlamaTokenizer, Qwen2Tok
 from clipcond import Conditioner
 from clipcond.conditioning.value import TENSORS
 from clipcond.errors import CheckpointError, ClipcondError, UnsupportedPipelineError
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.zoo import ZOO
 
 PROMPT = "a (red:1.3) cat, <|endoftext|>"
@@ -20,7 +20,7 @@ PROMPT = "a (red:1.3) cat, <|endoftext|>"
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Builder of pipelines/tiny.py -> its folder."""
+    """Builder of tests/doubles.py -> its folder."""
 
     @cache
     def folder(name):

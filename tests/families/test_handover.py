@@ -8,7 +8,7 @@ import torch
 
 from clipcond import Conditioner
 from clipcond.families.handover import HeldTensor
-from pipelines import tiny
+from tests import doubles as tiny
 
 OPTIONS = {"num_inference_steps": 2, "output_type": "latent", "height": 32, "width": 32}
 PROMPT, NEGATIVE = "a (red:1.3) cat", "bad"

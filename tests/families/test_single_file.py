@@ -10,7 +10,7 @@ from clipcond import Conditioner
 from clipcond.conditioning.value import TENSORS
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.families.single_file import LAYOUTS
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.families import layouts
 
 NAMES = ["sd1", "sd2", "sdxl", "refiner", "sd3", "sd3_without_t5", "flux"]

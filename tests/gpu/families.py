@@ -5,7 +5,7 @@ import inspect
 import torch
 
 from clipcond.conditioning.value import TENSORS
-from pipelines import tiny
+from tests import doubles as tiny
 
 BUILD = {"sd1": tiny.sd1, "sdxl": tiny.sdxl, "sd3": tiny.sd3, "flux": tiny.flux}
 # of the largest value: four units in the last place for other kernels in the same precision, and what a whole tower

@@ -10,7 +10,7 @@ SCRIPT = """
 import json, sys
 import numpy as np, torch
 from clipcond import Conditioner, ClipcondError
-from pipelines import tiny
+from tests import doubles as tiny
 
 conditioner = Conditioner.from_pipeline(tiny.sd3_without_t5())
 wrong = {

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from clipcond import Conditioner
 from clipcond.conditioning.value import TENSORS
-from pipelines import tiny as tiny_families
+from tests import doubles as tiny_families
 
 PIPES = {name: build() for name, build in tiny_families.BUILDERS.items()}
 CONDITIONERS = {name: Conditioner.from_pipeline(pipe) for name, pipe in PIPES.items()}

@@ -20,7 +20,7 @@ from clipcond.cli import main
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.precompute import encode_prompts
 from clipcond.tables import write_rows
-from pipelines import tiny
+from tests import doubles as tiny
 from tests.tiny import save_tiny_pipeline
 
 CONDITIONER = Conditioner.from_pipeline(tiny.sd1())

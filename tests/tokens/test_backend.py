@@ -8,7 +8,7 @@ import pytest
 from clipcond.prompt import Segment
 from clipcond.tokens import PromptTokenizer, lines_of
 from clipcond.tokens.backend import backend_of
-from pipelines.tiny import t5_tokenizer
+from tests.doubles import t5_tokenizer
 from tests.tiny import clip_tokenizer
 from tests.zoo.gemma import gemma_tokenizer
 from tests.zoo.language_models import llama_tokenizer, qwen_tokenizer

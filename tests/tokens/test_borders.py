@@ -11,7 +11,7 @@ from transformers import CLIPTokenizer
 
 from clipcond.prompt import Segment, parse
 from clipcond.tokens import PromptTokenizer, Template, TemplateTokenizer, Vectors, lines_of
-from pipelines.tiny import t5_tokenizer
+from tests.doubles import t5_tokenizer
 from tests.prompt.texts import any_text
 from tests.tiny import clip_tokenizer
 from tests.zoo.language_models import qwen_tokenizer

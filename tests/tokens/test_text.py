@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from clipcond.prompt import Segment
 from clipcond.tokens import PromptTokenizer, lines_of
-from pipelines.tiny import t5_tokenizer
+from tests.doubles import t5_tokenizer
 from tests.prompt.texts import any_text
 from tests.tiny import clip_tokenizer
 

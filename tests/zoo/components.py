@@ -23,7 +23,7 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from pipelines.tiny import clip_tokenizer, projected, t5_encoder, t5_tokenizer, tiny_text_encoder
+from tests.doubles import clip_tokenizer, projected, t5_encoder, t5_tokenizer, tiny_text_encoder
 from tests.zoo.animal import Parts
 
 Sizes = dict[str, Any]

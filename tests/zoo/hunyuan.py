@@ -16,7 +16,7 @@ from diffusers import (
 )
 from transformers import BertConfig, BertModel, BertTokenizer, LlamaForCausalLM
 
-from pipelines.tiny import WORDS, clip_tokenizer, tiny_text_encoder
+from tests.doubles import WORDS, clip_tokenizer, tiny_text_encoder
 from tests.zoo.animal import Animal, Parts, family
 from tests.zoo.components import (
     FLOW,

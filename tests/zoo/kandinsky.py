@@ -7,7 +7,7 @@ import torch
 from diffusers import DDIMScheduler, PriorTransformer, UnCLIPScheduler, UNet2DConditionModel
 from diffusers.pipelines.kandinsky.text_encoder import MCLIPConfig, MultilingualCLIP
 
-from pipelines.tiny import t5_tokenizer
+from tests.doubles import t5_tokenizer
 from tests.zoo.animal import Animal, Parts, family
 from tests.zoo.components import PROJECTED, SIMPLE, image_processor, movq, slot, vision_encoder
 from tests.zoo.inputs import call, image, mask, picture

@@ -15,7 +15,7 @@ from diffusers import (
 )
 from diffusers.guiders import AdaptiveProjectedMixGuidance, ClassifierFreeGuidance
 
-from pipelines.tiny import clip_tokenizer, tiny_text_encoder
+from tests.doubles import clip_tokenizer, tiny_text_encoder
 from tests.zoo.animal import Animal, Parts, family
 from tests.zoo.components import FLOW, flow_vae, siglip, siglip_processor, slot
 from tests.zoo.hunyuan import hunyuan_video_vae

@@ -29,7 +29,7 @@ from transformers import (
 
 from clipcond.families import templates
 from clipcond.tokens import Template
-from pipelines.tiny import WORDS
+from tests.doubles import WORDS
 from tests.zoo.components import T5_SIZES
 
 VOCABULARY = 600
