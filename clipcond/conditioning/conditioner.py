@@ -16,7 +16,7 @@ from clipcond.encoders import TextualInversion, fingerprint, lora_scaled
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family
 from clipcond.families.folder import Source
-from clipcond.families.inputs import NEGATIVE, POSITIVE, Inputs, Results
+from clipcond.families.inputs import NEGATIVE, POSITIVE, Encoded, Inputs, Results
 from clipcond.families.loading import paths_of_folder, paths_of_pipeline
 from clipcond.families.templates import template_of
 from clipcond.families.text_path import TextPath, check_clip_skip, check_known
@@ -234,17 +234,7 @@ class Conditioner:
                 cache=self.cache,
                 count=len(texts.positive[0]),
             )
-        sides: dict[str, Inputs] = {}
-        for side, prompts in texts.parts.items():
-            encoders = {slot: encoded.part(prompts) for slot, encoded in results.items()}
-            inputs = self.family.assemble(
-                Results(encoders=encoders, width=self.width, t5_length=t5_length)
-            )
-            for embeds in (inputs.embeds, inputs.embeds_2):
-                if embeds is not None:
-                    check_finite(embeds, next(iter(readings.values()))[prompts])
-            sides[side] = inputs
-        sides = dict(self.family.finish(sides))
+        sides = self._inputs(texts, results, next(iter(readings.values())), t5_length)
         if texts.zeros:
             sides[NEGATIVE] = sides[POSITIVE].zeros()
         return Conditioning(
@@ -321,6 +311,22 @@ class Conditioner:
         if given < 2:
             raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")
         return given
+
+    def _inputs(
+        self, texts: Texts, results: Mapping[str, Encoded], read_here: list[Reading], t5_length: int
+    ) -> dict[str, Inputs]:
+        """What the denoiser reads, of each side."""
+        sides: dict[str, Inputs] = {}
+        for side, prompts in texts.parts.items():
+            encoders = {slot: encoded.part(prompts) for slot, encoded in results.items()}
+            inputs = self.family.assemble(
+                Results(encoders=encoders, width=self.width, t5_length=t5_length)
+            )
+            for embeds in (inputs.embeds, inputs.embeds_2):
+                if embeds is not None:
+                    check_finite(embeds, read_here[prompts])
+            sides[side] = inputs
+        return dict(self.family.finish(sides))
 
     def _read(
         self, texts: Texts, t5_length: int, paths: Sequence[TextPath]
