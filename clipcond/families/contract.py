@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from clipcond.families.handover import HandOver, as_it_is
+from clipcond.families.handover import Handing, HandOver
 from clipcond.families.inputs import Assemble, Finish, as_assembled
 from clipcond.tokens import Template
 
@@ -131,7 +131,7 @@ class Family:
     fixed: bool = False
     clean: Callable[[str], str] = as_typed
     templated: bool = False
-    hand_over: HandOver = as_it_is
+    hand_over: HandOver = Handing.tensors
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Shaped
 from torch.nn import functional as F
 
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
@@ -45,12 +44,8 @@ class Handing:
         }
 
 
+# most pipelines take what their denoisers read: `Handing.tensors`
 HandOver = Callable[[Handing], Tensors]
-
-
-def as_it_is(call: Handing) -> Tensors:
-    """Most pipelines take what their denoisers read."""
-    return call.tensors()
 
 
 def one_picture(call: Handing) -> Tensors:
@@ -100,21 +95,20 @@ def unpadded(call: Handing) -> Tensors:
     Raises:
         ClipcondError: prompts of several lengths.
     """
-    _check_padding(call)
+    for inputs in call.sides.values():
+        if not inputs.seen.all():
+            raise ClipcondError(
+                f"{call.family} reads every position, so one call takes prompts of one length, and these have "
+                f"{', '.join(map(str, inputs.seen.sum(1).tolist()))} tokens: condition and draw them one by one"
+            )
     return call.each(lambda inputs: replace(inputs, mask=None)).tensors()
 
 
 def unpadded_with_lengths(call: Handing) -> Tensors:
-    """Kandinsky 5: the denoiser reads every position; instead of masks lengths, each added to those before.
-
-    Raises:
-        ClipcondError: prompts of several lengths.
-    """
-    _check_padding(call)
-    return {
-        name: _ends(tensor) if name.endswith("mask") else tensor
-        for name, tensor in call.tensors().items()
-    }
+    """Kandinsky 5: the same, and instead of each mask its prompts' lengths, each added to those before."""
+    masks = {name: t for name, t in call.tensors().items() if name.endswith("mask")}
+    ends = {name: F.pad(t.sum(1).cumsum(0), (1, 0)).to(torch.int32) for name, t in masks.items()}
+    return unpadded(call) | ends
 
 
 def layers_first(call: Handing) -> Tensors:
@@ -123,22 +117,6 @@ def layers_first(call: Handing) -> Tensors:
         name: tensor.permute(2, 0, 1, 3) if name.endswith("embeds_2") else tensor
         for name, tensor in call.tensors().items()
     }
-
-
-def _check_padding(call: Handing) -> None:
-    """Whether there is none, where the denoiser would read it."""
-    for inputs in call.sides.values():
-        if not inputs.seen.all():
-            raise ClipcondError(
-                f"{call.family} reads every position, so one call takes prompts of one length, and these have "
-                f"{', '.join(map(str, inputs.seen.sum(1).tolist()))} tokens: condition and draw them one by one"
-            )
-
-
-def _ends(
-    mask: Shaped[torch.Tensor, "pictures tokens"],
-) -> Shaped[torch.Tensor, " starts_and_last_end"]:
-    return F.pad(mask.sum(1).cumsum(0), (1, 0)).to(torch.int32)
 
 
 class HeldTensor(torch.Tensor):
