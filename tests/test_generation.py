@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import clipcond
 from clipcond.errors import CircularScoreWarning, ClipcondError
-from clipcond.generation import plain_text
+from clipcond.generation import draw, plain_text
 from clipcond.score import ClipScorer
 from tests.tiny import save_tiny_clip, tiny_pipeline
 
@@ -205,3 +205,18 @@ def test_a_callback_of_the_users_still_runs(pipe, scorer):
         pipe, "a cat", scorer=scorer, candidates=2, keep=1, callback_on_step_end=watch, **CALL
     )
     assert steps == [0, 1]
+
+
+def test_drawing_asks_for_each_part_once_and_gives_each_seed_its_picture(pipe):
+    prompts, seeds, asked = ["a cat", "a dog", "a fox"], [3, 9, 3], []
+    conditioner = clipcond.Conditioner.from_pipeline(pipe)
+
+    def condition(part):
+        asked.append(prompts[part])
+        return conditioner(prompts[part]).kwargs_for(pipe)
+
+    images = draw(pipe, condition, seeds, batch_size=2, **CALL)
+    assert asked == [["a cat", "a dog"], ["a fox"]]
+    for image, prompt, seed in zip(images, prompts, seeds, strict=True):
+        own = pipe(prompt, generator=torch.Generator("cpu").manual_seed(seed), **CALL).images[0]
+        assert np.abs(np.asarray(image, np.int16) - np.asarray(own, np.int16)).max() <= 1
