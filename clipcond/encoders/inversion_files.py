@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -69,7 +68,7 @@ def read_inversion(path: Path, token: str | None) -> tuple[tuple[str, ...], dict
     return tuple(word for word in words if word), checked
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> object:
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as file:
@@ -87,8 +86,7 @@ def _containers_allowed() -> Iterator[None]:
     """Let torch's unpickler build containers of parameters; its list of what it may build is one for all threads."""
     with _loading:
         known = torch.serialization.get_safe_globals()
-        new: list[Any] = [kind for kind in _CONTAINERS if kind not in known]
-        with torch.serialization.safe_globals(new):
+        with torch.serialization.safe_globals([kind for kind in _CONTAINERS if kind not in known]):
             yield
 
 
@@ -104,7 +102,7 @@ def _reason(path: Path, error: Exception) -> str:
     return f"it is damaged, or no {kind}; copy or download it again"
 
 
-def _opened(content: Any, path: Path) -> tuple[str, dict[str, Any]]:
+def _opened(content: object, path: Path) -> tuple[str, dict[str, object]]:
     """A file's content by name, taken out of what it is wrapped in; and the word that it was wrapped under, or ""."""
     word = ""
     for _ in range(_DEEPEST):
@@ -122,7 +120,7 @@ def _opened(content: Any, path: Path) -> tuple[str, dict[str, Any]]:
     raise CheckpointError(f"{path} is no textual inversion: it holds a {type(content).__name__}")
 
 
-def _vectors(word: str, state: Mapping[str, Any], path: Path) -> tuple[str, dict[str, Any]]:
+def _vectors(word: str, state: Mapping[str, object], path: Path) -> tuple[str, dict[str, object]]:
     """The word in the file or "", and its vectors, unchecked."""
     if any(_LORA.search(key) for key in state):
         raise CheckpointError(
@@ -130,7 +128,7 @@ def _vectors(word: str, state: Mapping[str, Any], path: Path) -> tuple[str, dict
         )
     if isinstance(parameters := state.get("string_to_param"), Mapping):
         return str(state.get("name") or word), {ANY: _only(parameters, path)[1]}
-    tensors = {key: value for key, value in state.items() if torch.is_tensor(value)}
+    tensors: dict[str, object] = {k: value for k, value in state.items() if torch.is_tensor(value)}
     if any(key in tensors for key in CLIPS):
         return word, tensors
     if known := [key for key in _OF_ANY_CLIP if key in tensors]:
@@ -143,7 +141,7 @@ def _vectors(word: str, state: Mapping[str, Any], path: Path) -> tuple[str, dict
     return word or name, {ANY: vectors}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Parameters out of torch's containers, whichever version pickled them."""
     if not isinstance(value, _CONTAINERS):
         return value
@@ -153,7 +151,7 @@ def _plain(value: Any) -> Any:
     return dict(held)
 
 
-def _only(parameters: Mapping[str, Any], path: Path) -> tuple[str, Any]:
+def _only(parameters: Mapping[str, object], path: Path) -> tuple[str, object]:
     """The word and the vectors of a file for one word."""
     if len(parameters) == 1:
         return next(iter(parameters.items()))
@@ -165,9 +163,9 @@ def _only(parameters: Mapping[str, Any], path: Path) -> tuple[str, Any]:
     )
 
 
-def _bundled(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _bundled(state: Mapping[str, object]) -> dict[str, dict[str, object]]:
     """Word -> vectors, of those that a LoRA brings along."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, object]] = {}
     for key, value in state.items():
         if match := _BUNDLED.fullmatch(key):
             found.setdefault(match[1], {})[match[2] if match[2] in CLIPS else ANY] = value
@@ -175,8 +173,8 @@ def _bundled(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _chosen(
-    bundled: Mapping[str, dict[str, Any]], path: Path, token: str | None
-) -> tuple[str, dict[str, Any]]:
+    bundled: Mapping[str, dict[str, object]], path: Path, token: str | None
+) -> tuple[str, dict[str, object]]:
     """The one that was asked for, or the only one."""
     if token is not None and token in bundled:
         return token, bundled[token]
@@ -188,16 +186,19 @@ def _chosen(
     )
 
 
-def _checked(value: Any, path: Path) -> Vectors:
+def _checked(value: object, path: Path) -> Vectors:
     """Vectors in float32.
 
     Raises:
         CheckpointError: no tensor, or not of such a shape or type.
     """
-    shape = list(value.shape) if torch.is_tensor(value) else []
-    fits = len(shape) in (1, 2) and min(shape) > 0 and value.numel() <= _MOST_VALUES
-    if not fits or not value.is_floating_point():
-        what = f"{value.dtype} {shape}" if torch.is_tensor(value) else type(value).__name__
+    what = f"{value.dtype} {list(value.shape)}" if torch.is_tensor(value) else type(value).__name__
+    if (
+        not torch.is_tensor(value)
+        or value.ndim not in (1, 2)
+        or not 0 < value.numel() <= _MOST_VALUES
+        or not value.is_floating_point()
+    ):
         raise CheckpointError(
             f"{path} is no textual inversion: it needs vectors, numbers of [vectors, width], but holds {what}"
         )
