@@ -23,7 +23,7 @@ from clipcond.emoji.world import NOUNS, PRESETS, SHIPPED, UNITS
 from weights.lab import reports
 from weights.lab.drawing import Studio, hard_prompts, judged
 from weights.lab.reports import Json, interval
-from weights.lab.train.assemble import save_grid
+from weights.lab.train.pipeline import save_grid
 
 CANDIDATES = 8
 SEEDS = {"small": 3, "full": 4}  # pictures a prompt

@@ -28,10 +28,10 @@ from transformers import CLIPModel, CLIPTokenizer
 from clipcond.emoji.scenes import Scene
 from clipcond.emoji.world import PRESETS, UNITS
 from weights.lab.train import common
-from weights.lab.train.assemble import pipeline, sample_grid
 from weights.lab.train.autoencoder import FOLD, LATENT_CHANNELS, latents_of
 from weights.lab.train.compose import Composer
 from weights.lab.train.data import Batches, loader
+from weights.lab.train.pipeline import pipeline, sample_grid
 
 SHAPES = {
     "small": dict(channels=(96, 160), groups=16, batch=64, rate=8e-4, average=0.998),

@@ -22,8 +22,8 @@ from transformers import CLIPTokenizer
 from clipcond.emoji.world import PRESETS
 from weights.lab import reports
 from weights.lab.train import clip, common, denoiser
-from weights.lab.train.assemble import pipeline
 from weights.lab.train.autoencoder import FOLD, LATENT_CHANNELS
+from weights.lab.train.pipeline import pipeline
 from weights.lab.train.run import SHARES, command, prepare
 from weights.lab.train.tokenizer import POSITIONS
 
