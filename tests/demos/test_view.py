@@ -156,6 +156,7 @@ def test_the_quiz_counts(studio):
 LONG = "a red fox on a blue house " * 20
 
 
+@pytest.mark.slow
 def test_every_table_says_what_clip_did_not_read(studio):
     pictures = tuple(emoji.render(compose(text, 1)) for text in ("a fox on pink", "two rockets"))
     upload = Upload(names=("a", "b"), pictures=pictures, prompts=())

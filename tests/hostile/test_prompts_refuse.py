@@ -42,6 +42,7 @@ def said():
     return json.loads(run.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_every_argument_says_what_it_got_and_what_it_takes(said):
     assert len(said) == (6 * 12 + 1) * 2
     for case, (name, message) in said.items():

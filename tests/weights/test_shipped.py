@@ -55,6 +55,7 @@ def test_tokenizer_is_clips_format() -> None:
     ) == (text.lower().replace(" ", ""))
 
 
+@pytest.mark.slow
 def test_it_draws_what_held_out_prompts_ask() -> None:
     pipe = StableDiffusionPipeline.from_pretrained(WEIGHTS / "emoji")
     pipe.set_progress_bar_config(disable=True)
