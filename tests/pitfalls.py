@@ -222,8 +222,8 @@ ROWS: dict[int, Row] = {
         "refuses a folder whose tokenizer does not say what it pads with, unless the encoder is OpenAI's",
     ),
     43: Row(
-        "one batched forward is not two, to the last bits: in float32 on a CPU encoders under a dozen channels differ by up to 1e-5, "
-        "and those of real widths by up to 4e-6 where torch has several threads",
+        "one batched forward is not two, to the last bits: in float32 on a CPU on encoders under a dozen channels, and on those of "
+        "real widths where torch has several threads",
         "encodes all rows of a call in one forward, and promises what the pipeline's own `encode_prompt` gives to 1e-5 of the "
         "largest state; bit for bit as a rule with one thread (`torch.set_num_threads(1)`)",
     ),
