@@ -1,0 +1,73 @@
+"""Where in its run a pipeline is, told by the timestep that its denoiser is called with.
+
+Calls are not counted: a step may take two (guidance in two calls), or one for each of several modules.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A step of a run.
+
+    Attributes:
+        step: counted from 0 at the first that is executed, as AUTOMATIC1111's web UI counts: each look of a second-order
+            sampler, which looks twice a step, and from 0 too where picture to picture begins late.
+        steps: how many the caller asked for, in the same looks.
+        share: of the run that lies behind, from 0 up to, not including, 1.
+    """
+
+    step: int
+    steps: int
+    share: float
+
+
+@dataclass(slots=True)
+class Clock:
+    """The moments of one run.
+
+    Attributes:
+        pipe: the pipeline.
+        asked: steps that its caller asked for; None where the call says none.
+        first: the position in the scheduler's timesteps at which the run began; None before it has.
+        beginning: the timestep of that, as the denoiser was given it.
+    """
+
+    pipe: Any
+    asked: int | None
+    first: int | None = field(default=None, init=False)
+    beginning: float = field(default=0.0, init=False)
+
+    def moment(self, timestep: torch.Tensor | float) -> Moment:
+        """What the denoiser's timestep says; of several (one a token), the noisiest."""
+        value = float(timestep.max()) if isinstance(timestep, torch.Tensor) else float(timestep)
+        scheduler = self.pipe.scheduler
+        position = self._position(scheduler, value)
+        if self.first is None:
+            self.first, self.beginning = position, value
+        behind, known = max(0, position - self.first), len(scheduler.timesteps)
+        executed = max(1, int(getattr(self.pipe, "num_timesteps", None) or known - self.first))
+        asked = getattr(scheduler, "num_inference_steps", None) or self.asked or executed
+        steps = asked * (getattr(scheduler, "order", None) or 1)
+        # PNDM takes more looks than steps were asked for
+        step = behind if executed <= steps else behind * steps // executed
+        return Moment(min(step, steps - 1), steps, min(behind, executed - 1) / executed)
+
+    def _position(self, scheduler: Any, value: float) -> int:
+        """In the scheduler's timesteps.
+
+        Schedulers that count know best, as timesteps may stand there twice (Heun's), or be scaled or rounded on their way
+        to the denoiser. They do not know before their first step, nor where a pipeline steps copies of them.
+        """
+        counted: int | None = getattr(scheduler, "step_index", None)
+        if counted is not None:
+            return counted
+        if hasattr(scheduler, "step_index") and self.first is None:
+            return int(getattr(scheduler, "begin_index", None) or 0)
+        if self.first is not None and value == self.beginning:
+            return self.first
+        distances: torch.Tensor = (scheduler.timesteps.float() - value).abs()
+        return int(distances.argmin())
