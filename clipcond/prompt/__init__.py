@@ -4,6 +4,7 @@ from clipcond.prompt.contract import Dialect
 from clipcond.prompt.dialects import DIALECTS, check_dialect, parse
 from clipcond.prompt.expand import expand
 from clipcond.prompt.render import convert, render
+from clipcond.prompt.states import distinct
 from clipcond.prompt.tree import Diagnostic, Fragment, Lora, Prompt, Segment, Tag
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Tag",
     "check_dialect",
     "convert",
+    "distinct",
     "expand",
     "parse",
     "render",

@@ -63,8 +63,11 @@ class Scheduled:
 
     def rows(self, steps: int) -> tuple[tuple[int, str], ...]:
         """One row for each step after which something changes, as the web UI counts."""
-        lasts = schedule.last_steps(self.items, steps)
-        return tuple((last, self._said(last, steps).text) for last in lasts)
+        text = self.excerpt.text
+        return tuple(
+            (last, "".join(text[a:b] for a, b in schedule.spans_at(self.items, last, steps)))
+            for last in schedule.last_steps(self.items, steps)
+        )
 
     def meaning(self) -> Hashable:
         """The texts and what decides among them."""
