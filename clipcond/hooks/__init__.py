@@ -1,0 +1,1 @@
+"""What goes on inside the denoiser: schedules, composition, guidance, regions, attention."""
