@@ -4,15 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float
 
 from clipcond.conditioning.report import EncoderReport, EncoderStats, Report, Stats
 from clipcond.conditioning.value import Conditioning
 from clipcond.errors import ClipcondError
+from clipcond.families import interpolation
 from clipcond.families.finding import family_named
 from clipcond.families.inputs import NAMES, Inputs
 
-_PARALLEL = 1e-4  # radians: below it the sphere is flat
 Pair = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -22,11 +21,7 @@ def lerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
     Raises:
         ClipcondError: of other families or shapes.
     """
-
-    def between(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return torch.lerp(x.float(), y.float(), t).to(x.dtype)
-
-    return _combined(a, b, _between(between))
+    return _combined(a, b, _between(lambda x, y: interpolation.lerp(x, y, t)))
 
 
 def slerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
@@ -35,26 +30,13 @@ def slerp(a: Conditioning, b: Conditioning, t: float) -> Conditioning:
     Raises:
         ClipcondError: of other families or shapes.
     """
-    return _combined(a, b, _between(lambda x, y: _slerp(x, y, t)))
+    return _combined(a, b, _between(lambda x, y: interpolation.slerp(x, y, t)))
 
 
 def _between(pair: Pair) -> dict[str, Pair]:
     """What is done to each of two inputs' tensors; a token is looked at for either's sake."""
     between = dict.fromkeys(("embeds", "pooled", "embeds_2"), pair)
     return {**between, "mask": torch.maximum, "mask_2": torch.maximum}
-
-
-def _slerp(
-    x: Float[torch.Tensor, "*batch dim"], y: Float[torch.Tensor, "*batch dim"], t: float
-) -> Float[torch.Tensor, "*batch dim"]:
-    one, other = x.double(), y.double()
-    lengths = one.norm(dim=-1, keepdim=True) * other.norm(dim=-1, keepdim=True)
-    cosine = ((one * other).sum(-1, keepdim=True) / lengths.clamp(min=1e-30)).clamp(-1, 1)
-    angle = cosine.acos()
-    flat = (angle < _PARALLEL) | (torch.pi - angle < _PARALLEL)
-    safe = torch.where(flat, 1.0, angle)
-    curved = (((1 - t) * safe).sin() * one + (t * safe).sin() * other) / safe.sin()
-    return torch.where(flat, torch.lerp(one, other, t), curved).to(x.dtype)
 
 
 def concat(a: Conditioning, b: Conditioning) -> Conditioning:

@@ -61,6 +61,7 @@ _SDXL = Family(
 )
 _CASCADE = Family(
     name="Stable Cascade prior",
+    guidance="positive first",
     roles=(Role(slot="text_encoder", encoder=PROJECTED, layer=-1, padding="masked"),),
     denoiser="prior",
     denoiser_class="StableCascadeUNet",

@@ -116,6 +116,8 @@ class Family:
         hand_over: what the pipeline's call is given of the sides; it refuses what the pipeline would do otherwise.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
         lacks: an argument that tells pipelines which only look like this family's.
+        guidance: how the pipeline asks its denoiser for both sides: the negative rows before the positive ones in one
+            call, after them, or in two calls, the positive one first.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Family:
     hand_over: HandOver = Handing.tensors
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
+    guidance: Literal["negative first", "positive first", "two calls"] = "negative first"
 
     @property
     def prompts(self) -> int:

@@ -37,6 +37,7 @@ GEMMA_FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="Motif-Video",
+        guidance="two calls",
         roles=(_MASKED,),
         denoiser_class="MotifVideoTransformer3DModel",
         width="text_embed_dim",

@@ -1,6 +1,6 @@
 """What text encoders gave for a side of a call, and what a denoiser reads of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -97,19 +97,18 @@ class Inputs:
         mask = None if self.mask is None else self.mask[:, :length]
         return replace(self, embeds=self.embeds[:, :length], mask=mask)
 
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
+        """The same with every tensor changed."""
+        found = {own: getattr(self, own) for own in NAMES}
+        return Inputs(**{own: t if t is None else change(t) for own, t in found.items()})
+
     def zeros(self) -> "Inputs":
         """Zeros of the same shapes."""
+        return self.each(torch.zeros_like)
 
-        def zeros(tensor: torch.Tensor | None) -> torch.Tensor | None:
-            return None if tensor is None else torch.zeros_like(tensor)
-
-        return Inputs(
-            embeds=torch.zeros_like(self.embeds),
-            pooled=zeros(self.pooled),
-            mask=zeros(self.mask),
-            embeds_2=zeros(self.embeds_2),
-            mask_2=zeros(self.mask_2),
-        )
+    def rows(self, rows: Sequence[int]) -> "Inputs":
+        """Those of some prompts, in the order given."""
+        return self.each(lambda tensor: tensor[list(rows)])
 
     def named(self, side: str) -> Iterator[tuple[str, torch.Tensor]]:
         """The tensors that there are, by `Conditioning`'s names for a side."""

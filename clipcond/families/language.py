@@ -94,6 +94,7 @@ def _video_quotes(text: str) -> list[tuple[int, str]]:
 
 _KANDINSKY_5 = Family(
     name="Kandinsky 5 pictures",
+    guidance="two calls",
     roles=(
         Role(
             slot="text_encoder",
@@ -134,6 +135,7 @@ _LETTERING = Role(
 )
 _HUNYUAN_15 = Family(
     name="HunyuanVideo 1.5",
+    guidance="two calls",
     roles=(_PROMPT, _LETTERING),
     denoiser_class="HunyuanVideo15Transformer3DModel",
     width="text_embed_dim",
@@ -148,6 +150,7 @@ _HUNYUAN_15 = Family(
 LANGUAGE_FAMILIES: tuple[Family, ...] = (
     Family(
         name="HunyuanVideo",
+        guidance="two calls",
         roles=(
             Role(
                 slot="text_encoder",

@@ -125,6 +125,7 @@ T5_FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="Flux.1",
+        guidance="two calls",
         roles=(
             Role(slot="text_encoder", encoder=CLIP, sequence=False),
             Role(slot="text_encoder_2", encoder=T5_CLASSES, prompt=2),
@@ -173,6 +174,7 @@ T5_FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="Chroma",
+        guidance="two calls",
         roles=(_MASKED,),
         denoiser_class="ChromaTransformer2DModel",
         width="joint_attention_dim",
@@ -225,6 +227,7 @@ T5_FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="Cosmos",
+        guidance="two calls",
         roles=(_ZERO,),
         denoiser_class="CosmosTransformer3DModel",
         width="text_embed_dim",
@@ -245,6 +248,7 @@ T5_FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="Wan",
+        guidance="two calls",
         roles=(_ZERO,),
         denoiser_class=(
             "WanTransformer3DModel",

@@ -1,0 +1,224 @@
+"""What is said to a denoiser when: for each prompt its parts, and for each part a track through rows of encoded states."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from clipcond.errors import ClipcondError
+from clipcond.families import interpolation
+from clipcond.families.inputs import POSITIVE, Inputs, Sides
+from clipcond.hooks.clock import Moment
+from clipcond.hooks.easing import CURVES, EASINGS
+from clipcond.hooks.region import Region
+from clipcond.prompt.tree import Prompt, shortened
+
+Said = tuple[tuple[str, float], ...]  # texts and weights
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """What is read at a moment: a row of a side's inputs, or what lies between two.
+
+    Attributes:
+        row: the one.
+        other: the other.
+        share: how far from one to the other, 0 to 1.
+        curve: a key of `CURVES`.
+    """
+
+    row: int
+    other: int = 0
+    share: float = 0.0
+    curve: str = "lerp"
+
+
+class Track(Protocol):
+    """What one part of a prompt says over the steps."""
+
+    def at(self, moment: Moment) -> Mixed:
+        """What it says at a moment."""
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """All that it ever says."""
+
+    def moved(self, by: int) -> "Track":
+        """The same where the rows are counted from elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """One row, always."""
+
+    row: int
+
+    def at(self, moment: Moment) -> Mixed:  # noqa: ARG002 the protocol's
+        """It."""
+        return Mixed(self.row)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """It alone."""
+        return (self.row,)
+
+    def moved(self, by: int) -> "Constant":
+        """It, counted from elsewhere."""
+        return Constant(self.row + by)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a scheduled prompt says, step by step.
+
+    Attributes:
+        prompt: one, or one branch of it.
+        places: what it says -> the row of that.
+    """
+
+    prompt: Prompt
+    places: Mapping[Said, int]
+
+    def at(self, moment: Moment) -> Mixed:
+        """The row of what is said at the step.
+
+        Raises:
+            ClipcondError: it was not encoded: the run has a number of steps that nobody told.
+        """
+        fragments = self.prompt.fragments(moment.step, moment.steps)
+        row = self.places.get(tuple((f.text, f.weight) for f in fragments))
+        if row is None:
+            raise ClipcondError(
+                f"{shortened(self.prompt.text)!r} says something at step {moment.step + 1} of {moment.steps} that was "
+                f"not encoded: condition with steps={moment.steps}"
+            )
+        return Mixed(row)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """In the order in which they are first said."""
+        return tuple(self.places.values())
+
+    def moved(self, by: int) -> "Steps":
+        """The same, counted from elsewhere."""
+        return replace(self, places={said: row + by for said, row in self.places.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframes:
+    """Rows at shares of the run, and what lies between them.
+
+    Attributes:
+        shares: rising, the first 0.
+        keys: the row at each.
+        easing: a key of `EASINGS`.
+        curve: a key of `CURVES`.
+    """
+
+    shares: tuple[float, ...]
+    keys: tuple[int, ...]
+    easing: str
+    curve: str
+
+    def at(self, moment: Moment) -> Mixed:
+        """The last row whose share is reached, on its way to the next."""
+        number = sum(share <= moment.share for share in self.shares) - 1
+        if number + 1 == len(self.keys):
+            return Mixed(self.keys[number])
+        start, end = self.shares[number : number + 2]
+        share = EASINGS[self.easing]((moment.share - start) / (end - start))
+        return Mixed(self.keys[number], self.keys[number + 1], share, self.curve)
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Each once."""
+        return tuple(dict.fromkeys(self.keys))
+
+    def moved(self, by: int) -> "Keyframes":
+        """The same, counted from elsewhere."""
+        return replace(self, keys=tuple(key + by for key in self.keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A prompt, or one of several that are composed.
+
+    Attributes:
+        track: what it says.
+        operator: how it is composed: a key of `OPERATORS`.
+        weight: how much.
+    """
+
+    track: Track
+    operator: str = "AND"
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A region, and what is said there."""
+
+    region: Region
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One prompt over a run.
+
+    Attributes:
+        parts: at least one; several are composed.
+        places: where something else is said.
+    """
+
+    parts: tuple[Part, ...]
+    places: tuple[Place, ...] = ()
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether its prediction is not that of a text."""
+        return len(self.parts) > 1 or self.parts[0].weight != 1
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one row, always and everywhere."""
+        constant = isinstance(self.parts[0].track, Constant)
+        return constant and not self.is_composed and not self.places
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Of all parts and places."""
+        return (*(part.track for part in self.parts), *(place.track for place in self.places))
+
+    def moved(self, by: int) -> "Script":
+        """The same where the rows are counted from elsewhere."""
+        return Script(
+            tuple(replace(part, track=part.track.moved(by)) for part in self.parts),
+            tuple(replace(place, track=place.track.moved(by)) for place in self.places),
+        )
+
+
+# a script for each prompt of a side
+Scripts = Sides[tuple[Script, ...]]
+
+
+def plain(count: int) -> tuple[Script, ...]:
+    """The scripts of prompts that each say their own row."""
+    return tuple(Script((Part(Constant(row)),)) for row in range(count))
+
+
+def first(inputs: Inputs, scripts: Sequence[Script]) -> Inputs:
+    """What each prompt begins with: as many rows as there are prompts."""
+    return inputs.rows([script.parts[0].track.rows[0] for script in scripts])
+
+
+def read(tensor: torch.Tensor, mixed: Mixed, dim: int) -> torch.Tensor:
+    """What a moment reads of encoded states that lie along `dim`: one of them, without that dimension."""
+    row = tensor.select(dim, mixed.row)
+    if not mixed.share:
+        return row
+    other = tensor.select(dim, mixed.other)
+    if not tensor.is_floating_point():  # a mask: looked at for either's sake
+        return torch.maximum(row, other)
+    return CURVES[mixed.curve](row, other, mixed.share)
