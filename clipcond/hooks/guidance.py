@@ -5,8 +5,7 @@ u makes it c + (s - 1) k (c - u), which is with k = (s' - 1) / (s - 1) the guida
 pipeline needs to know. Where s' is 1, k is 0 and u need not be computed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,5 +71,7 @@ def towards(
 ) -> torch.Tensor:
     """What to hand a pipeline that guides with its `own` scale as unconditional, so that it guides with `wanted`."""
     if own == 1:
-        raise ClipcondError("scale: the pipeline's own guidance scale is 1, so that it does not guide")
+        raise ClipcondError(
+            "scale: the pipeline's own guidance scale is 1, so that it does not guide"
+        )
     return torch.lerp(conditional, unconditional, (wanted - 1) / (own - 1))

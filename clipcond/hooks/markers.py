@@ -79,7 +79,11 @@ def find(tensor: torch.Tensor, widths: Mapping[str, int]) -> Found | None:
         widths: of each field's last dimension.
     """
     for field, sign in SIGNS.items():
-        if tensor.ndim < 2 or not tensor.is_floating_point() or tensor.shape[-1] != widths.get(field):
+        if (
+            tensor.ndim < 2
+            or not tensor.is_floating_point()
+            or tensor.shape[-1] != widths.get(field)
+        ):
             continue
         # HiDream's second sequence has its layers first
         dim = 1 if field == "embeds_2" and tensor.ndim == 4 else 0
@@ -111,9 +115,7 @@ class Marked(HeldTensor):
         return found
 
     @classmethod
-    def __torch_function__(
-        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:  # noqa: ARG003 torch's own
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func.__name__ != "__get__":
             for tensor in _marked_among(args):
                 if not tensor.replaced():

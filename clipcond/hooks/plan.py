@@ -86,7 +86,7 @@ def make_plan(
     negatives = [-1] * len(who)
     for number, row in enumerate(positive):
         if negative and not left_out:
-            negatives[row] = parts[negative[number]][0]
+            negatives[row] = parts[negative[number % len(negative)]][0]
         elif joined and composed and not negative:
             other = Who(NEGATIVE, who[row].prompt)  # type: ignore[union-attr] # positive rows are someone's
             negatives[row] = job(row, other, said(other)[0])

@@ -1,20 +1,18 @@
 """What is said to a denoiser when: for each prompt its parts, and for each part a track through rows of encoded states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 
 from clipcond.errors import ClipcondError
-from clipcond.families import interpolation
-from clipcond.families.inputs import POSITIVE, Inputs, Sides
+from clipcond.families.inputs import Sides
 from clipcond.hooks.clock import Moment
 from clipcond.hooks.easing import CURVES, EASINGS
 from clipcond.hooks.region import Region
+from clipcond.prompt.states import Said, said
 from clipcond.prompt.tree import Prompt, shortened
-
-Said = tuple[tuple[str, float], ...]  # texts and weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +68,14 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What a scheduled prompt says, step by step.
+    """What scheduled prompts say, step by step.
 
     Attributes:
-        prompt: one, or one branch of it.
-        places: what it says -> the row of that.
+        prompts: what the first text encoder reads, the second, ...; each one prompt, or one branch of it.
+        places: what they say together -> the row of that.
     """
 
-    prompt: Prompt
+    prompts: tuple[Prompt, ...]
     places: Mapping[Said, int]
 
     def at(self, moment: Moment) -> Mixed:
@@ -86,11 +84,11 @@ class Steps:
         Raises:
             ClipcondError: it was not encoded: the run has a number of steps that nobody told.
         """
-        fragments = self.prompt.fragments(moment.step, moment.steps)
-        row = self.places.get(tuple((f.text, f.weight) for f in fragments))
+        state = tuple(prompt.fragments(moment.step, moment.steps) for prompt in self.prompts)
+        row = self.places.get(said(state))
         if row is None:
             raise ClipcondError(
-                f"{shortened(self.prompt.text)!r} says something at step {moment.step + 1} of {moment.steps} that was "
+                f"{shortened(self.prompts[0].text)!r} says something at step {moment.step + 1} of {moment.steps} that was "
                 f"not encoded: condition with steps={moment.steps}"
             )
         return Mixed(row)
@@ -102,7 +100,7 @@ class Steps:
 
     def moved(self, by: int) -> "Steps":
         """The same, counted from elsewhere."""
-        return replace(self, places={said: row + by for said, row in self.places.items()})
+        return replace(self, places={what: row + by for what, row in self.places.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +204,6 @@ Scripts = Sides[tuple[Script, ...]]
 def plain(count: int) -> tuple[Script, ...]:
     """The scripts of prompts that each say their own row."""
     return tuple(Script((Part(Constant(row)),)) for row in range(count))
-
-
-def first(inputs: Inputs, scripts: Sequence[Script]) -> Inputs:
-    """What each prompt begins with: as many rows as there are prompts."""
-    return inputs.rows([script.parts[0].track.rows[0] for script in scripts])
 
 
 def read(tensor: torch.Tensor, mixed: Mixed, dim: int) -> torch.Tensor:

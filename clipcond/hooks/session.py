@@ -1,80 +1,32 @@
 """Being inside a pipeline: its call and its denoisers' intercepted once, for all that acts in there.
 
-What acts may come and go in any order. Each acts in the calls of the thread that makes them, and nowhere else: another
-pipeline that shares the denoiser, or another thread, is not touched.
+What acts may come and go in any order. It acts in the pipeline's own calls, each in its thread, and nowhere else: another
+pipeline that shares the denoiser is not touched.
 """
 
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import torch
+from torch import nn
 
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family
 from clipcond.hooks.clock import Clock
-from clipcond.hooks.guidance import Guidance
+from clipcond.hooks.control import control
+from clipcond.hooks.denoising import denoise
 from clipcond.hooks.interception import intercepted
-from clipcond.hooks.states import States
+from clipcond.hooks.run import Run, Session
 
-CONTROLS = ("controlnet",)
-DENOISERS = ("unet", "transformer", "transformer_2", "prior", "decoder")
-# a pipeline's arguments -> others that say what its texts mean
-Translate = Callable[[dict[str, Any]], AbstractContextManager[dict[str, Any]]]
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """What acts inside a pipeline at present; each of them at most once.
-
-    Attributes:
-        pipe: the pipeline.
-        family: its family.
-        attached: what its prompts say over the steps.
-        guidance: when and how strongly it guides.
-        maps: who watches its attention.
-        installed: who reads the strings that it is called with.
-    """
-
-    pipe: Any
-    family: Family
-    attached: States | None = None
-    guidance: Guidance | None = None
-    maps: Any = None
-    installed: Translate | None = None
-    _stack: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing acts any more."""
-        return not any((self.attached, self.guidance, self.maps, self.installed))
-
-
-@dataclass(slots=True, eq=False)
-class Run:
-    """One call of a pipeline.
-
-    Attributes:
-        session: what acts in it.
-        arguments: of the call, with their defaults.
-        clock: where it is.
-        kept: what a denoiser's call for the positive side left for the one for the negative side, by moments.
-        expanded: rows that a ControlNet gave beyond those that the pipeline asked for, by the ids of what it was handed.
-    """
-
-    session: Session
-    arguments: dict[str, Any]
-    clock: Clock
-    kept: dict[Any, Any] = field(default_factory=dict)
-    expanded: dict[int, Any] = field(default_factory=dict)
-
-
+_AROUND: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("unet", "transformer", "transformer_2", "prior", "decoder"), denoise),
+    "controlnet": control,
+}
 _sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
 _changing = threading.Lock()
 _run: ContextVar[Run | None] = ContextVar("clipcond_run", default=None)
@@ -102,11 +54,10 @@ def acting(pipe: Any, family: Family, kind: str, actor: Any) -> Iterator[Session
         session = _sessions.get(pipe)
         if session is not None and getattr(session, kind) is not None:
             raise ClipcondError(
-                f"{type(pipe).__name__} has another one {kind} already: leave that `with` block before entering this one"
+                f"{type(pipe).__name__}: {kind} by another `with` block already; leave that one first"
             )
         if session is None:
-            session = _entered(Session(pipe, family))
-            _sessions[pipe] = session
+            session = _sessions[pipe] = _entered(Session(pipe, family))
         setattr(session, kind, actor)
     try:
         yield session
@@ -115,49 +66,51 @@ def acting(pipe: Any, family: Family, kind: str, actor: Any) -> Iterator[Session
             setattr(session, kind, None)
             if session.is_idle:
                 del _sessions[pipe]
-                session._stack.close()  # noqa: SLF001 its own module
+                session.stack.close()
 
 
 def _entered(session: Session) -> Session:
-    from clipcond.hooks.control import control
-    from clipcond.hooks.denoising import denoise
-
     with ExitStack() as stack:
-        stack.enter_context(intercepted(session.pipe, partial(_call, session)))
-        for slots, around in ((DENOISERS, denoise), (CONTROLS, control)):
-            for slot in slots:
-                module = getattr(session.pipe, slot, None)
-                if isinstance(module, torch.nn.Module):
-                    stack.enter_context(intercepted(module, partial(_within, session, around)))
-        session._stack = stack.pop_all()  # noqa: SLF001 its own module
+        stack.enter_context(intercepted(session.pipe, partial(_called, session)))
+        for slot, around in _AROUND.items():
+            module = getattr(session.pipe, slot, None)
+            if isinstance(module, nn.Module):
+                stack.enter_context(intercepted(module, partial(_within, session, around, module)))
+        session.stack = stack.pop_all()
     return session
 
 
-def _call(session: Session, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A call of the pipeline."""
-    bound = inspect.signature(own).bind(*args, **kwargs)
-    if session.installed is not None:
-        with session.installed(dict(bound.arguments)) as arguments:
-            return _drawn(session, own, inspect.signature(own).bind(**arguments))
-    return _drawn(session, own, bound)
+def _called(session: Session, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A call of the pipeline: what its strings mean, if someone reads them, and then a run."""
+    given = inspect.signature(own).bind(*args, **kwargs)
+    if session.installed is None:
+        return _drawn(session, own, given)
+    with session.installed(dict(given.arguments)) as arguments:
+        return _drawn(session, own, inspect.signature(own).bind(**arguments))
 
 
-def _drawn(session: Session, own: Callable[..., Any], bound: inspect.BoundArguments) -> Any:
-    given = (bound.args, bound.kwargs)
-    bound.apply_defaults()
-    arguments = dict(bound.arguments)
-    token = _run.set(Run(session, arguments, Clock(session.pipe, arguments.get("num_inference_steps"))))
+def _drawn(session: Session, own: Callable[..., Any], given: inspect.BoundArguments) -> Any:
+    args, kwargs = given.args, given.kwargs
+    given.apply_defaults()
+    arguments = dict(given.arguments)
+    run = Run(session, arguments, Clock(session.pipe, arguments.get("num_inference_steps")))
+    before = _run.set(run)
     try:
-        return own(*given[0], **given[1])
+        return own(*args, **kwargs)
     finally:
-        _run.reset(token)
+        _run.reset(before)
 
 
 def _within(
-    session: Session, around: Callable[..., Any], own: Callable[..., Any], *args: Any, **kwargs: Any
+    session: Session,
+    around: Callable[..., Any],
+    module: nn.Module,
+    own: Callable[..., Any],
+    *args: Any,
+    **kwargs: Any,
 ) -> Any:
-    """A call of a denoiser, which is ours where it belongs to a run of this session."""
+    """A call of a denoiser, ours where it belongs to a run of this session."""
     run = _run.get()
     if run is None or run.session is not session:
         return own(*args, **kwargs)
-    return around(run, own, *args, **kwargs)
+    return around(run, module, own, *args, **kwargs)

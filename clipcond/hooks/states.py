@@ -1,20 +1,21 @@
-"""A side's encoded states as the denoiser takes them, put in the place of marked rows."""
+"""Encoded states as a denoiser takes them, put in the place of marked rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 
 from clipcond.errors import UnsupportedPipelineError
 from clipcond.families.contract import Family
 from clipcond.families.handover import Handing
-from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs, Sides
-from clipcond.hooks.markers import Found, Who
-from clipcond.hooks.program import Mixed, Scripts, first, read
+from clipcond.families.inputs import NAMES, POSITIVE, Inputs, Sides
+from clipcond.hooks.markers import Who
+from clipcond.hooks.plan import Job
+from clipcond.hooks.program import Mixed, Scripts, read
 
-_ONCE = ("Stable Audio", "LEDITS++")  # read once before the run, and as edits
-_OWN = {name: own for own, name in NAMES.items()}
+_ONCE = ("Stable Audio", "LEDITS++")  # one is read before the run, the other's texts are edits
+_FIELDS = {name: own for own, name in NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,47 +24,72 @@ class States:
 
     Attributes:
         scripts: for each prompt of each side.
-        tensors: by side and field of `Inputs`, as a call of the pipeline takes them: every state's row.
-        dims: along which dimension the rows of each field lie.
-        beginnings: what each prompt begins with.
+        tensors: by side and field of `Inputs`: a row for each state, in the dtype and on the device of the denoiser.
+        layers_first: whether the rows of the second sequence lie along its second dimension.
+        regions: how other texts are said in places.
     """
 
     scripts: Scripts
     tensors: Mapping[tuple[str, str], torch.Tensor]
-    dims: Mapping[str, int]
-    beginnings: Sides[Inputs]
+    layers_first: bool
+    regions: Literal["attention", "noise"] = "noise"
 
     @classmethod
     def of(cls, pipe: Any, family: Family, sides: Sides[Inputs], scripts: Scripts) -> "States":
         """As the pipeline would be handed them.
 
         Raises:
-            UnsupportedPipelineError: its denoiser reads no text during a run.
+            UnsupportedPipelineError: its denoiser reads no text during a run, or composes none.
             ClipcondError: states of lengths that one call cannot have.
         """
         if family.name in _ONCE:
             raise UnsupportedPipelineError(
                 f"{type(pipe).__name__} hands its denoiser no text that could change during a run"
             )
-        denoiser = getattr(pipe, family.denoiser)
-        device, dtype = pipe._execution_device, denoiser.dtype  # noqa: SLF001 no public name
+        lengths = {inputs.embeds.shape[1] for inputs in sides.values()}
+        if len(lengths) > 1 and any(script.is_composed for script in scripts[POSITIVE]):
+            raise UnsupportedPipelineError(
+                f"AND: {family.name} reads prompts without padding, so that they cannot be composed with a negative prompt "
+                "of another length"
+            )
+        device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         tensors = {}
         for side, inputs in sides.items():
-            # one side alone: the states of each are as many as its prompts say
-            call = Handing(pipe=pipe, family=family.name, sides={POSITIVE: inputs}, negative_given=False, pictures=1)
+            call = Handing(
+                pipe=pipe,
+                family=family.name,
+                sides={POSITIVE: inputs},  # alone: it has as many states as its prompts say
+                negative_given=False,
+                pictures=1,
+            )
             for name, tensor in family.hand_over(call).items():
                 own = dtype if tensor.is_floating_point() else None
-                tensors[side, _OWN[name]] = tensor.to(device, own)
-        dims = {own: 1 if own == "embeds_2" and t.ndim == 4 and len(t) != len(sides[side].embeds) else 0
-                for (side, own), t in tensors.items()}
-        beginnings = {side: first(inputs, scripts[side]) for side, inputs in sides.items()}
-        return cls(scripts, tensors, dims, beginnings)
+                tensors[side, _FIELDS[name]] = tensor.to(device, own)
+        second = sides[POSITIVE].embeds_2
+        return cls(scripts, tensors, layers_first=second is not None and second.ndim == 4)
 
     @property
     def widths(self) -> dict[str, int]:
-        """Of each field that carries marks."""
+        """The last dimension of each field."""
         return {own: t.shape[-1] for (side, own), t in self.tensors.items() if side == POSITIVE}
 
-    def at(self, who: Who, own: str, mixed: Mixed) -> torch.Tensor:
+    def at(self, who: Who, own: str, text: Mixed) -> torch.Tensor:
         """One row of a field."""
-        return read(self.tensors[who.side, own], mixed, self.dims[own])
+        dim = 1 if own == "embeds_2" and self.layers_first else 0
+        return read(self.tensors[who.side, own], text, dim)
+
+    def written(
+        self, tensor: torch.Tensor, own: str, dim: int, jobs: Sequence[Job]
+    ) -> torch.Tensor:
+        """A tensor of a denoiser's call with what each of its rows, along `dim`, is to read.
+
+        A pipeline may have put more behind the text (a picture's positions behind a mask): that stays.
+        """
+        written = tensor.clone()
+        rows = written.movedim(dim, 0).unflatten(0, (len(jobs), -1))
+        for row, job in zip(rows, jobs, strict=True):
+            if job.who is None or job.text is None or (job.who.side, own) not in self.tensors:
+                continue
+            state = self.at(job.who, own, job.text)
+            row[(..., *(slice(size) for size in state.shape[-2:]))] = state.to(row)
+        return written
