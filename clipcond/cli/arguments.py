@@ -81,7 +81,7 @@ DTYPES = ("float32", "float16", "bfloat16")
 DEVICE = ("DEV", "cpu, cuda, cuda:1, ... (default: cuda where there is one)")
 LONG_PROMPT = "beyond the encoder's length: a1111, comfy, sentence, truncate, error"
 MODEL = "'emoji' (shipped), a diffusers folder or a hub id"
-DIALECT = "prompt syntax: a1111, comfy, compel or plain"
+DIALECT = "prompt syntax: a1111, a1111+, comfy, compel or plain"
 WILDCARDS = (
     "choose among {a|b} and __file__, a line of DIR/file.txt, by --seed before the prompt is read"
 )

@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from clipcond.cli.arguments import CHOSEN_BY, DIALECT, WILDCARDS, argument, option
-from clipcond.cli.terminal import expanded, note, note_diagnostics, write_json, write_table
+from clipcond.cli.terminal import (
+    expanded,
+    note,
+    note_diagnostics,
+    write_heading,
+    write_json,
+    write_table,
+)
 from clipcond.cli.values import count, seed
 from clipcond.prompt import Prompt, parse
+from clipcond.prompt.tree import stretches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,23 +31,29 @@ class Request:
 
 
 def run(request: Request) -> int:
-    """Print what the first step says, and the schedule; diagnostics go to standard error."""
+    """Print what the first step of each branch says, and its schedule; diagnostics go to standard error."""
     text = expanded(request.text, request.wildcards, request.seed)
     prompt = parse(text, dialect=request.dialect)
     note_diagnostics(prompt)
     if request.json:
         write_json(_as_json(prompt, request.steps))
         return 0
-    for number, (branch, weight) in enumerate(prompt.branches, start=1):
+    for operator, (branch, weight) in zip(_operators(prompt), prompt.branches, strict=True):
         if prompt.joined:
-            note(f"branch {number}, weight {weight:.4g}, to {prompt.joined}")
+            write_heading(f"{operator}, weight {weight:.4g}")
         segments = branch.segments(step=0, steps=request.steps)
         write_table(["weight", "text"], [[f"{s.weight:.4g}", s.text] for s in segments])
         if branch.is_scheduled:
-            note(f"that is the first of {request.steps} steps; the text up to each step:")
-            rows = branch.schedule(request.steps)
-            write_table(["step", "text"], [[str(last), text] for last, text in rows])
+            note(f"that is the first of {request.steps} steps; the text at each:")
+            write_table(["steps", "text"], list(stretches(branch.schedule(request.steps))))
     return 0
+
+
+def _operators(prompt: Prompt) -> tuple[str, ...]:
+    """What joins each branch: a keyword of noise space, or what is done to the embeddings."""
+    if prompt.joined == "compose":
+        return prompt.operators
+    return (prompt.joined,) * len(prompt.branches)
 
 
 def _as_json(prompt: Prompt, steps: int) -> dict[str, Any]:
@@ -47,9 +61,11 @@ def _as_json(prompt: Prompt, steps: int) -> dict[str, Any]:
     schedule = [[last, text] for last, text in prompt.schedule(steps)]
     shown: dict[str, Any]
     if prompt.joined:
-        branches = [{"weight": w, **_as_json(branch, steps)} for branch, w in prompt.branches]
         shown = {"segments": None, "schedule": schedule, "joined": prompt.joined}
-        shown["branches"] = branches
+        shown["branches"] = [
+            {"operator": operator, "weight": weight, "text": branch.text, **_as_json(branch, steps)}
+            for operator, (branch, weight) in zip(_operators(prompt), prompt.branches, strict=True)
+        ]
     else:
         segments = [[s.text, s.weight] for s in prompt.segments(step=0, steps=steps)]
         shown = {"segments": segments, "schedule": schedule}

@@ -31,7 +31,7 @@ class Options:
     """How a `Conditioner` reads, weighs and encodes.
 
     Attributes:
-        dialect: how prompts are read: "a1111", "comfy", "compel" or "plain".
+        dialect: how prompts are read: "a1111", "a1111+", "comfy", "compel" or "plain".
         weighting: how weights act: a key of `clipcond.weighting.MODES`.
         long_prompt: what happens beyond an encoder's length: "a1111", "comfy" or "sentence" (several windows),
             "truncate" or "error".

@@ -246,6 +246,7 @@ COMFY = Dialect(
         hints.SQUARE,
         hints.BREAK,
         hints.AND,
+        hints.AND_PLUS,
         hints.TAG,
         hints.COMPEL_WEIGHT,
         hints.COMPEL_OPERATOR,

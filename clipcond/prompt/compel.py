@@ -274,6 +274,7 @@ COMPEL = Dialect(
         (*hints.SQUARE[:2], "write (words)0.9 to weigh less; schedules are a1111's"),
         hints.BREAK,
         hints.AND,
+        hints.AND_PLUS,
         hints.TAG,
         hints.COLON_WEIGHT,
     ),

@@ -19,6 +19,7 @@ class Dialect:
         hints: what another dialect would read otherwise, and what is nearly syntax.
         joint: what stands between parts that it cannot join as they were joined.
         breaks: whether BREAK ends a window.
+        schedules: whether what is said may depend on the step.
         least: the smallest weight that can be written; None: there are no weights.
         embeddings: whether `embedding:name` asks for a textual inversion.
         drops_unmet: whether one that is not there is left out; else it is text.
@@ -30,6 +31,7 @@ class Dialect:
     hints: tuple[Hint, ...] = ()
     joint: str = "commas"
     breaks: bool = False
+    schedules: bool = False
     least: float | None = -math.inf
     embeddings: bool = True
     drops_unmet: bool = False

@@ -4,6 +4,7 @@ import reprlib
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
 from clipcond.prompt.a1111 import A1111
+from clipcond.prompt.a1111_plus import A1111_PLUS
 from clipcond.prompt.comfy import COMFY
 from clipcond.prompt.compel import COMPEL
 from clipcond.prompt.contract import Dialect
@@ -15,7 +16,7 @@ _REPAIRS = {
     "bytes": "decode it: text.decode()",
 }
 
-DIALECTS: dict[str, Dialect] = {own.name: own for own in (A1111, COMFY, COMPEL, PLAIN)}
+DIALECTS: dict[str, Dialect] = {own.name: own for own in (A1111, A1111_PLUS, COMFY, COMPEL, PLAIN)}
 
 
 def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
@@ -23,8 +24,8 @@ def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:
 
     Args:
         text: the prompt as typed.
-        dialect: "a1111" (AUTOMATIC1111's web UI), "comfy" (ComfyUI), "compel", each as that program reads it, or
-            "plain" (no syntax).
+        dialect: "a1111" (AUTOMATIC1111's web UI), "comfy" (ComfyUI), "compel", each as that program reads it,
+            "a1111+" (with AND_PERP, AND_SALT and AND_TOPK), or "plain" (no syntax).
         strict: raise the first diagnostic instead of recording it.
 
     Raises:

@@ -51,6 +51,11 @@ Hint = tuple[re.Pattern[str], str, str]  # what is looked for, what is said of i
 
 BREAK = (re.compile(r"\bBREAK\b"), "BREAK is a word here", "only a1111 ends a window at it")
 AND = (re.compile(r"\bAND\b"), "AND is a word here", "only a1111 composes prompts with it")
+AND_PLUS = (
+    re.compile(r"\bAND_(?:PERP|SALT|TOPK)\b"),
+    "AND_PERP, AND_SALT and AND_TOPK are words here",
+    'take dialect="a1111+", which composes prompts with them',
+)
 TAG = (
     re.compile(r"<\w++:[^<>]++>"),
     "a tag such as a LoRA tag is text here",

@@ -22,6 +22,8 @@ _JOINS = {
     "concat": ".and, which concatenates embeddings",
 }
 
+_STEPS = 20  # of the run in which schedules are compared
+
 Heard = tuple[object, ...]
 
 
@@ -78,17 +80,23 @@ def _losses(prompt: Prompt, written: str, target: Dialect) -> Iterator[str]:
         yield f"the result is refused: {error.message}"
         return
     known = list(_known_losses(prompt, again, target))
-    yield from known or _unlike(_heard(bare), _heard(again.without_tags))
+    heard = (
+        _unlike(_heard(bare, step), _heard(again.without_tags, step))
+        for step in range(_STEPS if bare.is_scheduled else 1)
+    )
+    yield from known or next(filter(None, map(list, heard)), [])
 
 
 def _known_losses(prompt: Prompt, again: Prompt, target: Dialect) -> Iterator[str]:
     """What the target has no word for."""
     bare = prompt.without_tags
     segments = [s for branch, _ in bare.branches for s in branch.segments()]
-    if bare.is_scheduled:
+    if bare.is_scheduled and not target.schedules:
         yield "schedules are not kept: this is what the first step says"
     if bare.joined != again.joined:
         yield f"{_JOINS[bare.joined]}, is not kept: the parts are joined by {target.joint}"
+    if lost := sorted(set(bare.operators) - set(again.operators)):
+        yield f"{', '.join(lost)} is not kept: what it joins is joined like the rest"
     if not target.breaks and any(s.is_break for s in segments):
         yield "BREAK is not kept: windows end where the text is too long"
     weights = [s.weight for s in segments if not s.is_break]
@@ -131,14 +139,14 @@ def _unlike(meant: list[Heard], heard: list[Heard]) -> Iterator[str]:
     yield f"not everything can be written: {wanted} is read back as {got}"
 
 
-def _heard(prompt: Prompt) -> list[Heard]:
-    """What an encoder hears: (token, weight), blanks left out where they part nothing."""
+def _heard(prompt: Prompt, step: int) -> list[Heard]:
+    """What an encoder hears at a step: (token, weight), blanks left out where they part nothing."""
     heard: list[Heard] = []
     for branch, branch_weight in prompt.branches:
         if prompt.joined:
             heard.append(("branch", branch_weight))
         line: list[tuple[str, float]] = []
-        for segment in branch.segments():
+        for segment in branch.segments(step, _STEPS):
             if segment.is_break:
                 heard += [*_tokens(line, branch.separator or ""), ("BREAK",)]
                 line = []

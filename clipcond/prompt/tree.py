@@ -5,13 +5,16 @@ of the brackets around it. What depends on the step is the `Content`'s business.
 tokens.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from clipcond.errors import ClipcondError
 
 Span = tuple[int, int]
+
+_MOST = 4  # stretches of a schedule in a repr
 
 
 class Segment(NamedTuple):
@@ -157,6 +160,7 @@ class Prompt:
             the embeddings) or "concat" (one after the other on the token axis, each weighted against the empty
             prompt); "" for a single branch.
         parts: several branches and their weights; empty for a single one.
+        keywords: what stands before each branch but the first, where that tells how it is composed; see `operators`.
         untagged: see `without_tags`.
         separator: what stands between two fragments where they are read as one text; None where each is tokenised by
             itself.
@@ -172,6 +176,7 @@ class Prompt:
     parts: tuple[tuple["Prompt", float], ...] = ()
     untagged: "Prompt | None" = None
     separator: str | None = None
+    keywords: tuple[str, ...] = ()
 
     @property
     def branches(self) -> tuple[tuple["Prompt", float], ...]:
@@ -180,6 +185,11 @@ class Prompt:
         A branch's text is its own part of the source, and its spans count the characters of that.
         """
         return self.parts or ((self, 1.0),)
+
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """How each of `branches` is composed: "AND", as the first always is, "AND_PERP", "AND_SALT" or "AND_TOPK"."""
+        return ("AND", *self.keywords) if self.keywords else ("AND",) * len(self.branches)
 
     @property
     def is_scheduled(self) -> bool:
@@ -232,9 +242,12 @@ class Prompt:
         return self.content.rows(steps)
 
     def meaning(self) -> Hashable:
-        """What equality compares: branches, weights, texts at each step, LoRAs and tags; no spans, no spelling."""
+        """What equality compares: branches, operators, weights, texts at each step, LoRAs, tags; no spans or spelling."""
         inner = (
-            tuple((weight, branch.meaning()) for branch, weight in self.parts)
+            tuple(
+                (operator, weight, branch.meaning())
+                for operator, (branch, weight) in zip(self.operators, self.parts, strict=True)
+            )
             if self.parts
             else self.content.meaning()
         )
@@ -252,16 +265,34 @@ class Prompt:
 
     def __repr__(self) -> str:
         rows = [f"Prompt({self.dialect}: {shortened(self.text)!r}"]
-        for branch, weight in self.branches:
+        for operator, (branch, weight) in zip(self.operators, self.branches, strict=True):
             if self.parts:
-                rows.append(f"  {self.joined} {weight:<8.4g} {shortened(branch.text)!r}")
+                how = operator if self.joined == "compose" else self.joined
+                rows.append(f"  {how} {weight:<8.4g} {shortened(branch.text)!r}")
             else:
                 rows += [f"  {f.weight:<8.4g} {shortened(f.text)!r}" for f in self.fragments()]
-        if self.is_scheduled:
-            rows.append("  above: the first of 20 steps")
+            rows += [f"  {row}" for row in _shown_schedule(branch)]
         rows += [f"  lora {x.weight:.4g} {x.unet_weight:.4g} {x.name!r}" for x in self.loras]
         rows += [f"  note at {d.span[0]}: {d.message}" for d in self.diagnostics]
         return "\n".join(rows) + ")"
+
+
+def stretches(rows: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str]]:
+    """The rows of a schedule as people read them: ("1-10", text), steps from 1, equal neighbours as one."""
+    first = 1
+    for text, same in groupby(rows, lambda row: row[1]):
+        *_, (last, _) = same
+        yield (str(first) if first == last else f"{first}-{last}"), text
+        first = last + 1
+
+
+def _shown_schedule(branch: Prompt) -> list[str]:
+    """The stretches of a run of 20 steps, as many as a repr has room for; nothing where nothing changes."""
+    if not branch.is_scheduled:
+        return []
+    found = list(stretches(branch.schedule(20)))
+    shown = [f"{steps:>5} of 20: {shortened(text)!r}" for steps, text in found[:_MOST]]
+    return shown + [f"and {len(found) - _MOST} changes more"] * (len(found) > _MOST)
 
 
 def shortened(text: str, most: int = 60) -> str:

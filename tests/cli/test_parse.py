@@ -75,10 +75,33 @@ def test_other_dialects_branches_and_loras(capsys):
 def test_tables_of_branches_and_schedules(capsys):
     assert main(["parse", "a AND [dog:cat:0.5] (b :0.3"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split() for line in out.splitlines() if "cat" in line] == [["20", "cat", "(b"]]
-    assert "weight 0.3" in err
+    assert [line.split() for line in out.splitlines() if "cat" in line] == [["11-20", "cat", "(b"]]
+    assert "AND, weight 0.3" in out.splitlines()
     assert ":cat:" not in out
     assert "[dog:cat:0.5]" in err, "no emoji for what stands between colons"
+
+
+def test_operators_and_stretches_of_steps(capsys):
+    asked = ["parse", "a [x|y|y] AND_PERP b :-1", "--dialect", "a1111+", "--steps", "4"]
+    assert main(asked) == 0
+    out = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "AND_PERP, weight -1" in out
+    assert [line.split() for line in out if line[:1].isdigit()] == [
+        ["1", "a", "x"],  # a weight
+        ["1", "a", "x"],
+        ["2-3", "a", "y"],
+        ["4", "a", "x"],
+        ["1", "b"],
+    ]
+    assert main([*asked, "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [[b["operator"], b["weight"], b["text"]] for b in result["branches"]] == [
+        ["AND", 1.0, "a [x|y|y]"],
+        ["AND_PERP", -1.0, " b"],
+    ]
+    assert main(["parse", '("a", "b").blend(1, 1)', "--dialect", "compel", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [b["operator"] for b in result["branches"]] == ["blend", "blend"]
 
 
 def test_convert(capsys):

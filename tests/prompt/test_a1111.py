@@ -287,6 +287,6 @@ def test_lone_surrogate_is_an_error_and_prints():
 
 def test_unknown_dialect_names_the_known():
     with pytest.raises(
-        ClipcondError, match="no dialect 'compol'; there are a1111, comfy, compel, plain"
+        ClipcondError, match="no dialect 'compol'; there are a1111, a1111\\+, comfy, compel, plain"
     ):
         parse("a", dialect="compol")

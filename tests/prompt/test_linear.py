@@ -17,12 +17,13 @@ MODULES = [
     for module in pkgutil.iter_modules(clipcond.prompt.__path__)
 ]
 FILES = {module.__file__ for module in MODULES}
-FAST = ["a, (b:1.1) ", "[a:b:0.5]", "[a|b", "((a)", "(a (b)+ = ", '("a" - ']
+FAST = ["a, (b:1.1) ", "a:1 AND_TOPK [", "[a:b:0.5]", "[a|b", "((a)", "(a (b)+ = ", '("a" - ']
 SLOW = [
     *("word ", "(a)", ": ", ":1", "a:b", "BREAK ", "\\(", "\\", " ", "]", ")", "\0\n", "(a) [b] "),
     *("[a|b]", "[a:b", "x:1 AND ", "<lora:", "<lora:a:1>", "|", '"', '"a" ', "(a)1.2 ", "a++ "),
     *(".attend(", ".blnd(1) ", '"(a" ', ",,", ",a", "(a)) ", "((a:1.2) b)", "a.b(", '("', '\\"'),
     *("withLora(", "withLora(a,1) ", "1.", "a-b+", "+ ", "(a) ((b ", "a:1 ", '",'),
+    *("AND_PERP ", "AND_SALT [", "[a AND_X", "and_perp "),
     *("\n#a", "#", "//", "/* ", "*/", "<a:", "<a:b>", ",,b", "\\\\(", "{a|", "__a ", ":1,", "(a:)"),
 ]
 UNITS = [*FAST, *(pytest.param(unit, marks=pytest.mark.slow) for unit in SLOW)]

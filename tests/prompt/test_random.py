@@ -39,7 +39,7 @@ print(json.dumps(outcomes))
 """
 PIECES = [" ", "  ", "\n", "\t", "\0", "\x0b", "\u2028", "\xa0"]
 PIECES += (
-    "a cat red . .. , : ; | ( ) [ ] { } < > \\ \" ' + - = ++ -- 1 0.5 1.3 :1.3) )1.2 )++ BREAK AND é 日 "
+    "a cat red . .. , : ; | ( ) [ ] { } < > \\ \" ' + - = ++ -- 1 0.5 1.3 :1.3) )1.2 )++ BREAK AND AND_PERP AND_SALT é 日 "
     '[a:b:0.5] [a|b] [c::3] <lora:x:0.5> \\( \\) \\[ \\] \\" \\, .and( .blend( .add( .swap( .attend( no_normalize '
     'withLora( withLora(x,0.5) (a (b) "a" ("a", ,"b") .blend(1,2) .and() .blnd(1) 2024 inf nan 1e5 -0 '
     "# #a // /* */ <a:b> <lora:y:te=1> < {a|b} __a__ ,, \\\\( :3) 1,3) ） ："  # noqa: RUF001

@@ -14,7 +14,7 @@ from tests.prompt.texts import any_text, texts_of
 CASES = cases("prompts")
 PROMPTS = [case["prompt"] for case in CASES["weights"] + CASES["schedules"] + CASES["and"]]
 WORDS = (
-    r"a|red| |  |(|)|[|]|:|,|\|\(|\\|:1.3)|)1.2|++|-|BREAK| BREAK | AND |_|é|3.5|[a:b:3]|<lora:x:.5>|"
+    r"a|red| |  |(|)|[|]|:|,|\|\(|\\|:1.3)|)1.2|++|-|BREAK| BREAK | AND | AND_PERP |AND_SALT|_|é|3.5|[a:b:3]|<lora:x:.5>|"
     r'"b"|("a", "b").blend(1,2)|("a", "b").and(1,0.5)|withLora(y)|\"|=|(c d)0.7|(e:-2)|\t|#|# b\n|//|/*|*/|<x:y>|,,'
 )
 PIECES = texts_of([*WORDS.split("|"), "|", "\n"], most=12)
@@ -51,6 +51,7 @@ def test_the_writers_need_no_source(dialect, text):
         ("a   BREAK (b:1.2)", "a1111", "a BREAK (b:1.2)"),
         ("a :2 AND (b) :0.50", "a1111", "a :2 AND (b:1.1) :0.5"),
         ("a [b:c:.5] [d]", "a1111", "a [b:c:.5] [d]"),
+        ("a AND_PERP (b) :-1 AND_SALT c", "a1111+", "a AND_PERP (b:1.1) :-1 AND_SALT c"),
         ("((a:1.2) b:1.5)", "comfy", "(a:1.2)( b:1.5)"),
         ("(a b)++ \"c\"", "compel", "(a b)1.2100000000000002 c"),
         ('("a+","b").blend(1,3)', "compel", '("(a)1.1", "b").blend(0.25, 0.75, no_normalize)'),
@@ -97,6 +98,11 @@ def test_without_a_warning_nothing_is_lost(source, target, text):
         ("a BREAK", "comfy", "a1111", "a BRE()AK"),
         ("[a] (b)", "plain", "a1111", "\\[a\\] \\(b\\)"),
         ("((a)) b", "a1111", "a1111", "(a:1.2100000000000002) b"),
+        ("a [b:c:3] AND d :2", "a1111", "a1111+", "a [b:c:3] AND d :2"),
+        ("a AND_PERP b :-1 AND c", "a1111", "a1111+", "a AN()D_PERP b :-1 AND c"),
+        ("[AND_SALT a:b:3]", "a1111", "a1111+", "[AN()D_SALT a:b:3]"),
+        ("[AN()D_SALT a|b] AND c", "a1111+", "a1111", "[AN()D_SALT a|b] AND c"),
+        ("a AND_TOPK b", "plain", "a1111+", "a AN()D_TOPK b"),
         ("", "comfy", "compel", ""),
     ],
 )
@@ -112,6 +118,7 @@ def test_conversions_that_keep_the_meaning(text, source, target, converted):
         ('("a", "b").blend(1, 1)', "compel", "a1111", "a :0.5 AND b :0.5", "averages embeddings"),
         ('("a", "b").and()', "compel", "a1111", "a BREAK b", "concatenates embeddings"),
         ("a AND b", "a1111", "comfy", "a,  b", "joined by commas"),
+        ("a AND_PERP b :-1", "a1111+", "a1111", "a AND b :-1", "AND_PERP is not kept"),
         ("a BREAK b", "a1111", "comfy", "a b", "BREAK is not kept"),
         ("<lora:x:0.5> a", "a1111", "comfy", " a", "LoRAs are not kept: x"),
         ("(a:-1)", "a1111", "compel", "(a)0", "weights below 0"),
@@ -128,6 +135,16 @@ def test_what_is_lost_is_said(text, source, target, converted, loss):
     messages = [str(warning.message) for warning in caught]
     assert [loss in message for message in messages] == [True] * (loss is not None)
     assert all(f"from {source} to {target}" in message for message in messages)
+
+
+def test_every_operator_that_is_lost_is_named():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        convert("a AND_TOPK b AND_PERP c", "a1111+", "comfy")
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == 2
+    assert "joined by commas" in messages[0]
+    assert "AND_PERP, AND_TOPK is not kept" in messages[1]
 
 
 def test_unknown_dialects_are_refused():

@@ -1,0 +1,54 @@
+"""A1111's dialect with the keywords of its extension Neutral Prompt, which divide a prompt as AND does.
+
+    a fox AND_PERP b :-1   of b, what is at right angles to a fox: Perp-Neg
+    a fox AND_SALT b       b where it pulls harder than a fox does
+    a fox AND_TOPK b       the strongest twentieth of b's pull
+
+What each does to a picture is the denoiser's business; here they are data: `Prompt.operators`. What is unusual: the
+first branch has no keyword and is AND. One thing differs on purpose: the extension's brackets that hold branches of
+their own are noted, not read; a keyword divides inside brackets as well, as AND does.
+"""
+
+import re
+from collections.abc import Sequence
+
+from clipcond.prompt import a1111, hints
+from clipcond.prompt.contract import Dialect
+from clipcond.prompt.tree import Lora, Prompt
+
+_DIVIDER = re.compile(r"\bAND(?:_(?:PERP|SALT|TOPK))?\b")
+
+
+def read(source: str) -> Prompt:
+    """Read a whole prompt; see `a1111.read_as`."""
+    return a1111.read_as(source, A1111_PLUS, _DIVIDER)
+
+
+def write(prompt: Prompt, loras: Sequence[Lora]) -> str:
+    """See `a1111.write_as`."""
+    return a1111.write_as(prompt, loras, prompt.operators)
+
+
+A1111_PLUS = Dialect(
+    name="a1111+",
+    read=read,
+    write=write,
+    hints=(
+        *(hint for hint in a1111.A1111.hints if hint is not hints.AND_PLUS),
+        (
+            re.compile(
+                r"\bAND_(?!(?:PERP|SALT|TOPK)\b)\w++|\bAND[ -](?:PERP|SALT|TOPK)\b|\band_(?:perp|salt|topk)\b"
+            ),
+            "this is no operator: there are AND, AND_PERP, AND_SALT and AND_TOPK",
+            "write it in capitals, with its underscore",
+        ),
+        (
+            re.compile(rf"{_DIVIDER.pattern}\s*+\[[^\[\]]*?{_DIVIDER.pattern}"),
+            "branches do not nest: a keyword divides inside brackets too",
+            "take the brackets out",
+        ),
+    ),
+    joint="AND or BREAK",
+    breaks=True,
+    schedules=True,
+)
