@@ -16,6 +16,7 @@ from clipcond.conditioning.plan import make_plans
 from clipcond.conditioning.reading import Reading, read
 from clipcond.conditioning.report import EncoderReport, PromptReport, Report, Stats
 from clipcond.conditioning.texts import Given, Texts, pair_prompts
+from clipcond.conditioning.unfolding import Regions, Spoken, regions_of, unfold
 from clipcond.conditioning.value import Conditioning
 from clipcond.encoders import TextualInversion, exclusive, lora_scaled
 from clipcond.errors import ClipcondError
@@ -131,8 +132,12 @@ class Conditioner:
         lora_scale: int | float | None = None,
         max_sequence_length: int | None = None,
         prompt_template: Mapping[str, Any] | None = None,
+        steps: int | None = None,
+        regions: Regions = (),
     ) -> Conditioning:
-        """Condition one or several prompts, in one forward of each text encoder.
+        """Condition one or several prompts, in one forward of each text encoder: everything that they ever say.
+
+        Prompts that change over the steps, are composed with AND or have regions act through `Conditioning.attached`.
 
         Args:
             prompt: one or several.
@@ -147,6 +152,8 @@ class Conditioner:
                 longer prompt gets what it needs, unless the policy is "truncate" or "error".
             prompt_template: what stands around a prompt for HunyuanVideo's language model, as its pipelines take it;
                 None is theirs.
+            steps: of the run that scheduled prompts are for; None serves any number of steps up to 150.
+            regions: what stands in places of the picture; of several prompts, a sequence for each of them.
 
         Raises:
             PromptSyntaxError: a prompt that its dialect cannot mean, or weights too large for the encoder's dtype.
@@ -159,9 +166,10 @@ class Conditioner:
         texts = self._texts(
             (prompt, prompt_2, prompt_3), (negative_prompt, negative_prompt_2, negative_prompt_3)
         )
+        spoken = unfold(texts, self.options.dialect, steps, regions_of(regions, texts))
         t5_length = self._t5_length(max_sequence_length)
         paths = self._paths(prompt_template, t5_length)
-        readings = self._read(texts, paths)
+        readings = self._read(spoken, paths)
         plans = make_plans(paths, readings, self.options.mode, self.options.pooling.windows)
         encoded, stats = {}, {}
         with lora_scaled([path.encoder.module for path in paths], lora_scale):
@@ -174,11 +182,14 @@ class Conditioner:
                     encoded[slot] = combine(plan, output, path.encoder, self.options.pooling)
         inputs = assemble(self.family, encoded, self.width, t5_length)
         check_finite(inputs, next(iter(readings.values())))
-        positive = inputs[POSITIVE]
+        if spoken.zeros:
+            zeros = inputs[POSITIVE].rows(range(len(spoken.scripts[NEGATIVE]))).zeros()
+            inputs = {**inputs, NEGATIVE: zeros}
         return Conditioning(
-            positive=positive,
-            negative=positive.zeros() if texts.zeros else inputs.get(NEGATIVE),
+            positive=inputs[POSITIVE],
+            negative=inputs.get(NEGATIVE),
             negative_given=texts.negative_given,
+            scripts=spoken.scripts,
             stats=Stats(stats),
             report=_report(readings),
             family=self.family.name,
@@ -219,13 +230,16 @@ class Conditioner:
         negative_prompt_3: Given = None,
         max_sequence_length: int | None = None,
         prompt_template: Mapping[str, Any] | None = None,
+        steps: int | None = None,
+        regions: Regions = (),
     ) -> Report:
         """What the encoders would see of the prompts of a call, without running them; all as for a call."""
         texts = self._texts(
             (prompt, prompt_2, prompt_3), (negative_prompt, negative_prompt_2, negative_prompt_3)
         )
+        spoken = unfold(texts, self.options.dialect, steps, regions_of(regions, texts))
         paths = self._paths(prompt_template, self._t5_length(max_sequence_length))
-        return _report(self._read(texts, paths))
+        return _report(self._read(spoken, paths))
 
     def _texts(self, positive: Sequence[Given], negative: Sequence[Given]) -> Texts:
         return pair_prompts(self.family, positive, negative, zeros=self.zeros)
@@ -258,11 +272,11 @@ class Conditioner:
             raise ClipcondError(f"max_sequence_length: got {given}; needs at least 2")
         return given
 
-    def _read(self, texts: Texts, paths: Sequence[TextPath]) -> dict[str, Sides[list[Reading]]]:
+    def _read(self, spoken: Spoken, paths: Sequence[TextPath]) -> dict[str, Sides[list[Reading]]]:
         """Encoder slot -> what it reads."""
         return {
             path.role.slot: read(
-                texts.of(path.role), path.tokenizer, self.options.rules(self.family, path.role)
+                spoken.of(path.role), path.tokenizer, self.options.rules(self.family, path.role)
             )
             for path in paths
         }

@@ -13,7 +13,7 @@ from clipcond.errors import (
     PromptTooLongError,
 )
 from clipcond.families.inputs import Sides
-from clipcond.prompt import DIALECTS, Diagnostic, Prompt, parse
+from clipcond.prompt import DIALECTS, Diagnostic, Prompt
 from clipcond.tokens import (
     Chunk,
     Cut,
@@ -84,25 +84,25 @@ class Reading:
         return replace(self, branches=tuple((w, chunks[windows]) for w, chunks in self.branches))
 
 
-def read(texts: Sides[Sequence[str]], tokenizer: Tokenizer, rules: Rules) -> Sides[list[Reading]]:
+def read(
+    prompts: Sides[Sequence[Prompt]], tokenizer: Tokenizer, rules: Rules
+) -> Sides[list[Reading]]:
     """Read the prompts of all sides, their tokens in one call.
 
     Raises:
-        PromptSyntaxError: one cannot be parsed, or has weights that the mode cannot take.
+        PromptSyntaxError: one has weights that the mode cannot take.
         PromptTooLongError: one is too long under the policy "error".
-        ClipcondError: one changes over the steps, or is composed in noise space; or a row is too short for what
-            stands around every prompt.
+        ClipcondError: a row is too short for what stands around every prompt.
 
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
     _check_room(tokenizer)
-    found = iter(_read([text for side in texts.values() for text in side], tokenizer, rules))
-    return {side: list(islice(found, len(asked))) for side, asked in texts.items()}
+    found = iter(_read([p for side in prompts.values() for p in side], tokenizer, rules))
+    return {side: list(islice(found, len(asked))) for side, asked in prompts.items()}
 
 
-def _read(texts: Sequence[str], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:
-    prompts = [parse(text, dialect=rules.dialect).without_tags for text in texts]
+def _read(prompts: Sequence[Prompt], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:
     for prompt in prompts:
         _check(prompt, rules)
     lines = [
@@ -170,16 +170,6 @@ def _cleaned(line: Line, clean: Callable[[str], str]) -> Line:
 
 
 def _check(prompt: Prompt, rules: Rules) -> None:
-    if prompt.joined == "compose" or prompt.is_scheduled:
-        joins = prompt.joined == "compose"
-        what = "joins prompts with AND" if joins else "changes over the steps"
-        way_out = (
-            '; if it is a word to be read, write "and", or "AN()D" in capitals' if joins else ""
-        )
-        raise ClipcondError(
-            f"the prompt {prompt.text[:_QUOTED]!r} {what}, which no single conditioning can say; condition its "
-            f"parts (prompt.branches, prompt.schedule(steps)) one by one{way_out}"
-        )
     for part, _ in prompt.branches:
         for fragment in part.fragments():
             if fragment.weight < rules.least and fragment.text != "BREAK":

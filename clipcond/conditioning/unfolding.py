@@ -15,6 +15,7 @@ from clipcond.prompt import Prompt, parse
 from clipcond.prompt.states import State, distinct, said
 from clipcond.prompt.tree import Fixed, shortened
 
+Regions = Sequence[Region] | Sequence[Sequence[Region]]
 # what the first text encoder reads, the second, ...
 Together = tuple[Prompt, ...]
 
@@ -75,6 +76,26 @@ def unfold(
     return Spoken(
         sides=sides, scripts=scripts, zeros=texts.zeros, negative_given=texts.negative_given
     )
+
+
+def regions_of(regions: Regions, texts: Texts) -> list[Sequence[Region]]:
+    """The regions of each prompt; none of no prompt where there are none.
+
+    Raises:
+        ClipcondError: what is no region, or not as many sequences of them as prompts.
+    """
+    count = len(texts.sides[POSITIVE][0])
+    each = [regions] if count == 1 and all(isinstance(r, Region) for r in regions) else [*regions]
+    if not regions:
+        return []
+    for there in each:
+        if isinstance(there, Region) or not all(isinstance(region, Region) for region in there):
+            raise ClipcondError(
+                "regions: pass clipcond.Region(...) objects; of several prompts, a list of them for each prompt"
+            )
+    if len(each) != count:
+        raise ClipcondError(f"regions: {len(each)} lists for {count} prompts; pass one for each prompt, [] for none")
+    return each
 
 
 class _Rows:

@@ -1,6 +1,7 @@
 """`Conditioning`: the tensors of one call, and how they came to be."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from clipcond.families.finding import (
 )
 from clipcond.families.handover import Handing, held
 from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs, Sides
+from clipcond.hooks.markers import Marked, marked
+from clipcond.hooks.program import Scripts, plain
+from clipcond.hooks.session import acting, session_of
+from clipcond.hooks.states import States
 from clipcond.identity import Fingerprint, fingerprint
 
 _WIDEST, _MOST_LINES = 120, 12
@@ -37,6 +42,8 @@ class Conditioning:
         positive: of the prompts.
         negative: of the negative prompts; None where the pipeline reads none.
         negative_given: whether the caller asked for the negative prompts, or the pipeline's default stands.
+        scripts: what each prompt of each side says when: which rows of `positive` and `negative`. Where every prompt says
+            one thing, they are those of the prompts.
         stats: forwards and rows.
         report: tokens, weights, windows, what was cut.
         family: the name of the pipelines these are for.
@@ -46,6 +53,7 @@ class Conditioning:
     positive: Inputs
     negative: Inputs | None = None
     negative_given: bool = False
+    scripts: Scripts = field(repr=False)
     stats: Stats
     report: Report = field(repr=False)
     family: str
@@ -107,6 +115,36 @@ class Conditioning:
         """The same of the negative prompts."""
         return None if self.negative is None else self.negative.mask_2
 
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether a prompt changes over the steps, is composed or has regions, and acts through `attached` only."""
+        return not all(script.is_plain for side in self.scripts.values() for script in side)
+
+    @contextmanager
+    def attached(self, pipe: Any) -> Iterator["Conditioning"]:
+        """Meanwhile, calls of the pipeline say at each step what it is time for; afterwards all is as it was.
+
+            with conditioning.attached(pipe):
+                images = pipe(**conditioning.kwargs_for(pipe), num_inference_steps=20).images
+
+        Schedules count as AUTOMATIC1111's web UI lists them: from the first step that is executed, each look of a
+        second-order sampler. Nothing is attached where every prompt says one thing.
+
+        Args:
+            pipe: as for `kwargs_for`.
+
+        Raises:
+            UnsupportedPipelineError: another pipeline, or one whose denoiser reads no text during its run.
+            ClipcondError: another conditioning is attached to it; or, when it draws, there is no guidance for AND.
+        """
+        family = family_named(self.family)
+        self._check(pipe, family)
+        if not self.is_dynamic:
+            yield self
+            return
+        with acting(pipe, family, "attached", States.of(pipe, family, self.sides, self.scripts)):
+            yield self
+
     def kwargs_for(self, pipe: Any, num_images_per_prompt: int = 1) -> dict[str, Any]:
         """The arguments for a pipeline's call: `pipe(**conditioning.kwargs_for(pipe))`.
 
@@ -133,13 +171,14 @@ class Conditioning:
             )
         family = family_named(self.family)
         self._check(pipe, family)
+        sides, replaced = self._handed(pipe)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
         encoders = [getattr(pipe, role.slot, None) for role in family.roles]
         call = Handing(
             pipe=pipe,
             family=self.family,
-            sides=self.sides,
+            sides=sides,
             negative_given=self.negative_given,
             pictures=num_images_per_prompt,
         )
@@ -148,7 +187,10 @@ class Conditioning:
             argument = family.arguments.get(name, name)
             if argument in takes:
                 own = dtype if tensor.is_floating_point() else None
-                kwargs[argument] = held(tensor.to(device, own), dtype, encoders)
+                placed = tensor.to(device, own)
+                kwargs[argument] = (
+                    Marked.of(placed, replaced) if replaced else held(placed, dtype, encoders)
+                )
             elif self.negative_given or not name.startswith("negative"):
                 raise UnsupportedPipelineError(
                     f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
@@ -160,6 +202,32 @@ class Conditioning:
         if num_images_per_prompt != 1 and "num_images_per_prompt" in takes:
             kwargs["num_images_per_prompt"] = 1
         return kwargs
+
+    def _handed(self, pipe: Any) -> tuple[Sides[Inputs], Callable[[], bool] | None]:
+        """What a call is handed; of prompts that change, marks, and who tells whether they will be replaced.
+
+        Raises:
+            ClipcondError: they would not be.
+        """
+        if not self.is_dynamic:
+            return self.sides, None
+        session = session_of(pipe)
+        states = session and session.attached
+        if states is None or states.scripts is not self.scripts:
+            raise ClipcondError(
+                "this conditioning changes over the steps, is composed or has regions, which no arguments of a call can say: "
+                "call kwargs_for and the pipeline within `with conditioning.attached(pipe):`"
+            )
+        beginnings = {
+            side: inputs.rows([script.parts[0].track.rows[0] for script in self.scripts[side]])
+            for side, inputs in self.sides.items()
+        }
+
+        def replaced() -> bool:
+            session = session_of(pipe)
+            return session is not None and session.attached is states
+
+        return marked(beginnings), replaced
 
     def _check(self, pipe: Any, family: Family) -> None:
         """Whether the pipeline reads states of this kind, and has no other text encoder than the one that made them."""
@@ -222,9 +290,13 @@ class Conditioning:
             CheckpointError: it is no such file.
         """
         tensors, about = read_file(Path(path), TENSORS)
+        positive = _inputs(tensors, "")
+        negative = _inputs(tensors, "negative_") if "negative_prompt_embeds" in tensors else None
+        sides = {POSITIVE: positive} if negative is None else {POSITIVE: positive, NEGATIVE: negative}
         return cls(
-            positive=_inputs(tensors, ""),
-            negative=_inputs(tensors, "negative_") if "negative_prompt_embeds" in tensors else None,
+            positive=positive,
+            negative=negative,
+            scripts={side: plain(len(inputs.embeds)) for side, inputs in sides.items()},
             family=about["family"],
             negative_given=about["negative_given"],
             stats=Stats({slot: EncoderStats(*counts) for slot, counts in about["stats"].items()}),
