@@ -121,7 +121,12 @@ def _json_lines(source: Path, columns: Sequence[Column]) -> Found:
             _places(where, names, columns, hint=f" in {_excerpt(row)}")
 
 
-def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object as a dict; for `object_pairs_hook`.
+
+    Raises:
+        ValueError: it has a key twice.
+    """
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -129,7 +134,7 @@ def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-_JSON = json.JSONDecoder(object_pairs_hook=_each_key_once)
+_JSON = json.JSONDecoder(object_pairs_hook=each_key_once)
 
 
 def _separated(source: Path, columns: Sequence[Column], *, separator: str) -> Found:

@@ -28,7 +28,7 @@ else:  # checked below, with messages of our own also where annotations are exec
 
 _WHITE = 0.5  # a mask that nowhere reaches it is empty, or of 0 and 1 where 255 is white
 _HEAVIEST = 1e6  # float32 has little left for the others beyond
-_NOTHING = 0  # of a place: what rounding leaves of a place that is all another's
+_NOTHING = 1e-6  # of a place: what rounding leaves of a place that is all another's
 _EXCERPT = 120  # characters of an entry in a message
 _KEYS = ("prompt", "box", "mask", "weight")
 
