@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         UnsupportedPipelineError,
     )
     from clipcond.generation import generate
+    from clipcond.hooks.guiding import guidance
+    from clipcond.hooks.region import Region
     from clipcond.precompute import load_embeddings
     from clipcond.prompt import convert, expand, parse
     from clipcond.score import ClipScorer, rerank, zero_shot
@@ -36,6 +38,7 @@ _HOMES: dict[str, str | None] = {
     "EmbeddingCache": "clipcond.conditioning",
     "PromptSyntaxError": "clipcond.errors",
     "PromptTooLongError": "clipcond.errors",
+    "Region": "clipcond.hooks.region",
     "ScoreError": "clipcond.errors",
     "TextualInversion": "clipcond.encoders",
     "UnsupportedPipelineError": "clipcond.errors",
@@ -45,6 +48,7 @@ _HOMES: dict[str, str | None] = {
     "emoji": None,
     "expand": "clipcond.prompt",
     "generate": "clipcond.generation",
+    "guidance": "clipcond.hooks.guiding",
     "lerp": "clipcond.conditioning",
     "load_embeddings": "clipcond.precompute",
     "parse": "clipcond.prompt",
@@ -63,6 +67,7 @@ __all__ = [
     "EmbeddingCache",
     "PromptSyntaxError",
     "PromptTooLongError",
+    "Region",
     "ScoreError",
     "TextualInversion",
     "UnsupportedPipelineError",
@@ -72,6 +77,7 @@ __all__ = [
     "emoji",
     "expand",
     "generate",
+    "guidance",
     "lerp",
     "load_embeddings",
     "parse",

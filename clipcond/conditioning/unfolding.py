@@ -85,16 +85,20 @@ def regions_of(regions: Regions, texts: Texts) -> list[Sequence[Region]]:
         ClipcondError: what is no region, or not as many sequences of them as prompts.
     """
     count = len(texts.sides[POSITIVE][0])
-    each = [regions] if count == 1 and all(isinstance(r, Region) for r in regions) else [*regions]
     if not regions:
         return []
-    for there in each:
+    alone = count == 1 and isinstance(regions[0], Region)
+    each: list[Sequence[Region]] = []
+    for there in [regions] if alone else regions:
         if isinstance(there, Region) or not all(isinstance(region, Region) for region in there):
             raise ClipcondError(
                 "regions: pass clipcond.Region(...) objects; of several prompts, a list of them for each prompt"
             )
+        each.append([region for region in there if isinstance(region, Region)])
     if len(each) != count:
-        raise ClipcondError(f"regions: {len(each)} lists for {count} prompts; pass one for each prompt, [] for none")
+        raise ClipcondError(
+            f"regions: {len(each)} lists for {count} prompts; pass one for each prompt, [] for none"
+        )
     return each
 
 
@@ -165,4 +169,6 @@ def _check_composed(prompts: Together, regions: Sequence[Region], side: str) -> 
             f"the prompt {text!r} is composed with AND, and prompt_2 or prompt_3 says something else: leave those out"
         )
     if regions:
-        raise ClipcondError(f"the prompt {text!r} is composed with AND: give its parts as regions, or leave regions out")
+        raise ClipcondError(
+            f"the prompt {text!r} is composed with AND: give its parts as regions, or leave regions out"
+        )

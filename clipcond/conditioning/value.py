@@ -212,7 +212,7 @@ class Conditioning:
         if not self.is_dynamic:
             return self.sides, None
         session = session_of(pipe)
-        states = session and session.attached
+        states = None if session is None else session.attached
         if states is None or states.scripts is not self.scripts:
             raise ClipcondError(
                 "this conditioning changes over the steps, is composed or has regions, which no arguments of a call can say: "
@@ -292,7 +292,9 @@ class Conditioning:
         tensors, about = read_file(Path(path), TENSORS)
         positive = _inputs(tensors, "")
         negative = _inputs(tensors, "negative_") if "negative_prompt_embeds" in tensors else None
-        sides = {POSITIVE: positive} if negative is None else {POSITIVE: positive, NEGATIVE: negative}
+        sides = (
+            {POSITIVE: positive} if negative is None else {POSITIVE: positive, NEGATIVE: negative}
+        )
         return cls(
             positive=positive,
             negative=negative,

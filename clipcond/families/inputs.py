@@ -100,7 +100,7 @@ class Inputs:
     def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Inputs":
         """The same with every tensor changed."""
         found = {own: getattr(self, own) for own in NAMES}
-        return Inputs(**{own: t if t is None else change(t) for own, t in found.items()})
+        return replace(self, **{own: change(t) for own, t in found.items() if t is not None})
 
     def zeros(self) -> "Inputs":
         """Zeros of the same shapes."""

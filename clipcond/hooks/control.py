@@ -8,7 +8,7 @@ from torch import nn
 
 from clipcond.hooks.denoising import planned, put
 from clipcond.hooks.layout import rows_of
-from clipcond.hooks.rows import Call, outputs
+from clipcond.hooks.rows import Call, outputs, parted
 from clipcond.hooks.run import Run
 
 
@@ -28,7 +28,7 @@ def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
     run.controls.clear()
 
     def change(tensor: torch.Tensor) -> torch.Tensor:
-        parts = tensor.unflatten(0, (len(plan.jobs), -1)).unbind(0)
+        parts = parted(tensor.contiguous(), len(plan.jobs)).unbind(0)
         given = torch.cat([parts[jobs[0]] for jobs in plan.parts])
         run.controls[id(given)] = (given, dict(zip(plan.jobs, parts, strict=True)))
         return given

@@ -17,8 +17,8 @@ from clipcond.hooks.clock import Moment
 from clipcond.hooks.guidance import is_guided, own_scale, towards
 from clipcond.hooks.layout import Rows, rows_of
 from clipcond.hooks.plan import Plan, make_plan
-from clipcond.hooks.results import results
-from clipcond.hooks.rows import MASKS, Call, has_rows, outputs, taken
+from clipcond.hooks.results import guided, results
+from clipcond.hooks.rows import MASKS, Call, has_rows, outputs, parted, taken, tensors
 from clipcond.hooks.run import Kept, Look, Run
 
 
@@ -100,7 +100,7 @@ def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
     def change(name: str, tensor: torch.Tensor) -> torch.Tensor:
         controlled = run.controls.get(id(tensor))
         if controlled is not None:
-            own = taken(tensor, sources, count).unflatten(0, (len(sources), -1))
+            own = parted(taken(tensor, sources, count), len(sources))
             found = [controlled[1].get(job, row) for job, row in zip(plan.jobs, own, strict=True)]
             return torch.cat(found)
         mark = rows.marks.get(id(tensor))
@@ -134,11 +134,13 @@ def _given(asked: Asked, output: Any, plan: Plan) -> Any:
     def change(tensor: torch.Tensor) -> torch.Tensor:
         if len(tensor) % len(plan.jobs):
             return tensor
-        parts = tensor.unflatten(0, (len(plan.jobs), -1)).unbind(0)
+        parts = parted(tensor.contiguous(), len(plan.jobs)).unbind(0)
         if rows.is_positive and all(negative >= 0 for negative in plan.negatives):
             left.append(torch.cat([parts[negative] for negative in plan.negatives]))
-        scales = (asked.wanted, asked.own)
-        return torch.cat(results(run.session.attached, parts, rows, plan, *scales))
+        given = results(run.session.attached, parts, rows, plan)
+        if asked.wanted is not None:
+            given = guided(given, rows, asked.wanted, asked.own)
+        return torch.cat(given)
 
     if not plan.is_own or asked.wanted is not None or _is_composed(run):
         output = outputs(output, change)
@@ -158,9 +160,7 @@ def _second(asked: Asked, kept: Kept) -> Any:
         output = _forward(asked, planned(asked.run, asked.rows, asked.moment, unguided=False))
     if asked.wanted is None:
         return output
-    conditional: list[torch.Tensor] = []
-    outputs(kept.output, lambda tensor: conditional.append(tensor) or tensor)
-    pairs = iter(conditional)
+    pairs = iter(tensors(kept.output))
     wanted, own = asked.wanted, asked.own
     return outputs(output, lambda u: towards(next(pairs), u, wanted, own))
 

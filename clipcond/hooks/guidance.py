@@ -5,7 +5,7 @@ u makes it c + (s - 1) k (c - u), which is with k = (s' - 1) / (s - 1) the guida
 pipeline needs to know. Where s' is 1, k is 0 and u need not be computed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Guidance:
         return float(self.scale(moment.share))
 
 
-def own_scale(pipe: Any, arguments: dict[str, Any]) -> float:
+def own_scale(pipe: Any, arguments: Mapping[str, Any]) -> float:
     """The guidance scale of a pipeline's call; 1 where it has none."""
     if "true_cfg_scale" in arguments:  # beside a guidance scale that the denoiser reads
         return float(arguments["true_cfg_scale"])
@@ -60,7 +60,7 @@ def own_scale(pipe: Any, arguments: dict[str, Any]) -> float:
     return float(arguments.get("guidance_scale") or 1.0) if found is None else float(found)
 
 
-def is_guided(pipe: Any, arguments: dict[str, Any]) -> bool:
+def is_guided(pipe: Any, arguments: Mapping[str, Any]) -> bool:
     """Whether a pipeline's call asks its denoiser for both sides."""
     own = getattr(pipe, "do_classifier_free_guidance", None)
     return own_scale(pipe, arguments) > 1 if own is None else bool(own)

@@ -35,6 +35,12 @@ class Rows:
         return [row for row, who in enumerate(self.who) if not who or who.side == NEGATIVE]
 
     @property
+    def partners(self) -> list[tuple[int, int]]:
+        """Each negative row with that of its prompt, itself where the call has none."""
+        prompts = self.positive or self.negative
+        return [(row, prompts[n % len(prompts)]) for n, row in enumerate(self.negative)]
+
+    @property
     def is_positive(self) -> bool:
         """Whether there are no others than those of the prompts."""
         return not self.negative

@@ -115,7 +115,13 @@ class Marked(HeldTensor):
         return found
 
     @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(  # type: ignore[override] # its base's is torch's own, in C
+        cls,
+        func: Any,
+        types: Any,
+        args: Any = (),
+        kwargs: Any = None,
+    ) -> Any:
         if func.__name__ != "__get__":
             for tensor in _marked_among(args):
                 if not tensor.replaced():

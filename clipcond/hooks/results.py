@@ -16,40 +16,38 @@ from clipcond.hooks.states import States
 
 
 def results(
-    states: States | None,
-    predictions: Sequence[torch.Tensor],
-    rows: Rows,
-    plan: Plan,
-    wanted: float | None,
-    own: float,
+    states: States | None, predictions: Sequence[torch.Tensor], rows: Rows, plan: Plan
 ) -> list[torch.Tensor]:
-    """A prediction for each of the pipeline's rows.
+    """A prediction for each of the pipeline's rows; a negative one that was not run has that of its prompt.
 
     Args:
         states: what the prompts say.
         predictions: of each job.
         rows: the pipeline's.
         plan: which jobs are for which row.
-        wanted: the guidance scale at this moment; None for the pipeline's own.
-        own: that.
     """
-    found: list[torch.Tensor | None] = [None] * len(rows.who)
+    found: dict[int, torch.Tensor] = {}
     for row in rows.positive:
         parts = [predictions[job] for job in plan.parts[row]]
         negative = predictions[plan.negatives[row]] if plan.negatives[row] >= 0 else None
-        script = None
-        if states is not None and rows.marks:
-            script = states.scripts[POSITIVE][rows.prompt(row)]
-        found[row] = parts[0] if script is None else _prediction(script, parts, negative)
-    for number, row in enumerate(rows.negative):
-        partner = found[rows.positive[number % len(rows.positive)]] if rows.positive else None
-        if not plan.parts[row]:
-            found[row] = partner
-            continue
-        found[row] = predictions[plan.parts[row][0]]
-        if wanted is not None and partner is not None:
-            found[row] = towards(partner, found[row], wanted, own)
-    return [result for result in found if result is not None]
+        if states is None or not rows.marks:
+            found[row] = parts[0]
+        else:
+            found[row] = _prediction(states.scripts[POSITIVE][rows.prompt(row)], parts, negative)
+    for row, partner in rows.partners:
+        found[row] = predictions[plan.parts[row][0]] if plan.parts[row] else found[partner]
+    return [found[row] for row in range(len(rows.who))]
+
+
+def guided(
+    found: Sequence[torch.Tensor], rows: Rows, wanted: float, own: float
+) -> list[torch.Tensor]:
+    """The same, with negative predictions that make a pipeline which guides with its `own` scale guide with `wanted`."""
+    changed = list(found)
+    if not rows.is_negative:
+        for row, partner in rows.partners:
+            changed[row] = towards(found[partner], found[row], wanted, own)
+    return changed
 
 
 def _prediction(

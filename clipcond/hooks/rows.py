@@ -40,12 +40,14 @@ class Call:
     @property
     def sample(self) -> torch.Tensor:
         """The noisy pictures."""
-        return self._one(0, _SAMPLES)
+        found: torch.Tensor = self._one(0, _SAMPLES)
+        return found
 
     @property
     def timestep(self) -> torch.Tensor | float:
         """When it is called."""
-        return self._one(1, _TIMESTEPS)
+        found: torch.Tensor | float = self._one(1, _TIMESTEPS)
+        return found
 
     @property
     def count(self) -> int:
@@ -86,9 +88,14 @@ def _changed(name: str, value: Any, change: Change) -> Any:
     return value
 
 
+def parted(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    """A view of a tensor with one entry for each of so many rows, each as long as it is."""
+    return tensor.view(count, -1, *tensor.shape[1:])
+
+
 def taken(tensor: torch.Tensor, rows: Sequence[int], count: int) -> torch.Tensor:
     """Some of a tensor's rows, of which there are so many, each one or several (frames) long."""
-    return tensor.unflatten(0, (count, -1))[list(rows)].flatten(0, 1)
+    return parted(tensor.contiguous(), count)[list(rows)].flatten(0, 1)
 
 
 def has_rows(name: str, tensor: torch.Tensor, count: int) -> bool:
@@ -108,3 +115,15 @@ def outputs(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
         found = {part.name: getattr(value, part.name) for part in fields(value)}
         return type(value)(**{name: outputs(part, change) for name, part in found.items()})
     return value
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    """The tensors of what a denoiser gave, in the order in which `outputs` comes to them."""
+    found: list[torch.Tensor] = []
+
+    def take(tensor: torch.Tensor) -> torch.Tensor:
+        found.append(tensor)
+        return tensor
+
+    outputs(value, take)
+    return found

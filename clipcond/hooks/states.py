@@ -13,6 +13,7 @@ from clipcond.families.inputs import NAMES, POSITIVE, Inputs, Sides
 from clipcond.hooks.markers import Who
 from clipcond.hooks.plan import Job
 from clipcond.hooks.program import Mixed, Scripts, read
+from clipcond.hooks.rows import parted
 
 _ONCE = ("Stable Audio", "LEDITS++")  # one is read before the run, the other's texts are edits
 _FIELDS = {name: own for own, name in NAMES.items()}
@@ -85,11 +86,10 @@ class States:
 
         A pipeline may have put more behind the text (a picture's positions behind a mask): that stays.
         """
-        written = tensor.clone()
-        rows = written.movedim(dim, 0).unflatten(0, (len(jobs), -1))
-        for row, job in zip(rows, jobs, strict=True):
+        written = tensor.movedim(dim, 0).clone(memory_format=torch.contiguous_format)
+        for row, job in zip(parted(written, len(jobs)), jobs, strict=True):
             if job.who is None or job.text is None or (job.who.side, own) not in self.tensors:
                 continue
             state = self.at(job.who, own, job.text)
             row[(..., *(slice(size) for size in state.shape[-2:]))] = state.to(row)
-        return written
+        return written.movedim(0, dim)
