@@ -58,7 +58,10 @@ def test_each_thing_once_in_the_order_of_the_steps(text, steps):
     )
 
 
-@pytest.mark.parametrize("text", ["[a:b:0.5] [c:d:7] [e:f:0.3]", "[a|b] [c:(d:1.2):0.25]"])
+@pytest.mark.parametrize(
+    "text",
+    ["[a:b:0.5] [c:d:7] [e:f:0.3]", "[a|b] [c:(d:1.2):0.25]", "[a:only one step:0.6] [of one:d:1]"],
+)
 def test_without_a_number_of_steps_nothing_of_any_run_is_missing(text, monkeypatch):
     monkeypatch.setattr(states, "LONGEST", 12)
     found = [heard(f) for f in states.distinct(parse(text), None)]
