@@ -158,7 +158,7 @@ def _from_tensor(mask: torch.Tensor) -> Float[torch.Tensor, "height width"]:
         raise ClipcondError(f"{what}; pass [height, width]")
     if mask.dtype != torch.bool and not mask.dtype.is_floating_point:
         raise ClipcondError(f"{what}; pass bool, or float in 0..1")
-    values = mask.detach().cpu().float()
+    values = mask.detach().to("cpu", torch.float32, copy=True)
     if not bool(((values >= 0) & (values <= 1)).all()):
         raise ClipcondError(f"{what} with values outside 0..1; 0 is outside and 1 inside")
     return values
