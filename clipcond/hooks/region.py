@@ -1,6 +1,5 @@
 """Regions: prompts for parts of a picture, as data; and how much of each place is whose."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from numbers import Real
@@ -15,7 +14,7 @@ from PIL import Image
 from clipcond.clip.images import load_picture
 from clipcond.errors import ClipcondError, ScoreError
 from clipcond.files import first_line
-from clipcond.tables import each_key_once
+from clipcond.tables import JSON
 
 if TYPE_CHECKING:
     Prompt = str
@@ -213,8 +212,7 @@ def read_regions(path: Path) -> tuple[Region, ...]:
         ClipcondError: no such file, no such list, or an entry that is no region; the message names the entry.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        entries = json.loads(text, object_pairs_hook=each_key_once)
+        entries = JSON.decode(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ClipcondError(f"{path}: no such file; check the path") from None
     except (OSError, ValueError, RecursionError) as error:
