@@ -59,12 +59,14 @@ class Clock:
     def _position(self, scheduler: Any, value: float) -> int:
         """In the scheduler's timesteps.
 
-        Schedulers that count know best, as timesteps may stand there twice (Heun's), or be scaled or rounded on their way
-        to the denoiser. They do not know before their first step, nor where a pipeline steps copies of them.
+        Schedulers that count know best, as timesteps may stand there twice (Heun's, PNDM's), or be scaled or rounded on
+        their way to the denoiser. They do not know before their first step, nor where a pipeline steps copies of them.
         """
         counted: int | None = getattr(scheduler, "step_index", None)
         if counted is not None:
             return counted
+        if self.first is not None and hasattr(scheduler, "counter"):  # PNDM's, from the first step
+            return self.first + int(scheduler.counter)
         if hasattr(scheduler, "step_index") and self.first is None:
             return int(getattr(scheduler, "begin_index", None) or 0)
         if self.first is not None and value == self.beginning:

@@ -60,6 +60,7 @@ def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         *args: of the call.
         **kwargs: of the call.
     """
+    _check_kind(run)
     call = Call(args, kwargs)
     moment = run.clock.moment(call.timestep)
     guidance = run.session.guidance
@@ -72,14 +73,14 @@ def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         moment=moment,
         wanted=None if guidance is None else guidance.at(moment),
     )
-    _check(run, asked.rows)
+    _check_guided(run, asked.rows)
     if asked.rows.is_negative and run.kept is not None and run.kept.moment == moment:
         return _second(asked, run.kept)
-    plan = planned(run, asked.rows, moment, unguided=asked.wanted == 1)
+    plan = planned(run, asked.rows, moment, unguided=asked.wanted == 1, joined=_in_two_calls(run))
     return _given(asked, _forward(asked, plan), plan)
 
 
-def planned(run: Run, rows: Rows, moment: Moment, *, unguided: bool) -> Plan:
+def planned(run: Run, rows: Rows, moment: Moment, *, unguided: bool, joined: bool) -> Plan:
     """What is to be run for rows of a call."""
     states = run.session.attached
     return make_plan(
@@ -87,7 +88,7 @@ def planned(run: Run, rows: Rows, moment: Moment, *, unguided: bool) -> Plan:
         states.scripts if states is not None and rows.marks else None,
         moment,
         unguided=unguided,
-        joined=_in_two_calls(run),
+        joined=joined,
         blended=states is not None and states.regions == "noise",
     )
 
@@ -100,9 +101,7 @@ def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
     def change(name: str, tensor: torch.Tensor) -> torch.Tensor:
         controlled = run.controls.get(id(tensor))
         if controlled is not None:
-            own = parted(taken(tensor, sources, count), len(sources))
-            found = [controlled[1].get(job, row) for job, row in zip(plan.jobs, own, strict=True)]
-            return torch.cat(found)
+            return controlled.of(plan.jobs, count)
         mark = rows.marks.get(id(tensor))
         dim = 0 if mark is None else mark.dim
         if dim or has_rows(name, tensor, count):
@@ -157,7 +156,8 @@ def _second(asked: Asked, kept: Kept) -> Any:
         left = iter(kept.unconditional)
         output = outputs(kept.output, lambda _: next(left))
     else:
-        output = _forward(asked, planned(asked.run, asked.rows, asked.moment, unguided=False))
+        plan = planned(asked.run, asked.rows, asked.moment, unguided=False, joined=False)
+        output = _forward(asked, plan)
     if asked.wanted is None:
         return output
     pairs = iter(tensors(kept.output))
@@ -177,22 +177,34 @@ def _in_two_calls(run: Run) -> bool:
     return two and is_guided(run.session.pipe, run.arguments)
 
 
-def _check(run: Run, rows: Rows) -> None:
+def _wants_guidance(run: Run) -> str:
+    """What acts on both sides' predictions; "" for nothing."""
+    if _is_composed(run):
+        return "AND composes prompts"
+    return "" if run.session.guidance is None else "guidance(...) acts"
+
+
+def _check_kind(run: Run) -> None:
+    """Whether the pipeline guides in a way that leaves a place for what acts on predictions.
+
+    Raises:
+        UnsupportedPipelineError: it does not.
+    """
+    pipe, what = run.session.pipe, _wants_guidance(run)
+    if what and getattr(pipe, "do_perturbed_attention_guidance", False):
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} guides by perturbed attention, whose rows belong together: {what} where pag_scale is 0"
+        )
+
+
+def _check_guided(run: Run, rows: Rows) -> None:
     """Whether the pipeline guides, where something asks for it.
 
     Raises:
         ClipcondError: it does not.
-        UnsupportedPipelineError: it guides in a way that leaves no place for composed predictions.
     """
-    pipe, composed = run.session.pipe, _is_composed(run)
-    if not composed and run.session.guidance is None:
-        return
-    what = "AND composes prompts" if composed else "guidance(...) acts"
-    if getattr(pipe, "do_perturbed_attention_guidance", False):
-        raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} guides by perturbed attention, whose rows belong together: {what} where pag_scale is 0"
-        )
-    if rows.is_positive and not _in_two_calls(run):
+    pipe, what = run.session.pipe, _wants_guidance(run)
+    if what and rows.is_positive and not _in_two_calls(run):
         raise ClipcondError(
             f"{what} against the negative prompt, and this call of {type(pipe).__name__} reads none: take a guidance scale "
             "(guidance_scale, or true_cfg_scale) above 1, on a model that is not distilled"

@@ -62,8 +62,11 @@ def own_scale(pipe: Any, arguments: Mapping[str, Any]) -> float:
 
 def is_guided(pipe: Any, arguments: Mapping[str, Any]) -> bool:
     """Whether a pipeline's call asks its denoiser for both sides."""
+    negatives = [own for name, own in arguments.items() if name.startswith("negative_prompt")]
+    if "true_cfg_scale" in arguments:
+        return own_scale(pipe, arguments) > 1 and any(own is not None for own in negatives)
     own = getattr(pipe, "do_classifier_free_guidance", None)
-    return own_scale(pipe, arguments) > 1 if own is None else bool(own)
+    return bool(negatives) and (own_scale(pipe, arguments) > 1 if own is None else bool(own))
 
 
 def towards(

@@ -10,7 +10,8 @@ from clipcond.hooks.markers import Found, find
 
 # tensors that all rows share, whatever their first dimension is
 SHARED = frozenset({
-    "txt_ids", "img_ids", "image_rotary_emb", "rotary_embedding", "text_rope_pos", "visual_rope_pos", "freqs_cis"
+    "txt_ids", "img_ids", "image_rotary_emb", "rotary_embedding", "text_rope_pos", "visual_rope_pos", "freqs_cis",
+    "control_hidden_states_scale",
 })  # fmt: skip
 # tensors that may have several rows, one a frame, for each of the noisy pictures
 REPEATED = frozenset({
