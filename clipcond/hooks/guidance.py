@@ -39,16 +39,18 @@ class Guidance:
         if isinstance(self.scale, Sequence) and not self.scale:
             raise ClipcondError("scale: got an empty table; give at least one guidance scale")
 
-    def at(self, moment: Moment) -> float | None:
-        """The scale at a moment; None for the pipeline's own."""
+    def at(self, moment: Moment, added: float) -> float | None:
+        """The scale at a moment, with what the pipeline would add to it; None for the pipeline's own."""
         start, end = self.interval
         if not start <= moment.share < end:
             return 1.0
-        if self.scale is None or isinstance(self.scale, int | float):
-            return self.scale
+        if self.scale is None:
+            return None
+        if isinstance(self.scale, int | float):
+            return self.scale + added
         if isinstance(self.scale, Sequence):
-            return float(self.scale[int(moment.share * len(self.scale))])
-        return float(self.scale(moment.share))
+            return self.scale[int(moment.share * len(self.scale))] + added
+        return self.scale(moment.share) + added
 
 
 def own_scale(pipe: Any, arguments: Mapping[str, Any]) -> float:
