@@ -25,8 +25,8 @@ def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         return own(*args, **kwargs)
     # where the negative side has a call of its own, pipelines hand it what the ControlNet gave for the prompts
     plan = planned(run, rows, moment, unguided=False, joined=False)
-    changed = put(run, call, rows, plan)
     run.controls.clear()
+    changed = put(run, call, rows, plan)
 
     def change(tensor: torch.Tensor) -> torch.Tensor:
         parts = parted(tensor.contiguous(), len(plan.jobs)).unbind(0)

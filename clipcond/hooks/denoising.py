@@ -46,8 +46,9 @@ class Asked:
 
     @property
     def own(self) -> float:
-        """The pipeline's guidance scale."""
-        return own_scale(self.run.session.pipe, self.run.arguments)
+        """The scale that the pipeline guides with."""
+        session = self.run.session
+        return own_scale(session.pipe, self.run.arguments) + session.family.added_scale
 
 
 def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -71,7 +72,7 @@ def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         call=call,
         rows=rows_of(run, call, moment),
         moment=moment,
-        wanted=None if guidance is None else guidance.at(moment),
+        wanted=None if guidance is None else guidance.at(moment, run.session.family.added_scale),
     )
     _check_guided(run, asked.rows)
     if asked.rows.is_negative and run.kept is not None and run.kept.moment == moment:
@@ -94,13 +95,19 @@ def planned(run: Run, rows: Rows, moment: Moment, *, unguided: bool, joined: boo
 
 
 def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
-    """The call with the plan's rows: their texts, and everything else of the rows that they come from."""
+    """The call with the plan's rows: their texts, and everything else of the rows that they come from.
+
+    Raises:
+        UnsupportedPipelineError: it needs other rows of what a ControlNet gave, and the pipeline changed that.
+    """
     states, count = run.session.attached, call.count
     sources = [job.source for job in plan.jobs]
+    missing = set() if plan.is_own else set(run.controls)
 
     def change(name: str, tensor: torch.Tensor) -> torch.Tensor:
         controlled = run.controls.get(id(tensor))
         if controlled is not None:
+            missing.discard(id(tensor))
             return controlled.of(plan.jobs, count)
         mark = rows.marks.get(id(tensor))
         dim = 0 if mark is None else mark.dim
@@ -113,7 +120,13 @@ def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
                 return states.written(tensor, MASKS[name], 0, plan.jobs)
         return tensor
 
-    return call.changed(change)
+    changed = call.changed(change)
+    if missing:
+        raise UnsupportedPipelineError(
+            f"{type(run.session.pipe).__name__} changes what its ControlNet gives before its denoiser reads it, as in guess "
+            "mode, so that prompts cannot be composed: call it with guess_mode=False"
+        )
+    return changed
 
 
 def _forward(asked: Asked, plan: Plan) -> Any:
@@ -144,7 +157,7 @@ def _given(asked: Asked, output: Any, plan: Plan) -> Any:
     if not plan.is_own or asked.wanted is not None or _is_composed(run):
         output = outputs(output, change)
     if rows.is_positive and _in_two_calls(run):
-        run.kept = Kept(asked.moment, output, tuple(left))
+        run.kept = Kept(asked.moment, output, tuple(left), asked.call.others(rows.marks))
     return output
 
 
@@ -153,6 +166,7 @@ def _second(asked: Asked, kept: Kept) -> Any:
     if asked.wanted == 1:
         return kept.output
     if kept.unconditional:
+        _check_alike(asked, kept)
         left = iter(kept.unconditional)
         output = outputs(kept.output, lambda _: next(left))
     else:
@@ -163,6 +177,20 @@ def _second(asked: Asked, kept: Kept) -> Any:
     pairs = iter(tensors(kept.output))
     wanted, own = asked.wanted, asked.own
     return outputs(output, lambda u: towards(next(pairs), u, wanted, own))
+
+
+def _check_alike(asked: Asked, kept: Kept) -> None:
+    """Whether the negative side is asked for with the same as the prompts' but for the texts.
+
+    Raises:
+        UnsupportedPipelineError: it is not, so that what it predicts is not known when prompts are composed.
+    """
+    pairs = zip(kept.others, asked.call.others(asked.rows.marks), strict=True)
+    if not all(one.shape == other.shape and torch.equal(one, other) for one, other in pairs):
+        raise UnsupportedPipelineError(
+            f"AND: {type(asked.run.session.pipe).__name__} hands its denoiser other pictures for the negative prompt than for "
+            "the prompt, so that they cannot be composed"
+        )
 
 
 def _is_composed(run: Run) -> bool:

@@ -78,6 +78,18 @@ class Call:
         self.changed(look)
         return marks
 
+    def others(self, marks: Mapping[int, Found]) -> list[torch.Tensor]:
+        """The tensors that have nothing to do with texts, of which those are marked."""
+        found: list[torch.Tensor] = []
+
+        def look(name: str, tensor: torch.Tensor) -> torch.Tensor:
+            if id(tensor) not in marks and name not in MASKS and name not in SHARED:
+                found.append(tensor)
+            return tensor
+
+        self.changed(look)
+        return found
+
 
 def _changed(name: str, value: Any, change: Change) -> Any:
     if isinstance(value, torch.Tensor):

@@ -87,11 +87,13 @@ class Kept:
         moment: of both.
         output: what the pipeline was given.
         unconditional: the tensors of what it is to be given; () where they are still to be computed.
+        others: what it was called with beside texts.
     """
 
     moment: Moment
     output: Any
     unconditional: tuple[torch.Tensor, ...]
+    others: Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
