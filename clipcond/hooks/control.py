@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from clipcond.hooks.denoising import planned, put
-from clipcond.hooks.layout import rows_of
+from clipcond.hooks.layout import marked_rows
 from clipcond.hooks.rows import Call, outputs, parted
 from clipcond.hooks.run import Controlled, Run
 
@@ -20,8 +20,8 @@ def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
     """
     call = Call(args, kwargs)
     moment = run.clock.moment(call.timestep)
-    rows = rows_of(run, call, moment)
-    if not rows.marks:
+    rows = marked_rows(run, call)
+    if rows is None:
         return own(*args, **kwargs)
     # where the negative side has a call of its own, pipelines hand it what the ControlNet gave for the prompts
     plan = planned(run, rows, moment, unguided=False, joined=False)

@@ -47,8 +47,11 @@ class Asked:
     @property
     def own(self) -> float:
         """The scale that the pipeline guides with."""
-        session = self.run.session
-        return own_scale(session.pipe, self.run.arguments) + session.family.added_scale
+        session, arguments = self.run.session, self.run.arguments
+        scale = own_scale(session.pipe, arguments)
+        if self.module is getattr(session.pipe, "transformer_2", None):
+            scale = arguments.get("guidance_scale_2") or scale
+        return scale + session.family.added_scale
 
 
 def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -75,8 +78,9 @@ def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         wanted=None if guidance is None else guidance.at(moment, run.session.family.added_scale),
     )
     _check_guided(run, asked.rows)
-    if asked.rows.is_negative and run.kept is not None and run.kept.moment == moment:
-        return _second(asked, run.kept)
+    kept, run.kept = run.kept, None
+    if asked.rows.is_negative and kept is not None and kept.moment == moment:
+        return _second(asked, kept)
     plan = planned(run, asked.rows, moment, unguided=asked.wanted == 1, joined=_in_two_calls(run))
     return _given(asked, _forward(asked, plan), plan)
 

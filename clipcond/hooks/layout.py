@@ -65,12 +65,21 @@ def rows_of(run: Run, call: Call, moment: Moment) -> Rows:
         UnsupportedPipelineError: they are fewer than its texts, or more.
         ClipcondError: they are not as the family's pipelines order them.
     """
+    return marked_rows(run, call) or Rows(_ordered(run, call.count, moment), {})
+
+
+def marked_rows(run: Run, call: Call) -> Rows | None:
+    """The rows of a call with marks; None for one without.
+
+    Raises:
+        UnsupportedPipelineError: they are fewer than its texts, or more.
+    """
     states = run.session.attached
     marks = call.found(states.widths) if states is not None else {}
-    if marks:
-        found = max((mark.rows for mark in marks.values()), key=len)
-        return Rows(_each(run, found, call.count), marks)
-    return Rows(_ordered(run, call.count, moment), {})
+    if not marks:
+        return None
+    found = max((mark.rows for mark in marks.values()), key=len)
+    return Rows(_each(run, found, call.count), marks)
 
 
 def _each(run: Run, found: tuple[Who | None, ...], count: int) -> tuple[Who | None, ...]:

@@ -209,15 +209,16 @@ def replayed(pipe: Any, calls: Sequence[Read]) -> Iterator[None]:
     left = iter(calls)
 
     def put(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
-        return args, _put(kwargs, next(left).texts)
+        return args, replaced(kwargs, next(left).texts)
 
     with _hooked(pipe, put):
         yield
 
 
-def _put(kwargs: dict[str, Any], texts: Texts) -> dict[str, Any]:
+def replaced(kwargs: dict[str, Any], texts: Texts) -> dict[str, Any]:
+    """The arguments of a denoiser's call with other texts."""
     return {
-        name: _put(value, texts) if isinstance(value, dict) else texts.get(name, value)
+        name: replaced(value, texts) if isinstance(value, dict) else texts.get(name, value)
         for name, value in kwargs.items()
     }
 
@@ -240,3 +241,15 @@ def by_hand(
     pipe = build()
     with replayed(pipe, chosen):
         return draw(pipe, call(), **one)
+
+
+def rows_read(calls: Sequence[Read], conditioning: Conditioning) -> list[tuple[int, ...]]:
+    """Which of a conditioning's encoded states the prompts' rows read, call by call; the negative rows come first."""
+    embeds = conditioning.prompt_embeds
+    return [
+        tuple(
+            next(number for number, state in enumerate(embeds) if torch.equal(state, row))
+            for row in read.texts["encoder_hidden_states"][read.rows // 2 :]
+        )
+        for read in calls
+    ]
