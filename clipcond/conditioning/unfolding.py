@@ -13,7 +13,7 @@ from clipcond.hooks.program import Constant, Part, Place, Script, Scripts, Steps
 from clipcond.hooks.region import Region
 from clipcond.prompt import Prompt, parse
 from clipcond.prompt.states import State, distinct, said
-from clipcond.prompt.tree import Fixed, shortened
+from clipcond.prompt.tree import Fixed, Fragment, shortened
 
 Regions = Sequence[Region] | Sequence[Sequence[Region]]
 # what the first text encoder reads, the second, ...
@@ -114,11 +114,12 @@ class _Rows:
         prompts = tuple(self._read(text) for text in texts)
         if any(prompt.joined == "compose" for prompt in prompts):
             _check_composed(prompts, regions, side)
-            whole = prompts[0]
+            whole, first = prompts[0], len(self.found)
             parts = tuple(
                 Part(self._track((branch,) * len(prompts)), operator, weight)
                 for (branch, weight), operator in zip(whole.branches, whole.operators, strict=True)
             )
+            self.found[first:] = [tuple(map(_begun, row)) for row in self.found[first:]]
         else:
             parts = (Part(self._track(prompts)),)
         return Script(parts, tuple(self._place(region, len(texts)) for region in regions))
@@ -155,6 +156,17 @@ def _fixed(prompts: Together, state: State) -> Together:
         else prompt
         for prompt, fragments in zip(prompts, state, strict=True)
     )
+
+
+def _begun(prompt: Prompt) -> Prompt:
+    """What is said after AND, without the blank before its first word, which a language model would read."""
+    head, *rest = prompt.fragments() or (Fragment("", 1.0, (0, 0)),)
+    text = head.text.lstrip()
+    if text == head.text:
+        return prompt
+    begun = Fragment(text, head.weight, (head.span[1] - len(text), head.span[1]))
+    pieces = (begun, *rest) if text else tuple(rest)
+    return replace(prompt, content=Fixed(prompt.content.text.lstrip(), pieces))
 
 
 def _check_composed(prompts: Together, regions: Sequence[Region], side: str) -> None:

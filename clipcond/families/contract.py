@@ -118,6 +118,7 @@ class Family:
         lacks: an argument that tells pipelines which only look like this family's.
         guidance: how the pipeline asks its denoiser for both sides: the negative rows before the positive ones in one
             call, after them, or in two calls, the positive one first.
+        added_scale: what its pipelines add to the guidance scale that they are given.
     """
 
     name: str
@@ -137,6 +138,7 @@ class Family:
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
     guidance: Literal["negative first", "positive first", "two calls"] = "negative first"
+    added_scale: float = 0.0
 
     @property
     def prompts(self) -> int:

@@ -228,6 +228,7 @@ T5_FAMILIES: tuple[Family, ...] = (
     Family(
         name="Cosmos",
         guidance="two calls",
+        added_scale=1.0,
         roles=(_ZERO,),
         denoiser_class="CosmosTransformer3DModel",
         width="text_embed_dim",
@@ -236,6 +237,7 @@ T5_FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="Kandinsky 3",
+        added_scale=1.0,
         roles=(_ZERO,),
         denoiser="unet",
         denoiser_class="Kandinsky3UNet",

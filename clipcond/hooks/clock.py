@@ -58,13 +58,15 @@ class Clock:
     def _position(self, scheduler: Any, timestep: torch.Tensor | float) -> int:
         """In the scheduler's timesteps.
 
-        Schedulers that count know best, as timesteps may stand there twice (Heun's), or be scaled or rounded on their way
-        to the denoiser; and to read one waits for the device. They do not know before their first step, nor where a
-        pipeline steps copies of them.
+        Schedulers that count know best, as timesteps may stand there twice (Heun's, PNDM's), or be scaled or rounded on
+        their way to the denoiser; and to read one waits for the device. They do not know before their first step, nor where
+        a pipeline steps copies of them.
         """
         counted: int | None = getattr(scheduler, "step_index", None)
         if counted is not None:
             return counted
+        if self.first is not None and hasattr(scheduler, "counter"):  # PNDM's, from the first step
+            return self.first + int(scheduler.counter)
         value = float(timestep.max()) if isinstance(timestep, torch.Tensor) else float(timestep)
         if self.first is None:
             self.beginning = value

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from clipcond.hooks.denoising import planned, put
-from clipcond.hooks.layout import rows_of
+from clipcond.hooks.layout import marked_rows
 from clipcond.hooks.rows import Call, outputs, parted
-from clipcond.hooks.run import Run
+from clipcond.hooks.run import Controlled, Run
 
 
 def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001 as denoise
@@ -20,17 +20,19 @@ def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
     """
     call = Call(args, kwargs)
     moment = run.clock.moment(call.timestep)
-    rows = rows_of(run, call, moment)
-    if not rows.marks:
+    rows = marked_rows(run, call)
+    if rows is None:
         return own(*args, **kwargs)
-    plan = planned(run, rows, moment, unguided=False)
-    changed = put(run, call, rows, plan)
+    # where the negative side has a call of its own, pipelines hand it what the ControlNet gave for the prompts
+    plan = planned(run, rows, moment, unguided=False, joined=False)
     run.controls.clear()
+    changed = put(run, call, rows, plan)
 
     def change(tensor: torch.Tensor) -> torch.Tensor:
         parts = parted(tensor.contiguous(), len(plan.jobs)).unbind(0)
         given = torch.cat([parts[jobs[0]] for jobs in plan.parts])
-        run.controls[id(given)] = (given, dict(zip(plan.jobs, parts, strict=True)))
+        each = dict(zip(plan.jobs, parts, strict=True))
+        run.controls[id(given)] = Controlled(given, call.count, each)
         return given
 
     output = own(*changed.args, **changed.kwargs)

@@ -47,8 +47,12 @@ class Asked:
 
     @property
     def own(self) -> float:
-        """The pipeline's guidance scale."""
-        return own_scale(self.run.session.pipe, self.run.arguments)
+        """The scale that the pipeline guides with."""
+        session, arguments = self.run.session, self.run.arguments
+        scale = own_scale(session.pipe, arguments)
+        if self.module is getattr(session.pipe, "transformer_2", None):
+            scale = arguments.get("guidance_scale_2") or scale
+        return scale + session.family.added_scale
 
 
 def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -61,6 +65,7 @@ def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         *args: of the call.
         **kwargs: of the call.
     """
+    _check_kind(run)
     call = Call(args, kwargs)
     moment = run.clock.moment(call.timestep)
     guidance = run.session.guidance
@@ -71,16 +76,17 @@ def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         call=call,
         rows=rows_of(run, call, moment),
         moment=moment,
-        wanted=None if guidance is None else guidance.at(moment),
+        wanted=None if guidance is None else guidance.at(moment, run.session.family.added_scale),
     )
-    _check(run, asked.rows)
-    if asked.rows.is_negative and run.kept is not None and run.kept.moment == moment:
-        return _second(asked, run.kept)
-    plan = planned(run, asked.rows, moment, unguided=asked.wanted == 1)
+    _check_guided(run, asked.rows)
+    kept, run.kept = run.kept, None
+    if asked.rows.is_negative and kept is not None and kept.moment == moment:
+        return _second(asked, kept)
+    plan = planned(run, asked.rows, moment, unguided=asked.wanted == 1, joined=_in_two_calls(run))
     return _given(asked, _forward(asked, plan), plan)
 
 
-def planned(run: Run, rows: Rows, moment: Moment, *, unguided: bool) -> Plan:
+def planned(run: Run, rows: Rows, moment: Moment, *, unguided: bool, joined: bool) -> Plan:
     """What is to be run for rows of a call."""
     states = run.session.attached
     return make_plan(
@@ -88,22 +94,26 @@ def planned(run: Run, rows: Rows, moment: Moment, *, unguided: bool) -> Plan:
         states.scripts if states is not None and rows.marks else None,
         moment,
         unguided=unguided,
-        joined=_in_two_calls(run),
+        joined=joined,
         blended=states is not None and states.regions == "noise",
     )
 
 
 def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
-    """The call with the plan's rows: their texts, and everything else of the rows that they come from."""
+    """The call with the plan's rows: their texts, and everything else of the rows that they come from.
+
+    Raises:
+        UnsupportedPipelineError: it needs other rows of what a ControlNet gave, and the pipeline changed that.
+    """
     states, count = run.session.attached, call.count
     sources = [job.source for job in plan.jobs]
+    missing = set() if plan.is_own else set(run.controls)
 
     def change(name: str, tensor: torch.Tensor) -> torch.Tensor:
         controlled = run.controls.get(id(tensor))
         if controlled is not None:
-            own = parted(taken(tensor, sources, count), len(sources))
-            found = [controlled[1].get(job, row) for job, row in zip(plan.jobs, own, strict=True)]
-            return torch.cat(found)
+            missing.discard(id(tensor))
+            return controlled.of(plan.jobs, count)
         mark = rows.marks.get(id(tensor))
         dim = 0 if mark is None else mark.dim
         if dim or has_rows(name, tensor, count):
@@ -115,7 +125,13 @@ def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
                 return states.written(tensor, MASKS[name], 0, plan.jobs)
         return tensor
 
-    return call.changed(change)
+    changed = call.changed(change)
+    if missing:
+        raise UnsupportedPipelineError(
+            f"{type(run.session.pipe).__name__} changes what its ControlNet gives before its denoiser reads it, as in guess "
+            "mode, so that prompts cannot be composed: call it with guess_mode=False"
+        )
+    return changed
 
 
 def _forward(asked: Asked, plan: Plan) -> Any:
@@ -155,7 +171,7 @@ def _given(asked: Asked, output: Any, plan: Plan) -> Any:
     if not plan.is_own or asked.wanted is not None or _is_composed(run):
         output = outputs(output, change)
     if rows.is_positive and _in_two_calls(run):
-        run.kept = Kept(asked.moment, output, tuple(left))
+        run.kept = Kept(asked.moment, output, tuple(left), asked.call.others(rows.marks))
     return output
 
 
@@ -164,15 +180,31 @@ def _second(asked: Asked, kept: Kept) -> Any:
     if asked.wanted == 1:
         return kept.output
     if kept.unconditional:
+        _check_alike(asked, kept)
         left = iter(kept.unconditional)
         output = outputs(kept.output, lambda _: next(left))
     else:
-        output = _forward(asked, planned(asked.run, asked.rows, asked.moment, unguided=False))
+        plan = planned(asked.run, asked.rows, asked.moment, unguided=False, joined=False)
+        output = _forward(asked, plan)
     if asked.wanted is None:
         return output
     pairs = iter(tensors(kept.output))
     wanted, own = asked.wanted, asked.own
     return outputs(output, lambda u: towards(next(pairs), u, wanted, own))
+
+
+def _check_alike(asked: Asked, kept: Kept) -> None:
+    """Whether the negative side is asked for with the same as the prompts' but for the texts.
+
+    Raises:
+        UnsupportedPipelineError: it is not, so that what it predicts is not known when prompts are composed.
+    """
+    pairs = zip(kept.others, asked.call.others(asked.rows.marks), strict=True)
+    if not all(one.shape == other.shape and torch.equal(one, other) for one, other in pairs):
+        raise UnsupportedPipelineError(
+            f"AND: {type(asked.run.session.pipe).__name__} hands its denoiser other pictures for the negative prompt than for "
+            "the prompt, so that they cannot be composed"
+        )
 
 
 def _is_composed(run: Run) -> bool:
@@ -187,22 +219,34 @@ def _in_two_calls(run: Run) -> bool:
     return two and is_guided(run.session.pipe, run.arguments)
 
 
-def _check(run: Run, rows: Rows) -> None:
+def _wants_guidance(run: Run) -> str:
+    """What acts on both sides' predictions; "" for nothing."""
+    if _is_composed(run):
+        return "AND composes prompts"
+    return "" if run.session.guidance is None else "guidance(...) acts"
+
+
+def _check_kind(run: Run) -> None:
+    """Whether the pipeline guides in a way that leaves a place for what acts on predictions.
+
+    Raises:
+        UnsupportedPipelineError: it does not.
+    """
+    pipe, what = run.session.pipe, _wants_guidance(run)
+    if what and getattr(pipe, "do_perturbed_attention_guidance", False):
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} guides by perturbed attention, whose rows belong together: {what} where pag_scale is 0"
+        )
+
+
+def _check_guided(run: Run, rows: Rows) -> None:
     """Whether the pipeline guides, where something asks for it.
 
     Raises:
         ClipcondError: it does not.
-        UnsupportedPipelineError: it guides in a way that leaves no place for composed predictions.
     """
-    pipe, composed = run.session.pipe, _is_composed(run)
-    if not composed and run.session.guidance is None:
-        return
-    what = "AND composes prompts" if composed else "guidance(...) acts"
-    if getattr(pipe, "do_perturbed_attention_guidance", False):
-        raise UnsupportedPipelineError(
-            f"{type(pipe).__name__} guides by perturbed attention, whose rows belong together: {what} where pag_scale is 0"
-        )
-    if rows.is_positive and not _in_two_calls(run):
+    pipe, what = run.session.pipe, _wants_guidance(run)
+    if what and rows.is_positive and not _in_two_calls(run):
         raise ClipcondError(
             f"{what} against the negative prompt, and this call of {type(pipe).__name__} reads none: take a guidance scale "
             "(guidance_scale, or true_cfg_scale) above 1, on a model that is not distilled"

@@ -39,16 +39,18 @@ class Guidance:
         if isinstance(self.scale, Sequence) and not self.scale:
             raise ClipcondError("scale: got an empty table; give at least one guidance scale")
 
-    def at(self, moment: Moment) -> float | None:
-        """The scale at a moment; None for the pipeline's own."""
+    def at(self, moment: Moment, added: float) -> float | None:
+        """The scale at a moment, with what the pipeline would add to it; None for the pipeline's own."""
         start, end = self.interval
         if not start <= moment.share < end:
             return 1.0
-        if self.scale is None or isinstance(self.scale, int | float):
-            return self.scale
+        if self.scale is None:
+            return None
+        if isinstance(self.scale, int | float):
+            return self.scale + added
         if isinstance(self.scale, Sequence):
-            return float(self.scale[int(moment.share * len(self.scale))])
-        return float(self.scale(moment.share))
+            return self.scale[int(moment.share * len(self.scale))] + added
+        return self.scale(moment.share) + added
 
 
 def own_scale(pipe: Any, arguments: Mapping[str, Any]) -> float:
@@ -62,8 +64,11 @@ def own_scale(pipe: Any, arguments: Mapping[str, Any]) -> float:
 
 def is_guided(pipe: Any, arguments: Mapping[str, Any]) -> bool:
     """Whether a pipeline's call asks its denoiser for both sides."""
+    negatives = [own for name, own in arguments.items() if name.startswith("negative_prompt")]
+    if "true_cfg_scale" in arguments:
+        return own_scale(pipe, arguments) > 1 and any(own is not None for own in negatives)
     own = getattr(pipe, "do_classifier_free_guidance", None)
-    return own_scale(pipe, arguments) > 1 if own is None else bool(own)
+    return bool(negatives) and (own_scale(pipe, arguments) > 1 if own is None else bool(own))
 
 
 def towards(

@@ -17,7 +17,7 @@ def guidance(
     """Meanwhile, calls of the pipeline guide within an interval of their steps only, or with a scale that changes.
 
     Outside the interval the unconditional half is not computed: exactly what the pipeline's own guidance with a scale of 1
-    gives, for half the work.
+    gives, for half the work (but a ControlNet's, which reads both sides all the same).
 
         with clipcond.guidance(pipe, interval=(0.2, 0.8)):
             images = pipe("a fox", num_inference_steps=20).images

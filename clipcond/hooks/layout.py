@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clipcond.errors import ClipcondError
+from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.inputs import NEGATIVE, POSITIVE
 from clipcond.hooks.clock import Moment
 from clipcond.hooks.guidance import is_guided
@@ -62,14 +62,34 @@ def rows_of(run: Run, call: Call, moment: Moment) -> Rows:
     """The rows of a call.
 
     Raises:
+        UnsupportedPipelineError: they are fewer than its texts, or more.
         ClipcondError: they are not as the family's pipelines order them.
+    """
+    return marked_rows(run, call) or Rows(_ordered(run, call.count, moment), {})
+
+
+def marked_rows(run: Run, call: Call) -> Rows | None:
+    """The rows of a call with marks; None for one without.
+
+    Raises:
+        UnsupportedPipelineError: they are fewer than its texts, or more.
     """
     states = run.session.attached
     marks = call.found(states.widths, run.known) if states is not None else {}
-    if marks:
-        found = max((mark.rows for mark in marks.values()), key=len)
-        return Rows(found[:: len(found) // call.count], marks)
-    return Rows(_ordered(run, call.count, moment), {})
+    if not marks:
+        return None
+    found = max((mark.rows for mark in marks.values()), key=len)
+    return Rows(_each(run, found, call.count), marks)
+
+
+def _each(run: Run, found: tuple[Who | None, ...], count: int) -> tuple[Who | None, ...]:
+    """Whose each of so many rows is, of marks of which each row has one or several (frames)."""
+    who = found[:: max(1, len(found) // count)]
+    if tuple(whose for whose in who for _ in range(len(found) // count)) != found:
+        raise UnsupportedPipelineError(
+            f"{type(run.session.pipe).__name__} calls its denoiser with {count} rows, and the texts of {len(found)} others"
+        )
+    return who
 
 
 def _ordered(run: Run, count: int, moment: Moment) -> tuple[Who | None, ...]:

@@ -10,7 +10,8 @@ from clipcond.hooks.markers import Found, find
 
 # tensors that all rows share, whatever their first dimension is
 SHARED = frozenset({
-    "padding_mask", "txt_ids", "img_ids", "image_rotary_emb", "rotary_embedding", "text_rope_pos", "visual_rope_pos", "freqs_cis"
+    "padding_mask", "txt_ids", "img_ids", "image_rotary_emb", "rotary_embedding", "text_rope_pos", "visual_rope_pos",
+    "freqs_cis", "control_hidden_states_scale",
 })  # fmt: skip
 # tensors that may have several rows, one a frame, for each of the noisy pictures
 REPEATED = frozenset({
@@ -90,6 +91,18 @@ class Call:
         for old in list(known)[:-_KNOWN]:
             del known[old]
         return marks
+
+    def others(self, marks: Mapping[int, Found]) -> list[torch.Tensor]:
+        """The tensors that have nothing to do with texts, of which those are marked."""
+        found: list[torch.Tensor] = []
+
+        def look(name: str, tensor: torch.Tensor) -> torch.Tensor:
+            if id(tensor) not in marks and name not in MASKS and name not in SHARED:
+                found.append(tensor)
+            return tensor
+
+        self.changed(look)
+        return found
 
 
 def _changed(name: str, value: Any, change: Change) -> Any:

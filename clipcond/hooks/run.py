@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -12,7 +12,7 @@ from clipcond.families.contract import Family
 from clipcond.hooks.clock import Clock, Moment
 from clipcond.hooks.guidance import Guidance
 from clipcond.hooks.plan import Job
-from clipcond.hooks.rows import Known
+from clipcond.hooks.rows import Known, parted
 from clipcond.hooks.states import States
 
 # a pipeline's arguments -> others that say what its texts mean
@@ -87,11 +87,37 @@ class Kept:
         moment: of both.
         output: what the pipeline was given.
         unconditional: the tensors of what it is to be given; () where they are still to be computed.
+        others: what it was called with beside texts.
     """
 
     moment: Moment
     output: Any
     unconditional: tuple[torch.Tensor, ...]
+    others: Sequence[torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Controlled:
+    """What a ControlNet gave.
+
+    Attributes:
+        given: what the pipeline was given of it.
+        rows: of the ControlNet's call.
+        parts: of each of its jobs.
+    """
+
+    given: torch.Tensor
+    rows: int
+    parts: Mapping[Job, torch.Tensor]
+
+    def of(self, jobs: Sequence[Job], count: int) -> torch.Tensor:
+        """The same for jobs of a denoiser's call of so many rows, each one or several (frames) of the ControlNet's."""
+        own, each = parted(self.given, self.rows), self.rows // count
+        return torch.cat([
+            self.parts.get(replace(job, source=row), own[row])
+            for job in jobs
+            for row in range(job.source * each, (job.source + 1) * each)
+        ])  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -105,7 +131,7 @@ class Run:
         kept: of the last call for the positive side alone.
         known: see `Call.found`.
         ran: the jobs of the denoiser's last forward for the negative side alone (True), and of its last other one.
-        controls: what a ControlNet gave for each job, by the id of the tensor that the pipeline was given instead.
+        controls: what a ControlNet gave last, by the id of the tensor that the pipeline was given.
     """
 
     session: Session
@@ -114,6 +140,4 @@ class Run:
     kept: Kept | None = None
     known: Known = field(default_factory=dict)
     ran: dict[bool, Sequence[Job]] = field(default_factory=dict)
-    controls: dict[int, tuple[torch.Tensor, Mapping[Job, torch.Tensor]]] = field(
-        default_factory=dict
-    )
+    controls: dict[int, Controlled] = field(default_factory=dict)
