@@ -19,12 +19,12 @@ LAYOUTS: dict[str, Layout] = {
     **dict.fromkeys(
         (
             "Stable Diffusion 1 and 2", "Stable Diffusion XL", "Stable Diffusion XL refiner", "Stable Diffusion latent upscaler",
-            "CLIP + T5 UNet", "PixArt", "Allegro", "Cosmos", "Kandinsky 3", "Wan", "AnyFlow", "Latte",
+            "CLIP + T5 UNet", "PixArt", "Allegro", "Cosmos", "Kandinsky 3", "Wan", "Latte",
         ),
         "alone",
     ),
     **dict.fromkeys(
-        ("Flux.1", "Chroma", "DeepFloyd IF", "AuraFlow", "Bria 3.2", "CogView3+"), "first"
+        ("Flux.1", "Chroma", "DeepFloyd IF", "Bria 3.2", "CogView3+"), "first"
     ),
     "Stable Diffusion 3": "last",
 }  # fmt: skip

@@ -47,6 +47,7 @@ class Watcher(Protocol):
         """Entered for the length of a forward."""
 
 
+@runtime_checkable
 class Maps(Watcher, Protocol):
     """Who wants to know which words are read in it."""
 

@@ -73,6 +73,10 @@ class Seen:
     def mean(self, word: str, texts: Texts) -> Float[torch.Tensor, "pictures h w"]:
         """As `AttentionMaps.of`."""
         found = texts.find(word)
+        if not any(row in found for _, row in self.sums):
+            raise ClipcondError(
+                f"{word!r}: it was not read in the steps that were looked at; choose more of them"
+            )
         sizes = [size for each in self.sums.values() for size in each.maps]
         largest = max(sizes, key=lambda size: size[0] * size[1])
         maps = torch.zeros(self.pictures, *largest)
@@ -122,7 +126,7 @@ class Watch:
                 shares(attention, row, where, self._chosen.heads)
                 for row in range(job * each, (job + 1) * each)
             ]
-            maps = bounded(_laid_out(torch.stack(frames).mean(0), self._look))
+            maps = bounded(_laid_out(torch.stack(frames).mean(0), self._look, alone=each == 1))
             for row, weight in texts:
                 self._seen.sums.setdefault((picture, row), Sum()).add(maps, weight)
 
@@ -149,12 +153,13 @@ def _rows(look: Look, texts: Texts) -> list[tuple[int, int, list[tuple[int, floa
 
 
 def _laid_out(
-    shares: Float[torch.Tensor, "tokens places"], look: Look
+    shares: Float[torch.Tensor, "tokens places"], look: Look, *, alone: bool
 ) -> Float[torch.Tensor, "tokens h w"]:
-    """Places as they lie in the picture; of several frames in one row, in their mean."""
+    """Places as they lie in the picture; of a film whose frames are in one row, alone, in their mean."""
     height, width = _proportions(look)
-    places, frames = shares.shape[1], look.sample.shape[2] if look.sample.ndim == 5 else 1
-    frames = frames if places % frames == 0 else 1
+    places, frames = shares.shape[1], 1
+    if alone and look.sample.ndim == 5 and places % look.sample.shape[2] == 0:
+        frames = look.sample.shape[2]
     rows, columns = grid_of(places // frames, height, width)
     return shares.reshape(len(shares), frames, rows, columns).mean(1)
 

@@ -106,6 +106,8 @@ def _runs(words: Sequence[Word], asked: str) -> list[_Run]:
     """Every run of tokens that makes what is asked for."""
     found: list[_Run] = []
     for first in range(len(words)):
+        if not _bare(words[first].text):  # a blank that the tokenizer put there
+            continue
         made = ""
         for last in range(first, len(words)):
             made += _bare(words[last].text)
