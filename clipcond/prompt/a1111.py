@@ -35,16 +35,16 @@ _BRANCH_END = re.compile(r"\s\Z|:\s*[-+]?[\d.]+\Z")
 
 def read(source: str) -> Prompt:
     """Read a whole prompt; see `read_as`."""
-    return read_as(source, A1111, branches.AND)
+    return read_as(source, A1111, branches.at_and)
 
 
-def read_as(source: str, dialect: Dialect, divider: re.Pattern[str]) -> Prompt:
+def read_as(source: str, dialect: Dialect, divide: branches.Divide) -> Prompt:
     """Read a whole prompt in a dialect of this family.
 
     Args:
         source: the prompt as typed.
         dialect: whose name it gets and whose hints are given.
-        divider: the keywords that divide it.
+        divide: a text -> the keywords that divide it.
 
     Raises:
         PromptSyntaxError: a weight or a step is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
@@ -57,17 +57,17 @@ def read_as(source: str, dialect: Dialect, divider: re.Pattern[str]) -> Prompt:
         *hints.note_comments(source, hidden),
         *said.place_notes(tagged.notes),
         *bare.place_notes(
-            [*hints.foreign(bare.text, dialect.hints), *_end_weight(bare.text, divider)]
+            [*hints.foreign(bare.text, dialect.hints), *_end_weight(bare.text, divide)]
         ),
     )
-    prompt = branches.read(said, notes, dialect.name, divider)
+    prompt = branches.read(said, notes, dialect.name, divide)
     if not tagged.tags:
         return prompt
     return replace(
         prompt,
         loras=tuple(replace(lora, span=said.place(lora.span)) for lora in tagged.loras),
         tags=tuple(replace(tag, span=said.place(tag.span)) for tag in tagged.tags),
-        untagged=branches.read(bare, notes, dialect.name, divider),
+        untagged=branches.read(bare, notes, dialect.name, divide),
     )
 
 
@@ -78,12 +78,12 @@ def _comments(source: str) -> list[Span]:
     return [(start + (source[start] == "\n"), end) for start, end in found]
 
 
-def _end_weight(text: str, divider: re.Pattern[str]) -> tuple[Diagnostic, ...]:
+def _end_weight(text: str, divide: branches.Divide) -> tuple[Diagnostic, ...]:
     """A number that the web UI reads as the weight of a whole prompt without AND."""
     end = len(text.rstrip())
     colon = text.rfind(":", 0, end)
     number = branches.WEIGHT.fullmatch(text, colon + 1, end) if colon >= 0 else None
-    if number is None or ("AND" in text and divider.search(text)):
+    if number is None or divide(text):
         return ()
     message = f"{text[colon:end]!r} at the end is text here; the web UI weighs a whole prompt by it, but a negative one"
     hint = f"end with a comma if it is text: {text[colon:end]},"

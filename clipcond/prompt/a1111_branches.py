@@ -5,7 +5,7 @@ A keyword divides wherever it stands, even inside brackets; `: weight` at the en
 
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from clipcond.errors import PromptSyntaxError
@@ -15,7 +15,7 @@ from clipcond.prompt import hints
 from clipcond.prompt.excerpt import Excerpt
 from clipcond.prompt.tree import Content, Diagnostic, Fixed, Fragment, Prompt, Span
 
-AND = re.compile(r"\bAND\b")
+_AND = re.compile(r"\bAND\b")
 WEIGHT = re.compile(r"\s*+([-+]?(?:\d+\.?|\d*\.\d+))")
 
 
@@ -62,22 +62,28 @@ class Scheduled:
         return self.excerpt.cut(schedule.spans_at(self.items, step, steps))
 
 
-def read(
-    excerpt: Excerpt, notes: tuple[Diagnostic, ...], dialect: str, divider: re.Pattern[str]
-) -> Prompt:
+Divide = Callable[[str], list[re.Match[str]]]
+
+
+def at_and(text: str) -> list[re.Match[str]]:
+    """Each AND of a text."""
+    return list(_AND.finditer(text)) if "AND" in text else []
+
+
+def read(excerpt: Excerpt, notes: tuple[Diagnostic, ...], dialect: str, divide: Divide) -> Prompt:
     """Divide at each keyword, and read what is between.
 
     Args:
         excerpt: the prompt without comments, and without tags if they are not to be read.
         notes: what else is odd in its source.
         dialect: the name of its dialect.
-        divider: the keywords; each begins with AND.
+        divide: a text -> its keywords.
 
     Raises:
         PromptSyntaxError: a weight or a step is no finite number, or brackets are nested deeper than `MAX_DEPTH`.
     """
     text, source = excerpt.text, excerpt.source
-    keywords = list(divider.finditer(text)) if "AND" in text else []
+    keywords = divide(text)
     if not keywords:
         content, own = _read_content(excerpt)
         return Prompt(source, dialect, content, hints.in_order(own, notes))

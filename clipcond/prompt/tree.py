@@ -268,7 +268,7 @@ class Prompt:
         for operator, (branch, weight) in zip(self.operators, self.branches, strict=True):
             if self.parts:
                 how = operator if self.joined == "compose" else self.joined
-                rows.append(f"  {how} {weight:<8.4g} {shortened(branch.text)!r}")
+                rows.append(f"  {how:<8} {weight:<8.4g} {shortened(branch.text)!r}")
             else:
                 rows += [f"  {f.weight:<8.4g} {shortened(f.text)!r}" for f in self.fragments()]
             rows += [f"  {row}" for row in _shown_schedule(branch)]

@@ -129,7 +129,7 @@ def test_errors_point_at_their_branch():
 def test_a_repr_tells_operators_and_schedules():
     assert repr(plus("a [b:c:0.5] AND_PERP d :-1")).splitlines() == [
         "Prompt(a1111+: 'a [b:c:0.5] AND_PERP d :-1'",
-        "  AND 1        'a [b:c:0.5]'",
+        "  AND      1        'a [b:c:0.5]'",
         "   1-10 of 20: 'a b'",
         "  11-20 of 20: 'a c'",
         "  AND_PERP -1       ' d')",

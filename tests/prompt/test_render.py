@@ -81,7 +81,7 @@ def test_without_a_warning_nothing_is_lost(source, target, text):
     assert all(issubclass(warning.category, PromptConversionWarning) for warning in caught)
     if not caught:
         again = parse(converted, target).without_tags
-        assert again.joined == prompt.joined
+        assert (again.joined, again.operators) == (prompt.joined, prompt.operators)
         assert words(again) == words(prompt)
 
 
