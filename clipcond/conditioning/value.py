@@ -219,7 +219,9 @@ class Conditioning:
                 "call kwargs_for and the pipeline within `with conditioning.attached(pipe):`"
             )
         beginnings = {
-            side: inputs.rows([script.parts[0].track.rows[0] for script in self.scripts[side]])
+            side: states.widened(
+                inputs.rows([script.parts[0].track.rows[0] for script in self.scripts[side]])
+            )
             for side, inputs in self.sides.items()
         }
 
