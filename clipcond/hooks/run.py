@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -12,6 +12,7 @@ from clipcond.families.contract import Family
 from clipcond.hooks.clock import Clock, Moment
 from clipcond.hooks.guidance import Guidance
 from clipcond.hooks.plan import Job
+from clipcond.hooks.rows import Known
 from clipcond.hooks.states import States
 
 # a pipeline's arguments -> others that say what its texts mean
@@ -37,6 +38,7 @@ class Look:
     sample: torch.Tensor
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Who acts on the attention of a denoiser."""
 
@@ -101,6 +103,8 @@ class Run:
         arguments: of the call, with their defaults.
         clock: where it is.
         kept: of the last call for the positive side alone.
+        known: see `Call.found`.
+        ran: the jobs of the denoiser's last forward for the negative side alone (True), and of its last other one.
         controls: what a ControlNet gave for each job, by the id of the tensor that the pipeline was given instead.
     """
 
@@ -108,6 +112,8 @@ class Run:
     arguments: Mapping[str, Any]
     clock: Clock
     kept: Kept | None = None
+    known: Known = field(default_factory=dict)
+    ran: dict[bool, Sequence[Job]] = field(default_factory=dict)
     controls: dict[int, tuple[torch.Tensor, Mapping[Job, torch.Tensor]]] = field(
         default_factory=dict
     )
