@@ -119,6 +119,8 @@ class Family:
         guidance: how the pipeline asks its denoiser for both sides: the negative rows before the positive ones in one
             call, after them, or in two calls, the positive one first.
         added_scale: what its pipelines add to the guidance scale that they are given.
+        regions: how places of a picture are told other texts: by its attention, which reads each text in its places; or
+            by its noise, predicted for each text and blended.
     """
 
     name: str
@@ -139,6 +141,7 @@ class Family:
     lacks: str = ""
     guidance: Literal["negative first", "positive first", "two calls"] = "negative first"
     added_scale: float = 0.0
+    regions: Literal["attention", "noise"] = "noise"
 
     @property
     def prompts(self) -> int:

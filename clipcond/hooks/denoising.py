@@ -18,6 +18,7 @@ from clipcond.hooks.clock import Moment
 from clipcond.hooks.guidance import is_guided, own_scale, towards
 from clipcond.hooks.layout import Rows, rows_of
 from clipcond.hooks.plan import Plan, make_plan
+from clipcond.hooks.regional import in_places
 from clipcond.hooks.results import guided, results
 from clipcond.hooks.rows import MASKS, Call, has_rows, outputs, parted, taken, tensors
 from clipcond.hooks.run import Kept, Look, Run
@@ -139,6 +140,7 @@ def _forward(asked: Asked, plan: Plan) -> Any:
     changed = put(asked.run, asked.call, asked.rows, plan)
     look = Look(asked.run, asked.module, plan.jobs, asked.moment, asked.call.sample)
     with ExitStack() as stack:
+        stack.enter_context(in_places(look))
         for watcher in asked.run.session.watchers:
             stack.enter_context(watcher.during(look))
         return asked.forward(*changed.args, **changed.kwargs)
@@ -163,7 +165,7 @@ def _given(asked: Asked, output: Any, plan: Plan) -> Any:
         parts = parted(tensor.contiguous(), len(plan.jobs)).unbind(0)
         if rows.is_positive and all(negative >= 0 for negative in plan.negatives):
             left.append(torch.cat([parts[negative] for negative in plan.negatives]))
-        given = results(run.session.attached, parts, rows, plan)
+        given = results(run, parts, rows, plan)
         if asked.wanted is not None:
             given = guided(given, rows, asked.wanted, asked.own)
         return torch.cat(given)
@@ -213,6 +215,14 @@ def _is_composed(run: Run) -> bool:
     return states is not None and any(script.is_composed for script in states.scripts[POSITIVE])
 
 
+def _is_placed(run: Run) -> bool:
+    """Whether a prompt's regions have rows of their own, or a mask for each row."""
+    states = run.session.attached
+    if states is None or (states.regions == "attention" and states.room == 1):
+        return False
+    return any(script.places for script in states.scripts[POSITIVE])
+
+
 def _in_two_calls(run: Run) -> bool:
     """Whether the negative side will have a call of its own."""
     two = run.session.family.guidance == "two calls"
@@ -232,7 +242,8 @@ def _check_kind(run: Run) -> None:
     Raises:
         UnsupportedPipelineError: it does not.
     """
-    pipe, what = run.session.pipe, _wants_guidance(run)
+    pipe = run.session.pipe
+    what = _wants_guidance(run) or ("regions act" if _is_placed(run) else "")
     if what and getattr(pipe, "do_perturbed_attention_guidance", False):
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} guides by perturbed attention, whose rows belong together: {what} where pag_scale is 0"
