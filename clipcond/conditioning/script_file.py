@@ -112,12 +112,12 @@ def _written_track(track: Track) -> dict[str, Any]:
 
 def _read_track(written: Mapping[str, Any]) -> Track:
     if "row" in written:
-        return Constant(written["row"])
+        return Constant(int(written["row"]))
     if "prompts" in written:
         # a branch of a prompt with AND was written alone, so that nothing divides it
         prompts = tuple(parse(text, dialect).without_tags for text, dialect in written["prompts"])
-        return Steps(prompts, {_said(what): row for what, row in written["places"]})
-    shares, keys = tuple(written["shares"]), tuple(written["keys"])
+        return Steps(prompts, {_said(what): int(row) for what, row in written["places"]})
+    shares, keys = tuple(written["shares"]), tuple(map(int, written["keys"]))
     easing, curve = written["easing"], written["curve"]
     if not (easing in EASINGS and curve in CURVES and len(keys) == len(shares) > 0 == shares[0]):
         raise ValueError(f"keyframes {written}")

@@ -7,7 +7,7 @@ from clipcond.conditioning.report import PromptReport
 from clipcond.hooks.clock import Moment
 from clipcond.hooks.program import Keyframes, Script, Steps, Track
 from clipcond.hooks.region import Region
-from clipcond.prompt.tree import shortened, stretches
+from clipcond.prompt.tree import Segment, shortened, stretches
 
 _MOST = 5  # stretches of steps that are told
 
@@ -105,8 +105,14 @@ def _steps(where: Sequence[str]) -> str:
 
 def _words(what: Sequence[tuple[str, float]]) -> str:
     """Texts with their weights, in one line."""
-    told = (text if weight in (1, -1) else f"({text}:{weight:.4g})" for text, weight in what)
-    return shortened(" ".join("".join(told).split())) or "nothing"
+    shown = "".join(_word(Segment(*each)) for each in what)
+    return shortened(" ".join(shown.split())) or "nothing"
+
+
+def _word(segment: Segment) -> str:
+    if segment.is_break:
+        return " BREAK "
+    return segment.text if segment.weight == 1 else f"({segment.text}:{segment.weight:.4g})"
 
 
 def _number(count: int, noun: str) -> str:
