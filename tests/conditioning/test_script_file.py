@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+import clipcond
 from clipcond import Conditioner, Conditioning, Region, parse
 from clipcond.conditioning.script_file import read_scripts, write_scripts
 from clipcond.errors import CheckpointError
@@ -107,6 +108,17 @@ def test_what_is_loaded_draws_the_same(tmp_path, prompt, options):
     assert np.array_equal(drawn(through_file(ours, tmp_path / "c.safetensors")), expected)
     first = CONDITIONER("cat" if isinstance(prompt, str) else ["cat", "cat"])
     assert not np.array_equal(drawn(first), expected)
+
+
+def test_keyframes_draw_the_same(tmp_path):
+    one, other = CONDITIONER("cat"), CONDITIONER("dog")
+    ours = clipcond.schedule([(0.0, one), (0.5, other)], easing="smooth")
+    theirs = through_file(ours, tmp_path / "c.safetensors")
+    assert np.array_equal(drawn(theirs), drawn(ours))
+    assert [row.said for row in theirs.report.prompts] == [
+        "from 0 of the run",
+        "from 0.5 of the run",
+    ]
 
 
 def test_what_two_encoders_read_comes_back_together(tmp_path):
