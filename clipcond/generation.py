@@ -1,6 +1,7 @@
 """One prompt to several candidate pictures, scored and ranked: where both halves of the library meet.
 
-The spine is `generate`: check, condition once, sample in batches, rerank in memory.
+The spine is `generate`: check, condition once, sample in batches, rerank in memory. What prompts say over the steps and in
+places they say here too.
 """
 
 import inspect
@@ -19,9 +20,13 @@ from tqdm.auto import tqdm
 
 import clipcond
 from clipcond.conditioning import Conditioner
+from clipcond.conditioning.telling import where_is
 from clipcond.errors import CircularScoreWarning, ClipcondError
+from clipcond.hooks.region import Region
+from clipcond.hooks.session import session_of
 from clipcond.identity import same_weights
 from clipcond.prompt import parse
+from clipcond.prompt.states import LONGEST
 from clipcond.score import Scorer, rerank
 
 _OURS = (
@@ -73,12 +78,14 @@ def generate(
     keep: int = 4,
     seed: int = 0,
     batch_size: int | None = None,
+    regions: Sequence[Region] = (),
     **pipe_kwargs: Any,
 ) -> Generation:
     """Draw several pictures of one prompt and keep those that match it best.
 
     Candidate i starts from torch.Generator("cpu") seeded with seed + i, so it is the same picture at any
-    `batch_size` and can be drawn again alone. The prompt is encoded once; scores are against its plain text.
+    `batch_size` and can be drawn again alone. The prompt is encoded once; scores are against its plain text: what it says at
+    the last step, together with what the regions say. `clipcond.guidance` acts here as in any call of the pipeline.
 
     Args:
         pipe: a diffusers pipeline.
@@ -90,6 +97,7 @@ def generate(
         keep: how many to return.
         seed: of the first candidate.
         batch_size: candidates a denoiser call; None draws all at once.
+        regions: what stands in places of the picture.
         **pipe_kwargs: for the pipeline, e.g. num_inference_steps, guidance_scale, height, width.
 
     Raises:
@@ -105,16 +113,22 @@ def generate(
     if circular:
         warnings.warn(_CIRCULAR, CircularScoreWarning, stacklevel=2)
     conditioner = conditioner or Conditioner.from_pipeline(pipe)
-    conditioning = conditioner(prompt, negative_prompt=negative_prompt)
-    seeds = range(seed, seed + candidates)
-    images = draw(
-        pipe,
-        lambda part: conditioning.kwargs_for(pipe, num_images_per_prompt=len(seeds[part])),
-        seeds,
-        batch_size=batch,
-        **pipe_kwargs,
+    steps = _looks(pipe, pipe_kwargs)
+    conditioning = conditioner(
+        prompt, negative_prompt=negative_prompt, steps=steps, regions=regions
     )
-    text = plain_text(prompt, conditioner.dialect)
+    seeds = range(seed, seed + candidates)
+    with conditioning.attached(pipe):
+        images = draw(
+            pipe,
+            lambda part: conditioning.kwargs_for(pipe, num_images_per_prompt=len(seeds[part])),
+            seeds,
+            batch_size=batch,
+            **pipe_kwargs,
+        )
+    asked = [prompt, *(region.prompt for region in regions if region.weight > 0)]
+    said = [plain_text(each, conditioner.dialect, steps or LONGEST) for each in asked]
+    text = " ".join(filter(None, said))
     ranking = rerank(images, text, scorer)
     return Generation(
         images=tuple(images[i] for i in ranking.order[:keep]),
@@ -124,7 +138,7 @@ def generate(
         candidate_scores=ranking.scores[torch.tensor(ranking.order).argsort()],
         provenance={
             "prompt": prompt,
-            "prompt_windows": conditioning.report.prompts[0].chunks,
+            "prompt_windows": max(seen.chunks for seen in conditioning.report.prompts),
             "negative_prompt": negative_prompt,
             "scored_text": text,
             "scored_text_truncated": ranking.truncated,
@@ -132,6 +146,9 @@ def generate(
             "seed": seed,
             "candidates": candidates,
             **_conditions(pipe, conditioner, pipe_kwargs),
+            **_schedule("schedule", prompt, conditioner.dialect, steps),
+            **_schedule("negative_schedule", negative_prompt, conditioner.dialect, steps),
+            **_acting(pipe, regions),
             "scorer": ranking.provenance,
         },
     )
@@ -164,10 +181,23 @@ def check_request(
         raise ClipcondError(f"num_inference_steps: got {steps}; needs at least 1")
 
 
-def plain_text(prompt: str, dialect: str) -> str:
-    """What a prompt says once its weights and breaks are taken out, white space in single blanks."""
+def plain_text(prompt: str, dialect: str, steps: int = LONGEST) -> str:
+    """What a prompt says at its last step once its weights and breaks are taken out, white space in single blanks.
+
+    Of several branches, what all of them say together, but for those of a weight of 0 or less: nothing of them is to be seen.
+
+    Args:
+        prompt: as typed.
+        dialect: that it is written in.
+        steps: of the run.
+    """
     branches = parse(prompt, dialect=dialect).without_tags.branches
-    segments = [segment for branch, _ in branches for segment in branch.segments()]
+    segments = [
+        segment
+        for branch, weight in branches
+        if weight > 0
+        for segment in branch.segments(step=steps - 1, steps=steps)
+    ]
     return " ".join(" ".join(s.text for s in segments if not s.is_break).split())
 
 
@@ -236,6 +266,38 @@ def _one_bar(
             yield with_progress
     finally:
         pipe.set_progress_bar_config(**config)
+
+
+def _looks(pipe: Any, pipe_kwargs: Mapping[str, Any]) -> int | None:
+    """How often a run looks at its prompts; None where only the run will tell, which any number then serves."""
+    steps = pipe_kwargs.get("num_inference_steps")
+    if steps is None or {"timesteps", "sigmas"} & pipe_kwargs.keys():
+        return None
+    return int(steps) * (getattr(pipe.scheduler, "order", None) or 1)
+
+
+def _schedule(name: str, text: str | None, dialect: str, steps: int | None) -> dict[str, Any]:
+    """For provenance: (last step, text) of a prompt that changes over a known number of steps."""
+    prompt = parse(text or "", dialect=dialect)
+    if steps is None or not prompt.is_scheduled:
+        return {}
+    return {name: [list(row) for row in prompt.schedule(steps)]}
+
+
+def _acting(pipe: Any, regions: Sequence[Region]) -> dict[str, Any]:
+    """For provenance: what stands in places, and when the pipeline guides; nothing where it is as ever."""
+    found: dict[str, Any] = {}
+    if regions:
+        found["regions"] = [
+            {"prompt": region.prompt, "where": where_is(region)} for region in regions
+        ]
+    session = session_of(pipe)
+    if session is not None and session.guidance is not None:
+        interval, scale = session.guidance.interval, session.guidance.scale
+        found["guidance_interval"] = list(interval)
+        if scale is not None:
+            found["guidance_over_the_run"] = "a function" if callable(scale) else scale
+    return found
 
 
 def _conditions(pipe: Any, conditioner: Conditioner, pipe_kwargs: dict[str, Any]) -> dict[str, Any]:

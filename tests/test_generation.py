@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from diffusers import HeunDiscreteScheduler, StableDiffusionPipeline
 from hypothesis import given
 from hypothesis import strategies as st
 
 import clipcond
+from clipcond import Region
 from clipcond.errors import CircularScoreWarning, ClipcondError
 from clipcond.generation import draw, plain_text
 from clipcond.score import ClipScorer
@@ -89,12 +91,18 @@ def test_weights_move_the_picture_but_not_the_scored_text(pipe, scorer):
         (r"a \(cat\)", "a1111", "a (cat)"),
         ("a (fox:1.3)", "plain", "a (fox:1.3)"),
         ("", "a1111", ""),
-        ("<lora:x:1> a [cat:dog:0.5] AND (a hat) :0.5", "a1111", "a cat a hat"),
+        ("<lora:x:1> a [cat:dog:0.5] AND (a hat) :0.5", "a1111", "a dog a hat"),
+        ("a cat AND_PERP a hat :-1 AND a dog :0", "a1111+", "a cat"),
         ("a (fox)1.3, sky", "compel", "a fox , sky"),
     ],
 )
 def test_plain_text(prompt, dialect, text):
     assert plain_text(prompt, dialect) == text
+
+
+def test_plain_text_is_of_the_last_step_of_the_run():
+    assert plain_text("[red:blue:10] [cat|dog]", "a1111", 5) == "red cat"
+    assert plain_text("[red:blue:10] [cat|dog]", "a1111", 20) == "blue dog"
 
 
 @given(st.text(alphabet="abc ()[]:1.\\"))
@@ -130,6 +138,80 @@ def test_a_shared_text_tower_is_recognised_in_half_precision(pipe, folders):
 def test_another_text_tower_is_not_circular(pipe, scorer):
     result = clipcond.generate(pipe, "a cat", scorer=scorer, candidates=1, keep=1, **CALL)
     assert result.provenance["circular"] is False
+
+
+@pytest.mark.parametrize(
+    ("prompt", "regions", "text"),
+    [
+        ("a [cat:dog:1]", (), "a dog"),
+        ("a cat AND red sky :0.6", (), "a cat red sky"),
+        (
+            "sky",
+            [Region("a [dog:cat:1]", box=(0, 0, 0.5, 1)), Region("red", box=(0.5, 0, 1, 1))],
+            "sky a cat red",
+        ),
+    ],
+)
+def test_what_changes_is_composed_or_stands_in_places_is_drawn(pipe, scorer, prompt, regions, text):
+    options = {"scorer": scorer, "candidates": 3, "keep": 3, "regions": regions, **CALL}
+    result = clipcond.generate(pipe, prompt, batch_size=2, **options)
+    assert result.provenance["scored_text"] == text
+    conditioning = clipcond.Conditioner.from_pipeline(pipe)(prompt, regions=regions, steps=2)
+    with conditioning.attached(pipe):
+        for image, seed in zip(result.images, result.seeds, strict=True):
+            own = pipe(
+                **conditioning.kwargs_for(pipe),
+                generator=torch.Generator().manual_seed(seed),
+                **CALL,
+            ).images[0]
+            assert np.abs(np.asarray(own, np.int16) - np.asarray(image, np.int16)).max() <= 1
+    said_first = clipcond.generate(
+        pipe, plain_text(prompt, "a1111", 1), **{**options, "regions": ()}
+    )
+    pairs = zip(
+        sorted(zip(result.seeds, result.images, strict=True), key=lambda p: p[0]),
+        said_first.images,
+        strict=True,
+    )
+    assert not all(np.array_equal(one, other) for (_, one), other in pairs)
+    assert type(pipe) is StableDiffusionPipeline
+
+
+def test_a_second_order_sampler_looks_twice_a_step(pipe, scorer):
+    pipe.scheduler = HeunDiscreteScheduler()
+    result = clipcond.generate(
+        pipe, "[cat|dog|red|sky]", scorer=scorer, candidates=1, keep=1, **CALL
+    )
+    assert [last for last, _ in result.provenance["schedule"]] == [1, 2, 3, 4]
+
+
+def test_steps_that_are_not_told_are_any(pipe, scorer):
+    pipe.scheduler = HeunDiscreteScheduler()
+    result = clipcond.generate(
+        pipe, "[cat:dog:0.5]", scorer=scorer, candidates=1, keep=1, timesteps=[900, 500, 1]
+    )
+    assert "schedule" not in result.provenance
+    assert result.provenance["scored_text"] == "dog"
+
+
+def test_provenance_tells_what_happens_over_the_run(pipe, scorer):
+    with clipcond.guidance(pipe, interval=(0.2, 0.8)):
+        result = clipcond.generate(
+            pipe,
+            "[cat:dog:1]",
+            negative_prompt="[bad|red]",
+            regions=[Region("sky", box=(0, 0, 1, 0.5), weight=0.5)],
+            scorer=scorer,
+            candidates=1,
+            keep=1,
+            **CALL,
+        )
+    provenance = json.loads(json.dumps(result.provenance))
+    assert provenance["schedule"] == [[1, "cat"], [2, "dog"]]
+    assert provenance["negative_schedule"] == [[1, "bad"], [2, "red"]]
+    assert provenance["regions"] == [{"prompt": "sky", "where": "region (0, 0, 1, 0.5) :0.5"}]
+    assert provenance["guidance_interval"] == [0.2, 0.8]
+    assert provenance["dialect"] == "a1111"
 
 
 def test_provenance_is_json_and_tells_all(pipe, scorer):

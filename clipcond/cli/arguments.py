@@ -81,10 +81,11 @@ DTYPES = ("float32", "float16", "bfloat16")
 DEVICE = ("DEV", "cpu, cuda, cuda:1, ... (default: cuda where there is one)")
 LONG_PROMPT = "beyond the encoder's length: a1111, comfy, sentence, truncate, error"
 MODEL = "'emoji' (shipped), a diffusers folder or a hub id"
-DIALECT = "prompt syntax: a1111, a1111+, comfy, compel or plain"
+DIALECT = "prompt syntax: a1111, a1111+ (with AND_PERP, AND_SALT, AND_TOPK), comfy, compel or plain"
 WILDCARDS = (
     "choose among {a|b} and __file__, a line of DIR/file.txt, by --seed before the prompt is read"
 )
+REGIONS = 'what stands where, as JSON: [{"prompt": "a fox", "box": [0, 0, 0.5, 1]}, {"prompt": "...", "mask": "mask.png"}]'
 CHOSEN_BY = "what --wildcards chooses by"  # the seed of verbs that have no other use for one
 
 

@@ -1,7 +1,10 @@
 """The work of `clipcond generate`: output folder first, then models, pictures, scores, files, table."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,8 +18,25 @@ from clipcond.errors import ClipcondError
 from clipcond.gallery.folder import staged
 from clipcond.gallery.save import Saved, save_generation
 from clipcond.generation import Generation, check_request, generate
+from clipcond.hooks.guiding import guidance
+from clipcond.hooks.region import Region, read_regions
 from clipcond.models import is_emoji, load_pipeline, locate, own_scorer, pick_device
 from clipcond.prompt import parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the pictures are to show.
+
+    Attributes:
+        text: the prompt.
+        negative: what to steer away from.
+        regions: what stands in places.
+    """
+
+    text: str
+    negative: str | None
+    regions: tuple[Region, ...]
 
 
 def run(request: Request) -> int:
@@ -26,13 +46,10 @@ def run(request: Request) -> int:
     check_request(
         candidates=request.candidates, keep=keep, seed=request.seed, batch_size=batch_size
     )
-    text = expanded(request.text, request.wildcards, request.seed)
-    negative = request.negative and expanded(request.negative, request.wildcards, request.seed)
-    for diagnostic in parse(text, dialect=request.dialect).diagnostics:
-        note(f"prompt: {diagnostic.message}")
+    asked = _asked(request)
     out = request.out
     with staged(out) as stage:  # refuses a folder that cannot be written before anything is sampled
-        generation, shipped = _generate(request, text, negative, keep=keep, batch_size=batch_size)
+        generation, shipped = _generate(request, asked, keep=keep, batch_size=batch_size)
         verdicts = oracle_verdicts(generation) if shipped else []
         marks = [(bool(verdict), _in_words(verdict)) for verdict in verdicts]
         saved = save_generation(generation, stage, folder=out, marks=marks)
@@ -40,8 +57,25 @@ def run(request: Request) -> int:
     return 0
 
 
+def _asked(request: Request) -> Asked:
+    """Texts with what they leave open chosen, and a note on whatever looks like a mistake."""
+    negative = request.negative and expanded(request.negative, request.wildcards, request.seed)
+    asked = Asked(
+        text=expanded(request.text, request.wildcards, request.seed),
+        negative=negative,
+        regions=read_regions(request.regions) if request.regions else (),
+    )
+    prompts = {"prompt": asked.text} | {
+        f"region {number}": region.prompt for number, region in enumerate(asked.regions, start=1)
+    }
+    for name, text in prompts.items():
+        for diagnostic in parse(text, dialect=request.dialect).diagnostics:
+            note(f"{name}: {diagnostic.message}")
+    return asked
+
+
 def _generate(
-    request: Request, text: str, negative: str | None, *, keep: int, batch_size: int
+    request: Request, asked: Asked, *, keep: int, batch_size: int
 ) -> tuple[Generation, bool]:
     """The pictures, and whether the shipped model made them."""
     location = locate(request.model)
@@ -59,22 +93,25 @@ def _generate(
         weighting=request.weighting,
         long_prompt=request.long_prompt,
     )
-    generation = generate(
-        pipe,
-        text,
-        negative_prompt=negative,
-        conditioner=conditioner,
-        scorer=scorer,
-        candidates=request.candidates,
-        keep=keep,
-        seed=request.seed,
-        batch_size=batch_size,
-        **_sampling(request, shipped=shipped),
-    )
+    interval = request.guidance_interval
+    with guidance(pipe, interval=interval) if interval else nullcontext():
+        generation = generate(
+            pipe,
+            asked.text,
+            negative_prompt=asked.negative,
+            conditioner=conditioner,
+            scorer=scorer,
+            candidates=request.candidates,
+            keep=keep,
+            seed=request.seed,
+            batch_size=batch_size,
+            regions=asked.regions,
+            **_sampling(request, shipped=shipped),
+        )
     return generation, shipped
 
 
-def _sampling(request: Request, *, shipped: bool) -> dict[str, int | float]:
+def _sampling(request: Request, *, shipped: bool) -> dict[str, Any]:
     """Steps and guidance: as typed, else the shipped model's best, else left to the pipeline."""
     typed = {
         "num_inference_steps": request.steps,

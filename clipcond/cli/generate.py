@@ -9,11 +9,12 @@ from clipcond.cli.arguments import (
     DTYPES,
     LONG_PROMPT,
     MODEL,
+    REGIONS,
     WILDCARDS,
     argument,
     option,
 )
-from clipcond.cli.values import count, finite, seed
+from clipcond.cli.values import count, finite, interval, seed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,12 @@ class Request:
     guidance_scale: float | None = option(
         "G", "classifier-free guidance (default: the model's)", type=finite
     )
+    guidance_interval: tuple[float, float] | None = option(
+        "A:B",
+        "guide between these shares of the steps only, such as 0.2:0.8; the others take half the work",
+        type=interval,
+    )
+    regions: Path | None = option("FILE", REGIONS, type=Path)
     seed: int = option("S", "of the first candidate", default=0, type=seed)
     batch_size: int | None = option(
         "N", "candidates at once (default: all); pictures do not depend on it", type=count

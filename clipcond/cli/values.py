@@ -45,3 +45,14 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"got {value}; needs 0 to 1")
     return value
+
+
+def interval(text: str) -> tuple[float, float]:
+    """Two rising numbers from 0 to 1, as START:END."""
+    start, colon, end = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"got {text!r}; needs START:END, such as 0.2:0.8")
+    ends = share(start), share(end)
+    if ends[0] > ends[1]:
+        raise argparse.ArgumentTypeError(f"got {text!r}; needs the smaller number first")
+    return ends

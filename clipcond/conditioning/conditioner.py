@@ -18,6 +18,7 @@ from clipcond.conditioning.options import OptionArguments, Options
 from clipcond.conditioning.plan import make_plans
 from clipcond.conditioning.reading import Reading, read
 from clipcond.conditioning.report import EncoderReport, PromptReport, Report, Stats
+from clipcond.conditioning.telling import told
 from clipcond.conditioning.texts import Given, Texts, pair_prompts
 from clipcond.conditioning.unfolding import Regions, Spoken, regions_of, unfold
 from clipcond.conditioning.value import Conditioning
@@ -30,6 +31,7 @@ from clipcond.families.inputs import NEGATIVE, POSITIVE, Sides
 from clipcond.families.loading import paths_of_folder, paths_of_pipeline
 from clipcond.families.templates import template_of
 from clipcond.families.text_path import TextPath, check_clip_skip, check_known
+from clipcond.hooks.program import Scripts
 from clipcond.hooks.session import acting
 from clipcond.identity import fingerprint
 
@@ -196,7 +198,7 @@ class Conditioner:
             negative_given=texts.negative_given,
             scripts=spoken.scripts,
             stats=Stats(stats),
-            report=_report(readings),
+            report=_report(paths, readings, spoken.scripts, steps),
             family=self.family.name,
             fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in paths},
         )
@@ -270,7 +272,7 @@ class Conditioner:
         )
         spoken = unfold(texts, self.options.dialect, steps, regions_of(regions, texts))
         paths = self._paths(prompt_template, self._t5_length(max_sequence_length))
-        return _report(self._read(spoken, paths))
+        return _report(paths, self._read(spoken, paths), spoken.scripts, steps)
 
     def _texts(self, positive: Sequence[Given], negative: Sequence[Given]) -> Texts:
         return pair_prompts(self.family, positive, negative, zeros=self.zeros)
@@ -317,15 +319,21 @@ class Conditioner:
         return f"Conditioner for {self.family.name}: {encoders}\n{self.options}"
 
 
-def _report(readings: Mapping[str, Sides[list[Reading]]]) -> Report:
-    def reports(sides: Sides[list[Reading]], side: str) -> tuple[PromptReport, ...]:
-        return tuple(reading.report for reading in sides.get(side, ()))
+def _report(
+    paths: Sequence[TextPath],
+    readings: Mapping[str, Sides[list[Reading]]],
+    scripts: Scripts,
+    steps: int | None,
+) -> Report:
+    def reports(path: TextPath, side: str) -> tuple[PromptReport, ...]:
+        seen = [reading.report for reading in readings[path.role.slot].get(side, ())]
+        return told(seen, scripts.get(side, ()), path.role.prompt - 1, steps)
 
     return Report(
         encoders={
-            slot: EncoderReport(
-                prompts=reports(sides, POSITIVE), negative_prompts=reports(sides, NEGATIVE)
+            path.role.slot: EncoderReport(
+                prompts=reports(path, POSITIVE), negative_prompts=reports(path, NEGATIVE)
             )
-            for slot, sides in readings.items()
+            for path in paths
         }
     )

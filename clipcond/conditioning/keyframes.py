@@ -7,6 +7,8 @@ from itertools import pairwise
 import torch
 
 from clipcond.conditioning.algebra import together
+from clipcond.conditioning.report import EncoderReport, Report
+from clipcond.conditioning.telling import told
 from clipcond.conditioning.value import Conditioning
 from clipcond.errors import ClipcondError
 from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs
@@ -46,7 +48,22 @@ def schedule(
         side: _scripts(len(inputs.embeds), shares, easing, curve)
         for side, inputs in whole.sides.items()
     }
-    return replace(whole, positive=sides[POSITIVE], negative=sides.get(NEGATIVE), scripts=scripts)
+    report = Report(
+        encoders={
+            slot: EncoderReport(
+                prompts=told(seen.prompts, scripts[POSITIVE], 0, None),
+                negative_prompts=told(seen.negative_prompts, scripts.get(NEGATIVE, ()), 0, None),
+            )
+            for slot, seen in whole.report.encoders.items()
+        }
+    )
+    return replace(
+        whole,
+        positive=sides[POSITIVE],
+        negative=sides.get(NEGATIVE),
+        scripts=scripts,
+        report=report,
+    )
 
 
 def _scripts(

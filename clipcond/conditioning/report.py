@@ -57,6 +57,8 @@ class PromptReport:
         cut: what was dropped, as typed; "" if nothing.
         notes: what looks like a mistake.
         positions: of its row, those around its content included.
+        prompt: which prompt of the call this is said for, where those say several things; None: the one at its place.
+        said: when, where and how strongly, and what a schedule says then: "steps 1-10: a fox"; "" where that is all.
     """
 
     text: str
@@ -65,6 +67,8 @@ class PromptReport:
     cut: str
     notes: tuple[Diagnostic, ...]
     positions: int = 0
+    prompt: int | None = None
+    said: str = ""
 
     @property
     def length(self) -> int:
@@ -115,8 +119,8 @@ class EncoderReport:
     """Every prompt of a call as one encoder saw it.
 
     Attributes:
-        prompts: the positive ones, in order.
-        negative_prompts: the negative ones; as many, or none where the pipeline reads none.
+        prompts: the positive ones, in order; of one that changes, is composed or has regions, each thing that it says.
+        negative_prompts: the negative ones; none where the pipeline reads none.
     """
 
     prompts: tuple[PromptReport, ...]
@@ -144,15 +148,12 @@ class Report:
         return next(iter(self.encoders.values())).negative_prompts
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{_title(self, slot, side, number)}:\n{report}"
-            for slot, side, number, report in self.rows()
-        )
+        return "\n".join(f"{title}:\n{report}" for title, report in _titled(self))
 
     def rows(self) -> list[tuple[str, str, int, PromptReport]]:
-        """(encoder slot, "prompt" or "negative", number, report) of every prompt."""
+        """(encoder slot, "prompt" or "negative", number of the prompt, report) of everything that is said."""
         return [
-            (slot, side, number, report)
+            (slot, side, number if report.prompt is None else report.prompt, report)
             for slot, seen in self.encoders.items()
             for side, reports in (("prompt", seen.prompts), ("negative", seen.negative_prompts))
             for number, report in enumerate(reports)
@@ -177,8 +178,7 @@ class Report:
     def to_html(self) -> str:
         """Tokens on a colour by weight (red up, blue down), windows apart, cut text struck out; no scripts."""
         parts = [
-            f"<p><b>{escape(_title(self, slot, side, number))}</b></p>{report.to_html()}"
-            for slot, side, number, report in self.rows()
+            f"<p><b>{escape(title)}</b></p>{report.to_html()}" for title, report in _titled(self)
         ]
         return f'<div class="clipcond-report">{_STYLE}{"".join(parts)}</div>'
 
@@ -285,9 +285,13 @@ def _span(token: ReportedToken, *, told: bool) -> str:
     )
 
 
-def _title(report: Report, slot: str, side: str, number: int) -> str:
-    name = f"{side} {number}"
-    return name if len(report.encoders) == 1 else f"{slot}, {name}"
+def _titled(report: Report) -> list[tuple[str, PromptReport]]:
+    """Every report with a line above it."""
+    titled = []
+    for slot, side, number, seen in report.rows():
+        name = ", ".join(filter(None, (f"{side} {number}", printable(seen.said))))
+        titled.append((name if len(report.encoders) == 1 else f"{slot}, {name}", seen))
+    return titled
 
 
 def _prompt(value: Mapping[str, Any]) -> PromptReport:

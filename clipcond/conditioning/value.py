@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from jaxtyping import Float, Shaped
 
-from clipcond.conditioning.file import read_file, write_file
+from clipcond.conditioning.file import inputs_of, read_file, write_file
 from clipcond.conditioning.places import texts_of
 from clipcond.conditioning.report import EncoderStats, Report, Stats
+from clipcond.conditioning.script_file import read_scripts, write_scripts
+from clipcond.conditioning.telling import counted
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.contract import Family
 from clipcond.families.finding import (
@@ -272,6 +274,8 @@ class Conditioning:
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: the tensors, and in its metadata the rest as JSON.
 
+        Schedules, what is composed, and regions with their masks are in it as well.
+
         Raises:
             ClipcondError: it cannot be written.
         """
@@ -288,6 +292,10 @@ class Conditioning:
                 for slot, f in self.fingerprints.items()
             },
         }
+        if self.is_dynamic:
+            scripts, masks = write_scripts(self.scripts)
+            tensors |= masks
+            about |= {"scripts": scripts, "masks": list(masks)}
         write_file(Path(path), tensors, about)
 
     @classmethod
@@ -298,15 +306,21 @@ class Conditioning:
             CheckpointError: it is no such file.
         """
         tensors, about = read_file(Path(path), TENSORS)
-        positive = _inputs(tensors, "")
-        negative = _inputs(tensors, "negative_") if "negative_prompt_embeds" in tensors else None
+        positive = inputs_of(tensors, "")
+        negative = inputs_of(tensors, "negative_") if "negative_prompt_embeds" in tensors else None
         sides = (
             {POSITIVE: positive} if negative is None else {POSITIVE: positive, NEGATIVE: negative}
+        )
+        counts = {side: len(inputs.embeds) for side, inputs in sides.items()}
+        scripts = (
+            read_scripts(about["scripts"], tensors, counts)
+            if "scripts" in about
+            else {side: plain(count) for side, count in counts.items()}
         )
         return cls(
             positive=positive,
             negative=negative,
-            scripts={side: plain(len(inputs.embeds)) for side, inputs in sides.items()},
+            scripts=scripts,
             family=about["family"],
             negative_given=about["negative_given"],
             stats=Stats({slot: EncoderStats(*counts) for slot, counts in about["stats"].items()}),
@@ -319,13 +333,13 @@ class Conditioning:
 
     def __repr__(self) -> str:
         batch, tokens, dim = self.prompt_embeds.shape
+        regions = family_named(self.family).regions
+        what = counted(self.scripts[POSITIVE], regions) if self.is_dynamic else batch
         dtype = str(self.prompt_embeds.dtype).removeprefix("torch.")
         cost = ", ".join(f"{slot} {s.calls} x {s.rows}" for slot, s in self.stats.encoders.items())
-        placed = any(script.places for script in self.scripts[POSITIVE])
-        how = f"; regions by {family_named(self.family).regions}" if placed else ""
         head = (
-            f"Conditioning({self.family}: {batch} x {tokens} tokens x {dim}, {dtype} on {self.prompt_embeds.device}; "
-            f"forwards x rows: {cost}{how})"
+            f"Conditioning({self.family}: {what} x {tokens} tokens x {dim}, {dtype} on {self.prompt_embeds.device}; "
+            f"forwards x rows: {cost})"
         )
         lines = str(self.report).splitlines()
         shown = [
@@ -335,15 +349,3 @@ class Conditioning:
 
     def _repr_html_(self) -> str:
         return self.report.to_html()
-
-
-def _inputs(tensors: Mapping[str, torch.Tensor], side: str) -> Inputs:
-    """One side's tensors, of all by their promised names."""
-    given = {field: tensors.get(f"{side}{name}") for field, name in NAMES.items()}
-    return Inputs(
-        embeds=tensors[f"{side}prompt_embeds"],
-        pooled=given["pooled"],
-        mask=given["mask"],
-        embeds_2=given["embeds_2"],
-        mask_2=given["mask_2"],
-    )

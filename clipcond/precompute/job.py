@@ -22,6 +22,8 @@ from clipcond.encoders import digest
 from clipcond.errors import ClipcondError
 from clipcond.files import save_whole
 from clipcond.precompute.shards import FLAT, RAGGED, Shard, ShardFile, Tensors, shard_path
+from clipcond.prompt import parse
+from clipcond.prompt.tree import shortened
 from clipcond.tables import Column, read_rows
 
 VERSION = 1
@@ -233,6 +235,13 @@ def _shard(
 def _shape(conditioner: Conditioner, text: str) -> tuple[int, ...]:
     """Windows, or the length of a row that is longer than usual: prompts alike in this share a call, so that none is
     filled up for another's sake."""
+    prompt = parse(text, dialect=conditioner.dialect).without_tags
+    composed = prompt.joined == "compose"
+    if composed or prompt.is_scheduled:
+        what = "joins prompts with AND" if composed else "changes over the steps"
+        raise ClipcondError(
+            f"the prompt {shortened(text)!r} {what}, which no embedding of it can say; give each of its texts a row"
+        )
     report = conditioner.report(text)
     shape: list[int] = []
     for path in conditioner.paths:

@@ -8,11 +8,12 @@ tokens.
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from clipcond.errors import ClipcondError
 
 Span = tuple[int, int]
+T = TypeVar("T")
 
 _MOST = 4  # stretches of a schedule in a repr
 
@@ -277,12 +278,12 @@ class Prompt:
         return "\n".join(rows) + ")"
 
 
-def stretches(rows: Iterable[tuple[int, str]]) -> Iterator[tuple[str, str]]:
+def stretches(rows: Iterable[tuple[int, T]]) -> Iterator[tuple[str, T]]:
     """The rows of a schedule as people read them: ("1-10", text), steps from 1, equal neighbours as one."""
     first = 1
-    for text, same in groupby(rows, lambda row: row[1]):
+    for what, same in groupby(rows, lambda row: row[1]):
         *_, (last, _) = same
-        yield (str(first) if first == last else f"{first}-{last}"), text
+        yield (str(first) if first == last else f"{first}-{last}"), what
         first = last + 1
 
 

@@ -184,3 +184,69 @@ def test_wildcards_are_chosen_by_the_seed(generate, tmp_path):
     assert "expanded: a red cat" in err
     with Image.open(json.loads(out)["pictures"][0]["file"]) as opened:
         assert opened.text["parameters"].startswith("a red cat\nNegative prompt: sky\n")
+
+
+def pixels(out):
+    return [np.asarray(Image.open(p["file"]), np.int16) for p in json.loads(out)["pictures"]]
+
+
+def test_schedules_and_and_are_drawn(generate):
+    code, out, _ = generate("[cat:dog:1] AND red :0.5", "--steps", "2", "--json")
+    provenance = json.loads(out)["provenance"]
+    assert code == 0
+    assert provenance["scored_text"] == "dog red"
+    assert provenance["schedule"] == [[1, "cat AND red :0.5"], [2, "dog AND red :0.5"]]
+
+
+def test_regions_stand_where_the_file_says(generate, tmp_path):
+    file = tmp_path / "regions.json"
+    file.write_text(
+        '[{"prompt": "a fox", "box": [0, 0, 0.5, 1]}, {"prompt": "(dog", "box": [0.5, 0, 1, 1], "weight": 2}]'
+    )
+    _, plain, _ = generate("sky", "--json")
+    code, out, err = generate("sky", "--regions", str(file), "--json")
+    assert code == 0
+    assert json.loads(out)["provenance"]["regions"] == [
+        {"prompt": "a fox", "where": "region (0, 0, 0.5, 1)"},
+        {"prompt": "(dog", "where": "region (0.5, 0, 1, 1) :2"},
+    ]
+    assert "region 2: " in err, "what looks like a mistake in a region's prompt is said"
+    assert not np.array_equal(pixels(out), pixels(plain))
+
+
+def test_guidance_within_an_interval(generate):
+    _, whole, _ = generate("a cat", "--steps", "4", "--json")
+    _, same, _ = generate("a cat", "--steps", "4", "--guidance-interval", "0:1", "--json")
+    code, out, _ = generate("a cat", "--steps", "4", "--guidance-interval", "0.5:1", "--json")
+    assert code == 0
+    assert json.loads(out)["provenance"]["guidance_interval"] == [0.5, 1.0]
+    assert np.array_equal(pixels(same), pixels(whole))
+    assert not np.array_equal(pixels(out), pixels(whole))
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("0.2", "got '0.2'; needs START:END"),
+        ("0.8:0.2", "got '0.8:0.2'; needs the smaller number first"),
+        ("0:2", "got 2.0; needs 0 to 1"),
+        ("a:1", "got 'a'; needs a number"),
+    ],
+)
+def test_an_interval_that_is_none_is_refused_before_anything_is_loaded(typed, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["generate", "a cat", "--guidance-interval", typed])
+    assert message in capsys.readouterr().err
+
+
+def test_regions_that_are_none_leave_nothing_behind(generate, tmp_path):
+    file = tmp_path / "regions.json"
+    file.write_text('[{"prompt": "a fox", "box": [0, 0, 5, 1]}]')
+    for name, message in (
+        ("no.json", "no such file"),
+        ("regions.json", "entry 1 of 1: Region('a fox'): box="),
+    ):
+        code, _, err = generate("sky", "--regions", str(tmp_path / name))
+        assert code == 2
+        assert message in err
+    assert not (tmp_path / "out").exists()

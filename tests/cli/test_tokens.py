@@ -82,3 +82,26 @@ def test_what_is_open_is_chosen_first(folder, tmp_path, capsys):
     seen = json.loads(capsys.readouterr().out)["text_encoder"]
     assert seen["prompts"][0]["text"] == "a red cat"
     assert seen["negative_prompts"][0]["text"] == "sky"
+
+
+def test_a_schedule_is_shown_state_by_state(folder, capsys):
+    asked = ["--steps", "20", "--model", folder]
+    assert main(["tokens", "[cat:dog:0.5] (sky", *asked]) == 0
+    out, err = capsys.readouterr()
+    assert "text_encoder, prompt: steps 1-10: cat (sky:1.1): 2 tokens, 1 window" in out
+    assert "text_encoder, prompt: steps 11-20: dog (sky:1.1): 2 tokens, 1 window" in out
+    assert err.count("never closed") == 1, "said once, not for each state"
+    assert main(["tokens", "[cat:dog:0.5] AND red:0.5", *asked, "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["text_encoder"]["prompts"]
+    assert [(row["prompt"], row["said"]) for row in rows] == [
+        (0, "AND :1, steps 1-10: cat"),
+        (0, "AND :1, steps 11-20: dog"),
+        (0, "AND :0.5"),
+    ]
+
+
+def test_regions_are_shown(folder, tmp_path, capsys):
+    (tmp_path / "r.json").write_text('[{"prompt": "a fox", "box": [0, 0, 0.5, 1]}]')
+    asked = ["tokens", "sky", "--regions", str(tmp_path / "r.json"), "--model", folder]
+    assert main(asked) == 0
+    assert "text_encoder, prompt: region (0, 0, 0.5, 1): 2 tokens" in capsys.readouterr().out

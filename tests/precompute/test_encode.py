@@ -100,9 +100,12 @@ def test_a_worker_of_a_data_loader_reads_it(tmp_path):
 
 
 def test_what_cannot_be_encoded_is_named_and_the_rest_is_done(tmp_path):
-    prompts = ["a cat", "a [cat:dog:0.5]", "a dog", "a [cat:dog:0.5]", "a (cat:1e38)"]
+    prompts = ["a cat", "a [cat:dog:0.5]", "a dog", "a [cat:dog:0.5]", "a (cat:1e38)", "a AND b"]
     summary = encode_prompts(CONDITIONER, table(tmp_path, prompts), tmp_path / "out")
-    assert [message.partition(":")[0] for message in summary.failures] == ["row 2"]
+    assert [message.partition(":")[0] for message in summary.failures] == ["row 2", "row 6"]
+    assert (
+        "'a AND b' joins prompts with AND, which no embedding of it can say" in summary.failures[1]
+    )
     data = load_embeddings(tmp_path / "out")
     assert data.rows.tolist() == [0, 2, 4]
     assert [item["prompt"] for item in data] == ["a cat", "a dog", "a (cat:1e38)"]
