@@ -113,7 +113,7 @@ def generate(
     if circular:
         warnings.warn(_CIRCULAR, CircularScoreWarning, stacklevel=2)
     conditioner = conditioner or Conditioner.from_pipeline(pipe)
-    steps = _looks(pipe, pipe_kwargs)
+    steps = looks(pipe, pipe_kwargs)
     conditioning = conditioner(
         prompt, negative_prompt=negative_prompt, steps=steps, regions=regions
     )
@@ -268,7 +268,7 @@ def _one_bar(
         pipe.set_progress_bar_config(**config)
 
 
-def _looks(pipe: Any, pipe_kwargs: Mapping[str, Any]) -> int | None:
+def looks(pipe: Any, pipe_kwargs: Mapping[str, Any]) -> int | None:
     """How often a run looks at its prompts; None where only the run will tell, which any number then serves."""
     steps = pipe_kwargs.get("num_inference_steps")
     if steps is None or {"timesteps", "sigmas"} & pipe_kwargs.keys():

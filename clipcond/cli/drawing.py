@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 
 from clipcond import emoji
 from clipcond.cli.arguments import ClipRequest
 from clipcond.cli.generate import Request
+from clipcond.cli.heating import overlays
 from clipcond.cli.loading import load_scorer
 from clipcond.cli.terminal import expanded, hush_loading, note, write_json, write_table
 from clipcond.conditioning import Conditioner
 from clipcond.errors import ClipcondError
 from clipcond.gallery.folder import staged
 from clipcond.gallery.save import Saved, save_generation
-from clipcond.generation import Generation, check_request, generate
+from clipcond.generation import Generation, check_request, generate, looks
 from clipcond.hooks.guiding import guidance
+from clipcond.hooks.maps import attention_maps
 from clipcond.hooks.region import Region, read_regions
 from clipcond.models import is_emoji, load_pipeline, locate, own_scorer, pick_device
 from clipcond.prompt import parse
@@ -39,6 +42,21 @@ class Asked:
     regions: tuple[Region, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What came of it.
+
+    Attributes:
+        generation: the pictures.
+        shipped: whether the shipped model made them.
+        attention: for each word that was asked for, a map over each picture.
+    """
+
+    generation: Generation
+    shipped: bool
+    attention: dict[str, list[Image.Image]]
+
+
 def run(request: Request) -> int:
     """Draw, rank, write, report."""
     keep = request.candidates if request.keep is None else request.keep
@@ -49,10 +67,13 @@ def run(request: Request) -> int:
     asked = _asked(request)
     out = request.out
     with staged(out) as stage:  # refuses a folder that cannot be written before anything is sampled
-        generation, shipped = _generate(request, asked, keep=keep, batch_size=batch_size)
-        verdicts = oracle_verdicts(generation) if shipped else []
+        drawn = _generate(request, asked, keep=keep, batch_size=batch_size)
+        generation = drawn.generation
+        verdicts = oracle_verdicts(generation) if drawn.shipped else []
         marks = [(bool(verdict), _in_words(verdict)) for verdict in verdicts]
-        saved = save_generation(generation, stage, folder=out, marks=marks)
+        saved = save_generation(
+            generation, stage, folder=out, marks=marks, attention=drawn.attention
+        )
     report(generation, verdicts, saved, out=out, json=request.json)
     return 0
 
@@ -71,13 +92,14 @@ def _asked(request: Request) -> Asked:
     for name, text in prompts.items():
         for diagnostic in parse(text, dialect=request.dialect).diagnostics:
             note(f"{name}: {diagnostic.message}")
+    said = " ".join(prompts.values()).casefold()
+    for word in request.attention or ():
+        if not all(part in said for part in word.casefold().split()):
+            raise ClipcondError(f"--attention: {word!r} is in no prompt; name words of {said!r}")
     return asked
 
 
-def _generate(
-    request: Request, asked: Asked, *, keep: int, batch_size: int
-) -> tuple[Generation, bool]:
-    """The pictures, and whether the shipped model made them."""
+def _generate(request: Request, asked: Asked, *, keep: int, batch_size: int) -> Drawn:
     location = locate(request.model)
     shipped = is_emoji(location)
     device = pick_device(request.device)
@@ -93,7 +115,10 @@ def _generate(
         weighting=request.weighting,
         long_prompt=request.long_prompt,
     )
-    interval = request.guidance_interval
+    if request.attention:
+        with attention_maps(pipe):
+            pass  # refuses a pipeline that has none before anything is sampled
+    interval, sampling = request.guidance_interval, _sampling(request, shipped=shipped)
     with guidance(pipe, interval=interval) if interval else nullcontext():
         generation = generate(
             pipe,
@@ -106,9 +131,21 @@ def _generate(
             seed=request.seed,
             batch_size=batch_size,
             regions=asked.regions,
-            **_sampling(request, shipped=shipped),
+            **sampling,
         )
-    return generation, shipped
+        attention = {}
+        if request.attention:
+            conditioning = conditioner(
+                asked.text,
+                negative_prompt=asked.negative,
+                steps=looks(pipe, sampling),
+                regions=asked.regions,
+            )
+            seeds = generation.seeds
+            attention = overlays(
+                pipe, conditioning, request.attention, seeds, batch_size=batch_size, **sampling
+            )
+    return Drawn(generation=generation, shipped=shipped, attention=attention)
 
 
 def _sampling(request: Request, *, shipped: bool) -> dict[str, Any]:
@@ -148,7 +185,6 @@ def report(
 ) -> None:
     """Print the table or the JSON object, and what one should know about the scores."""
     provenance = generation.provenance
-    scores = generation.scores.tolist()
     if provenance["circular"]:
         note(
             "the CLIP that ranks is the one that conditioned the pictures (circular): it flatters its scores"
@@ -160,17 +196,9 @@ def report(
             "the prompt is longer than CLIP reads: all of it conditions the pictures, but its end does not count in the score"
         )
     if json:
-        pictures: list[dict[str, object]] = [
-            {"rank": i + 1, "seed": seed, "score": scores[i], "file": str(out / saved.pictures[i])}
-            for i, seed in enumerate(generation.seeds)
-        ]
-        for picture, verdict in zip(pictures, verdicts, strict=False):
-            picture["oracle"] = {
-                "passed": bool(verdict),
-                "items": [[str(requirement), passed] for requirement, passed in verdict.items],
-            }
-        write_json({"grid": str(out / saved.grid), "pictures": pictures, "provenance": provenance})
+        write_json(_as_json(generation, verdicts, saved, out))
         return
+    scores = generation.scores.tolist()
     rows = [
         [str(i + 1), str(seed), f"{scores[i]:.4f}", saved.pictures[i]]
         for i, seed in enumerate(generation.seeds)
@@ -180,4 +208,30 @@ def report(
             row.insert(3, ("✓ " if verdict else "✗ ") + _in_words(verdict))
     oracle = ["oracle"] if verdicts else []
     write_table(["rank", "seed", "CLIP score", *oracle, "file"], rows)
+    for word, files in saved.attention.items():
+        note(f"where they look at {word!r}: {', '.join(files)}")
     note(f"{saved.grid} shows them all; written to {out}")
+
+
+def _as_json(
+    generation: Generation, verdicts: Sequence[emoji.Verdict], saved: Saved, out: Path
+) -> dict[str, Any]:
+    """For machines: pictures in rank order, each with its file, the oracle's verdict and its maps, if there are any."""
+    scores = generation.scores.tolist()
+    pictures: list[dict[str, Any]] = [
+        {"rank": i + 1, "seed": seed, "score": scores[i], "file": str(out / saved.pictures[i])}
+        for i, seed in enumerate(generation.seeds)
+    ]
+    for picture, verdict in zip(pictures, verdicts, strict=False):
+        picture["oracle"] = {
+            "passed": bool(verdict),
+            "items": [[str(requirement), passed] for requirement, passed in verdict.items],
+        }
+    for word, files in saved.attention.items():
+        for picture, file in zip(pictures, files, strict=True):
+            picture.setdefault("attention", {})[word] = str(out / file)
+    return {
+        "grid": str(out / saved.grid),
+        "pictures": pictures,
+        "provenance": generation.provenance,
+    }

@@ -14,7 +14,7 @@ from clipcond.cli.arguments import (
     argument,
     option,
 )
-from clipcond.cli.values import count, finite, interval, seed
+from clipcond.cli.values import count, finite, interval, seed, words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,11 @@ class Request:
         "A:B",
         "guide between these shares of the steps only, such as 0.2:0.8; the others take half the work",
         type=interval,
+    )
+    attention: tuple[str, ...] | None = option(
+        "WORDS",
+        "write where each picture looks at these words of the prompt, such as fox,pumpkin; draws the kept ones again",
+        type=words,
     )
     regions: Path | None = option("FILE", REGIONS, type=Path)
     seed: int = option("S", "of the first candidate", default=0, type=seed)

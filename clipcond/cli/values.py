@@ -56,3 +56,11 @@ def interval(text: str) -> tuple[float, float]:
     if ends[0] > ends[1]:
         raise argparse.ArgumentTypeError(f"got {text!r}; needs the smaller number first")
     return ends
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Words with commas between them, each once."""
+    found = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"got {text!r}; needs words with commas between them")
+    return found

@@ -56,9 +56,9 @@ class PromptReport:
         chunks: how many windows it took.
         cut: what was dropped, as typed; "" if nothing.
         notes: what looks like a mistake.
-        positions: of its row, those around its content included.
         prompt: which prompt of the call this is said for, where those say several things; None: the one at its place.
         said: when, where and how strongly, and what a schedule says then: "steps 1-10: a fox"; "" where that is all.
+        positions: of its row, those around its content included.
     """
 
     text: str
@@ -66,9 +66,9 @@ class PromptReport:
     chunks: int
     cut: str
     notes: tuple[Diagnostic, ...]
-    positions: int = 0
     prompt: int | None = None
     said: str = ""
+    positions: int = 0
 
     @property
     def length(self) -> int:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 else:  # checked where they are used
     Candidates = object
 
-# contact sheets that `clipcond generate` writes beside its pictures
+# contact sheets and maps that `clipcond generate` writes beside its pictures
 _GRID = re.compile(r"\d{4,}-grid\.png")
+_MAP = re.compile(r"\d{4,}-\d+-seed\d+-attention-.+\.png")
 
 
 class Skipped(NamedTuple):
@@ -58,7 +59,7 @@ def pictures_in(folder: Path, *, on_error: str = "raise") -> tuple[list[Path], l
 
     A picture file is one whose ending Pillow knows. Passed over, by name: hidden files and folders (such as the `._`
     files that macOS leaves on other disks), links to folders, what is neither a file nor a folder, and the contact
-    sheets that `clipcond generate` writes.
+    sheets and maps of attention that `clipcond generate` writes.
 
     Args:
         folder: where to look.
@@ -100,6 +101,8 @@ def _passed_over(path: Path) -> str:
         return "a link to a folder"
     if path.exists() and not (path.is_file() or path.is_dir()):
         return "neither a file nor a folder"
+    if _MAP.fullmatch(path.name):
+        return "a map of attention of clipcond generate"
     return "a contact sheet of clipcond generate" if _GRID.fullmatch(path.name) else ""
 
 

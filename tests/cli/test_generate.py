@@ -14,6 +14,7 @@ from clipcond.cli.drawing import oracle_verdicts, report
 from clipcond.gallery.save import Saved
 from clipcond.generation import Generation
 from clipcond.score import ClipScorer
+from clipcond.score.candidates import pictures_in
 
 TO = {"out": Path("out")}
 SMALL = ["--candidates", "3", "--keep", "2", "--steps", "1", "--device", "cpu"]
@@ -250,3 +251,31 @@ def test_regions_that_are_none_leave_nothing_behind(generate, tmp_path):
         assert code == 2
         assert message in err
     assert not (tmp_path / "out").exists()
+
+
+def test_maps_of_attention_lie_beside_the_pictures(generate, tmp_path):
+    asked = ["--attention", "cat, red sky", "--batch-size", "1", "--json"]
+    code, out, _ = generate("a cat, (red:1.2) sky", *asked)
+    assert code == 0
+    pictures = json.loads(out)["pictures"]
+    for picture in pictures:
+        stem = Path(picture["file"]).stem
+        assert picture["attention"] == {
+            "cat": str(tmp_path / "out" / f"{stem}-attention-cat.png"),
+            "red sky": str(tmp_path / "out" / f"{stem}-attention-red-sky.png"),
+        }
+    maps = [np.asarray(Image.open(file)) for p in pictures for file in p["attention"].values()]
+    assert {shown.shape for shown in maps} == {(32, 32, 3)}
+    assert len({shown.tobytes() for shown in maps}) == 4, "each picture and word has its own"
+    found, skipped = pictures_in(tmp_path / "out")
+    assert [path.name for path in found] == [Path(p["file"]).name for p in pictures]
+    assert "a map of attention of clipcond generate" in {each.reason for each in skipped}
+
+
+def test_a_word_of_no_prompt_is_refused_before_anything_is_drawn(generate, tmp_path):
+    code, _, err = generate("a cat", "--attention", "cat,dog")
+    assert code == 2
+    assert "--attention: 'dog' is in no prompt" in err
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SystemExit):
+        generate("a cat", "--attention", "cat,,dog")
