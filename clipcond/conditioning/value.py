@@ -10,25 +10,20 @@ import torch
 from jaxtyping import Float, Shaped
 
 from clipcond.conditioning.file import inputs_of, read_file, write_file
+from clipcond.conditioning.fitting import check_fits
 from clipcond.conditioning.places import texts_of
 from clipcond.conditioning.report import EncoderStats, Report, Stats
 from clipcond.conditioning.script_file import read_scripts, write_scripts
 from clipcond.conditioning.telling import counted
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
-from clipcond.families.contract import Family
-from clipcond.families.finding import (
-    call_arguments,
-    family_named,
-    family_of_pipeline,
-    required,
-)
+from clipcond.families.finding import call_arguments, family_named, required
 from clipcond.families.handover import Handing, held
 from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs, Sides
 from clipcond.hooks.markers import Marked, marked
 from clipcond.hooks.program import Scripts, plain
 from clipcond.hooks.session import acting, session_of
 from clipcond.hooks.states import States
-from clipcond.identity import Fingerprint, fingerprint
+from clipcond.identity import Fingerprint
 
 _WIDEST, _MOST_LINES = 120, 12
 TENSORS = tuple(f"{side}{name}" for name in NAMES.values() for side in ("", "negative_"))
@@ -141,7 +136,7 @@ class Conditioning:
             ClipcondError: another conditioning is attached to it; or, when it draws, there is no guidance for AND.
         """
         family = family_named(self.family)
-        self._check(pipe, family)
+        check_fits(pipe, family, self.prompt_embeds.shape[2], self.fingerprints)
         if not self.is_dynamic:
             yield self
             return
@@ -173,7 +168,7 @@ class Conditioning:
                 f"num_images_per_prompt: got {num_images_per_prompt}; needs at least 1"
             )
         family = family_named(self.family)
-        self._check(pipe, family)
+        check_fits(pipe, family, self.prompt_embeds.shape[2], self.fingerprints)
         sides, replaced = self._handed(pipe)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
@@ -238,38 +233,6 @@ class Conditioning:
             return session is not None and session.attached is states
 
         return marked(beginnings), replaced
-
-    def _check(self, pipe: Any, family: Family) -> None:
-        """Whether the pipeline reads states of this kind, and has no other text encoder than the one that made them."""
-        if family.denoiser in pipe.components and getattr(pipe, family.denoiser) is None:
-            raise UnsupportedPipelineError(
-                f"{type(pipe).__name__} has no {family.denoiser} to hand tensors to: pass the pipeline that draws"
-            )
-        own = {slot: getattr(pipe, slot, None) for slot in self.fingerprints}
-        if any(module is not None for module in own.values()):
-            found = family_of_pipeline(pipe).name
-        else:
-            denoiser = getattr(pipe, family.denoiser, None)
-            fits = family.denoises(denoiser)
-            found = family.name if fits else type(pipe).__name__
-        fits = found == family.name
-        width = family.width_in(getattr(pipe, family.denoiser).config) if fits else 0
-        if found != family.name or width != self.prompt_embeds.shape[2]:
-            raise UnsupportedPipelineError(
-                f"this conditioning is {self.prompt_embeds.shape[2]} wide for {self.family}; "
-                f"{type(pipe).__name__} reads {f'{width} wide states of {found}' if width else found}: condition with "
-                "a Conditioner of this very pipeline"
-            )
-        for slot, module in own.items():
-            made_by, now = (
-                self.fingerprints[slot],
-                fingerprint(module) if module is not None else None,
-            )
-            if made_by and now and not made_by.matches(now):
-                raise UnsupportedPipelineError(
-                    f"this conditioning was made by another {slot} than {type(pipe).__name__} has (its weights "
-                    "differ): condition with a Conditioner of this very pipeline"
-                )
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: the tensors, and in its metadata the rest as JSON.
