@@ -207,6 +207,7 @@ def test_perturbed_attention_is_refused():
     conditioning = conditioned(pipe, made, "a cat :0.5 AND a cat :0.5", NEGATIVE)
     with pytest.raises(UnsupportedPipelineError, match=r"perturbed attention.*pag_scale is 0"):
         attached(pipe, made, conditioning)
+    pipe = made.build()
     plain = draw(pipe, made.call(), **says(conditioning, 0).kwargs_for(pipe), pag_scale=0.0)
     assert same(attached(pipe, made, conditioning, pag_scale=0.0), plain)
 
