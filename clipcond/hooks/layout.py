@@ -75,7 +75,7 @@ def marked_rows(run: Run, call: Call) -> Rows | None:
         UnsupportedPipelineError: they are fewer than its texts, or more.
     """
     states = run.session.attached
-    marks = call.found(states.widths) if states is not None else {}
+    marks = call.found(states.widths, run.known) if states is not None else {}
     if not marks:
         return None
     found = max((mark.rows for mark in marks.values()), key=len)

@@ -12,7 +12,7 @@ from clipcond.families.contract import Family
 from clipcond.hooks.clock import Clock, Moment
 from clipcond.hooks.guidance import Guidance
 from clipcond.hooks.plan import Job
-from clipcond.hooks.rows import parted
+from clipcond.hooks.rows import Known, parted
 from clipcond.hooks.states import States
 
 # a pipeline's arguments -> others that say what its texts mean
@@ -129,6 +129,8 @@ class Run:
         arguments: of the call, with their defaults.
         clock: where it is.
         kept: of the last call for the positive side alone.
+        known: see `Call.found`.
+        ran: the jobs of the denoiser's last forward for the negative side alone (True), and of its last other one.
         controls: what a ControlNet gave last, by the id of the tensor that the pipeline was given.
     """
 
@@ -136,4 +138,6 @@ class Run:
     arguments: Mapping[str, Any]
     clock: Clock
     kept: Kept | None = None
+    known: Known = field(default_factory=dict)
+    ran: dict[bool, Sequence[Job]] = field(default_factory=dict)
     controls: dict[int, Controlled] = field(default_factory=dict)
