@@ -146,6 +146,7 @@ def test_each_part_is_steered_by_what_a_control_net_says_of_it(several):
         handle.remove()
     for (downs, middle), (down_read, middle_read) in zip(given, read, strict=True):
         assert len(middle) == 3
+        assert not torch.equal(middle[1], middle[2])
         assert torch.equal(middle, middle_read)
         assert all(torch.equal(*pair) for pair in zip(downs, down_read, strict=True))
 
