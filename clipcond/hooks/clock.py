@@ -59,8 +59,8 @@ class Clock:
         """In the scheduler's timesteps.
 
         Schedulers that count know best, as timesteps may stand there twice (Heun's, PNDM's), or be scaled or rounded on
-        their way to the denoiser; and to read one waits for the device. They do not know before their first step, nor where
-        a pipeline steps copies of them.
+        their way to the denoiser; and to read one waits for the device. They do not know before their first step, nor
+        where a pipeline steps copies of them.
         """
         counted: int | None = getattr(scheduler, "step_index", None)
         if counted is not None:

@@ -15,7 +15,8 @@ from clipcond.errors import ClipcondError
 from clipcond.hooks.clock import Moment
 
 # a guidance scale for each share of the run: a function of it, or a table whose entries last equally long
-Scale = Callable[[float], float] | Sequence[float] | float
+Scale = Callable[[float], int | float] | Sequence[int | float] | int | float
+Interval = tuple[int | float, int | float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Guidance:
         scale: in place of the pipeline's own; None leaves that.
     """
 
-    interval: tuple[float, float] = (0.0, 1.0)
+    interval: Interval = (0.0, 1.0)
     scale: Scale | None = None
 
     def __post_init__(self) -> None:

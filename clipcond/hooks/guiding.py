@@ -6,13 +6,13 @@ from typing import Any
 
 from clipcond.errors import UnsupportedPipelineError
 from clipcond.families.finding import call_arguments, family_of_pipeline
-from clipcond.hooks.guidance import Guidance, Scale
+from clipcond.hooks.guidance import Guidance, Interval, Scale
 from clipcond.hooks.session import acting
 
 
 @contextmanager
 def guidance(
-    pipe: Any, *, interval: tuple[float, float] = (0.0, 1.0), scale: Scale | None = None
+    pipe: Any, *, interval: Interval = (0.0, 1.0), scale: Scale | None = None
 ) -> Iterator[None]:
     """Meanwhile, calls of the pipeline guide within an interval of their steps only, or with a scale that changes.
 

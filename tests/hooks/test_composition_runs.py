@@ -146,6 +146,7 @@ def test_each_part_is_steered_by_what_a_control_net_says_of_it(several):
         handle.remove()
     for (downs, middle), (down_read, middle_read) in zip(given, read, strict=True):
         assert len(middle) == 3
+        assert not torch.equal(middle[1], middle[2])
         assert torch.equal(middle, middle_read)
         assert all(torch.equal(*pair) for pair in zip(downs, down_read, strict=True))
 
@@ -207,6 +208,7 @@ def test_perturbed_attention_is_refused():
     conditioning = conditioned(pipe, made, "a cat :0.5 AND a cat :0.5", NEGATIVE)
     with pytest.raises(UnsupportedPipelineError, match=r"perturbed attention.*pag_scale is 0"):
         attached(pipe, made, conditioning)
+    pipe = made.build()
     plain = draw(pipe, made.call(), **says(conditioning, 0).kwargs_for(pipe), pag_scale=0.0)
     assert same(attached(pipe, made, conditioning, pag_scale=0.0), plain)
 

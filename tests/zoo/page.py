@@ -16,8 +16,10 @@ HEAD = """\
 diffusers 0.42 has {all} pipeline classes outside its deprecated ones whose text encoder is a CLIP, a T5 or has one
 beside it. {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then
 `pipe(**conditioning.kwargs_for(pipe))`. For each of those a test builds a tiny one with random weights and compares the
-picture with that of plain strings; the others are refused with a reason. None is supported by hooks only, which are not
-built. Classes that diffusers has deprecated (`diffusers.pipelines.deprecated`) are neither listed nor tested: one whose text
+picture with that of plain strings; the others are refused with a reason. What acts inside the denoiser ([steps](steps.md),
+[regions](regions.md), [attention](attention.md)) is tested on each of them too: Stable Audio and LEDITS++, whose denoisers read
+no text that could change, take no schedules; Kandinsky 5 and 6, which read prompts without padding, and Cosmos from films compose
+none; whoever guides by perturbed attention, or not at all, says so. Classes that diffusers has deprecated (`diffusers.pipelines.deprecated`) are neither listed nor tested: one whose text
 encoders, denoiser and call are those of a family is conditioned as it, another is refused by name.
 
 This page is written by `python -m tests.zoo.page`.
