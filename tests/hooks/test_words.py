@@ -2,11 +2,14 @@
 
 import pytest
 
-from clipcond import Conditioner
+from clipcond import Conditioner, lerp
 from clipcond.conditioning.places import texts_of
+from clipcond.conditioning.reading import read
 from clipcond.errors import ClipcondError, PromptCutWarning
 from clipcond.families.finding import family_named
+from clipcond.families.inputs import POSITIVE
 from clipcond.hooks.words import Text, Texts, Word
+from clipcond.prompt import parse
 from tests import doubles
 from tests.zoo import ZOO
 
@@ -63,20 +66,38 @@ PROMPTS = ["a red fox, a cat and a fox", "((big)) [red] fox:1.2 BREAK a (fox hat
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "name",
-    ["sd1", "sdxl", "sd3", "flux", "PixArtAlphaPipeline", "PRXPipeline", "HunyuanVideoPipeline"],
+    "name", ["sd1", "sdxl", "sd3", "PixArtAlphaPipeline", "PRXPipeline", "HunyuanVideoPipeline"]
 )
 def test_reported_positions_are_those_of_the_ids(name):
     pipe = doubles.BUILDERS[name]() if name in doubles.BUILDERS else ZOO[name].build()
     conditioner = Conditioner.from_pipeline(pipe)
-    spoken = conditioner.report(PROMPTS)
     for path in conditioner.paths:
-        for seen in spoken.encoders[path.role.slot].prompts:
-            assert seen.positions >= seen.length
-            texts = [token.text.strip() for token in seen.tokens if not token.goes_on]
-            assert all(texts)
-            positions = [token.position for token in seen.tokens]
-            assert positions == sorted(set(positions))
+        rules = conditioner.options.rules(conditioner.family, path.role)
+        asked = {POSITIVE: [parse(prompt) for prompt in PROMPTS]}
+        for reading in read(asked, path.tokenizer, rules)[POSITIVE]:
+            ((_, chunks),) = reading.branches
+            ids = [one for chunk in chunks for one in chunk.ids]
+            assert reading.report.positions == len(ids)
+            for token in reading.report.tokens:
+                assert ids[token.position] == token.id
+
+
+def test_branches_that_follow_each_other_have_positions_that_do():
+    conditioner = Conditioner.from_pipeline(doubles.sd1(), dialect="compel")
+    found = {}
+    for joint in ("and", "blend"):
+        said = conditioner(f'("a fox", "a cat").{joint}()')
+        found[joint] = texts_of(said.report, conditioner.family, said.positive, 1)
+    assert found["and"].find("fox")[0] == found["blend"].find("fox")[0] == [2]
+    assert found["and"].find("cat") == {0: [77 + 2]}
+    assert found["blend"].find("cat") == {0: [2]}
+
+
+def test_two_conditionings_made_one_have_no_places():
+    conditioner = Conditioner.from_pipeline(doubles.sd1())
+    between = lerp(conditioner("a fox"), conditioner("a cat"), 0.5)
+    with pytest.raises(ClipcondError, match="made of two"):
+        texts_of(between.report, conditioner.family, between.positive, 1)
 
 
 @pytest.mark.parametrize("long", ["a cat", "a cat " * 60 + "fox"])
