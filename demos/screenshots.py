@@ -45,6 +45,16 @@ def weights(page: Page) -> None:
     page.wait_for_selector("#sweep svg", timeout=_PATIENCE)
 
 
+def steps(page: Page) -> None:
+    """A schedule and its states; guidance in an interval of the steps."""
+    page.get_by_role("tab", name="Steps").click()
+    page.click("#mix")
+    page.wait_for_selector("#mixture figcaption", timeout=_PATIENCE)
+    page.wait_for_selector("#mix:not([disabled])", timeout=_PATIENCE)
+    page.click("#interval-go")
+    page.wait_for_selector("#interval .saved", timeout=_PATIENCE)
+
+
 def judge(page: Page) -> None:
     """Six pictures of the world, ranked."""
     page.get_by_role("tab", name="Judge").click()
@@ -72,6 +82,7 @@ SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
     "app-generate": (generate, _DESK, "light"),
     "app-generate-dark": (slip, _DESK, "dark"),
     "app-weights": (weights, (1280, 1500), "light"),
+    "app-steps": (steps, (1280, 1500), "light"),
     "app-judge": (judge, (1280, 1160), "light"),
     "app-world": (world, (1280, 920), "light"),
     "app-phone": (generate, _PHONE, "light"),
