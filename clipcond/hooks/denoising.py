@@ -20,6 +20,7 @@ from clipcond.hooks.plan import Plan, make_plan
 from clipcond.hooks.results import guided, results
 from clipcond.hooks.rows import MASKS, Call, has_rows, outputs, parted, taken, tensors
 from clipcond.hooks.run import Kept, Look, Run
+from clipcond.identity import as_written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,12 +119,22 @@ def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
 
 
 def _forward(asked: Asked, plan: Plan) -> Any:
+    _forget(asked, plan)
     changed = put(asked.run, asked.call, asked.rows, plan)
     look = Look(asked.run, asked.module, plan.jobs, asked.moment, asked.call.sample)
     with ExitStack() as stack:
         for watcher in asked.run.session.watchers:
             stack.enter_context(watcher.during(look))
         return asked.forward(*changed.args, **changed.kwargs)
+
+
+def _forget(asked: Asked, plan: Plan) -> None:
+    """Empty diffusers' caches in the denoiser (first-block, pyramid attention, ...) where its rows or texts change."""
+    ran = asked.run.ran.get(asked.rows.is_negative, plan.jobs)
+    asked.run.ran[asked.rows.is_negative] = plan.jobs
+    inner: Any = as_written(asked.module)
+    if ran != plan.jobs and getattr(inner, "_cache_config", None) is not None:
+        inner._reset_stateful_cache()  # noqa: SLF001 no public name
 
 
 def _given(asked: Asked, output: Any, plan: Plan) -> Any:

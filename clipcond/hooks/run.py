@@ -12,7 +12,9 @@ from clipcond.families.contract import Family
 from clipcond.hooks.clock import Clock, Moment
 from clipcond.hooks.guidance import Guidance
 from clipcond.hooks.plan import Job
+from clipcond.hooks.rows import Known
 from clipcond.hooks.states import States
+from clipcond.hooks.words import Texts
 
 # a pipeline's arguments -> others that say what its texts mean
 Translate = Callable[[dict[str, Any]], AbstractContextManager[dict[str, Any]]]
@@ -45,6 +47,13 @@ class Watcher(Protocol):
         """Entered for the length of a forward."""
 
 
+class Maps(Watcher, Protocol):
+    """Who wants to know which words are read in it."""
+
+    def told(self, handed: torch.Tensor, texts: Texts) -> None:
+        """What the tensor that a call will be handed says."""
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """What acts inside a pipeline at present; each of them at most once.
@@ -63,7 +72,7 @@ class Session:
     family: Family
     attached: States | None = None
     guidance: Guidance | None = None
-    maps: Watcher | None = None
+    maps: Maps | None = None
     installed: Translate | None = None
     stack: ExitStack = field(default_factory=ExitStack)
 
@@ -102,6 +111,8 @@ class Run:
         arguments: of the call, with their defaults.
         clock: where it is.
         kept: of the last call for the positive side alone.
+        known: see `Call.found`.
+        ran: the jobs of the denoiser's last forward for the negative side alone (True), and of its last other one.
         controls: what a ControlNet gave for each job, by the id of the tensor that the pipeline was given instead.
     """
 
@@ -109,6 +120,8 @@ class Run:
     arguments: Mapping[str, Any]
     clock: Clock
     kept: Kept | None = None
+    known: Known = field(default_factory=dict)
+    ran: dict[bool, Sequence[Job]] = field(default_factory=dict)
     controls: dict[int, tuple[torch.Tensor, Mapping[Job, torch.Tensor]]] = field(
         default_factory=dict
     )
