@@ -13,6 +13,7 @@ from torch import nn
 
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.inputs import POSITIVE
+from clipcond.hooks.caches import emptied
 from clipcond.hooks.clock import Moment
 from clipcond.hooks.guidance import is_guided, own_scale, towards
 from clipcond.hooks.layout import Rows, rows_of
@@ -20,7 +21,6 @@ from clipcond.hooks.plan import Plan, make_plan
 from clipcond.hooks.results import guided, results
 from clipcond.hooks.rows import MASKS, Call, has_rows, outputs, parted, taken, tensors
 from clipcond.hooks.run import Kept, Look, Run
-from clipcond.identity import as_written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,12 +129,11 @@ def _forward(asked: Asked, plan: Plan) -> Any:
 
 
 def _forget(asked: Asked, plan: Plan) -> None:
-    """Empty diffusers' caches in the denoiser (first-block, pyramid attention, ...) where its rows or texts change."""
+    """Empty the denoiser's caches where its rows or their texts are others than before."""
     ran = asked.run.ran.get(asked.rows.is_negative, plan.jobs)
     asked.run.ran[asked.rows.is_negative] = plan.jobs
-    inner: Any = as_written(asked.module)
-    if ran != plan.jobs and getattr(inner, "_cache_config", None) is not None:
-        inner._reset_stateful_cache()  # noqa: SLF001 no public name
+    if ran != plan.jobs:
+        emptied(asked.module)
 
 
 def _given(asked: Asked, output: Any, plan: Plan) -> Any:
