@@ -18,7 +18,7 @@ from clipcond.hooks.rows import Call
 
 from .settings import Settings
 from .stream import Emit
-from .studio import Studio, Watcher, draw_alike
+from .studio import Studio, Watcher, draw_each
 from .timeline import lane
 from .view import picture
 
@@ -85,8 +85,13 @@ def _timed(studio: Studio, settings: Settings, interval: Interval, on_step: Any)
     conditioner = studio.read_as("a1111", settings.weighting)
     with clipcond.guidance(studio.pipe, interval=interval), _counted(studio.pipe) as rows:
         start = time.perf_counter()
-        (image,) = draw_alike(
-            studio, [settings.prompt], settings, conditioner=conditioner, on_step=on_step
+        (image,) = draw_each(
+            studio,
+            [settings.prompt],
+            [settings.seed],
+            settings,
+            conditioner=conditioner,
+            on_step=on_step,
         )
         seconds = time.perf_counter() - start
     return Timed(image=image, seconds=seconds, rows=sum(rows))

@@ -27,6 +27,7 @@ _ANYWHERE = (
     "a portrait of an [old|young] man",
     "[a sketch:a painting:8] of a house",
 )
+_HOLDER = "Both pictures come here, and what each cost."
 _SEED, _INTERVAL = 5, (0.2, 0.7)
 
 
@@ -44,20 +45,19 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
             [[example] for example in examples], asked[0], label="Try", api_visibility="private"
         )
         gr.HTML(
-            '<h3>Guidance interval</h3><p class="lead">Guidance can rest where it does little. In the steps outside the '
-            "interval the half without the text is not computed: the same prompt, steps and seed, with and without.</p>"
+            '<h3>Guidance interval</h3><p class="lead">Guidance can rest where it does little: outside the interval the '
+            "unconditional half is not computed. The same prompt, steps and seed, with and without.</p>"
         )
         _interval(studio, switches, asked)
 
 
 def _fields(prompt: str, steps: int) -> list[Any]:
     """Prompt, steps and seed."""
+    prompt_box = gr.Textbox(prompt, label="Prompt", lines=1, max_lines=6, elem_id="steps-prompt")
     with gr.Row():
-        prompt_box = gr.Textbox(
-            prompt, label="Prompt", lines=1, max_lines=6, scale=5, elem_id="steps-prompt"
-        )
+        steps_box = gr.Slider(1, MAX_STEPS, steps, step=1, label="Steps", scale=4)
         seed = gr.Number(_SEED, precision=0, label="Seed", scale=1)
-    return [prompt_box, gr.Slider(1, MAX_STEPS, steps, step=1, label="Steps"), seed]
+    return [prompt_box, steps_box, seed]
 
 
 def _mixing(studio: Studio, switches: Switches, asked: list[Any]) -> None:
@@ -94,17 +94,15 @@ def _interval(studio: Studio, switches: Switches, asked: list[Any]) -> None:
     def strip(steps: Any, start: Any, end: Any) -> str:
         return _strip(studio, steps, (start, end))
 
-    with gr.Row():
-        start, end = (
-            gr.Slider(0, 1, value, step=0.05, label=label, elem_id=f"interval-{name}")
-            for value, label, name in zip(
-                _INTERVAL, ("Guide from", "Guide up to"), ("start", "end"), strict=True
-            )
-        )
-    line = gr.HTML(strip(steps.value, *_INTERVAL), elem_id="interval-line")
-    go, stop = controls("Compare", "interval-go")
-    status = gr.HTML(view.status("Ready."), elem_id="interval-go-status")
-    shown = gr.HTML(elem_id="interval")
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=6, min_width=280):
+            start = gr.Slider(0, 1, _INTERVAL[0], step=0.05, label="Guide from")
+            end = gr.Slider(0, 1, _INTERVAL[1], step=0.05, label="Guide up to")
+            line = gr.HTML(strip(steps.value, *_INTERVAL), elem_id="interval-line")
+            go, stop = controls("Compare", "interval-go")
+            status = gr.HTML(view.status("Ready."), elem_id="interval-status")
+        with gr.Column(scale=5, min_width=280):
+            shown = gr.HTML(view.empty(_HOLDER), elem_id="interval")
 
     @polite
     def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, Any]]:

@@ -196,20 +196,22 @@ def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
     return Drawn(settings=settings, generation=found, verdicts=verdicts, silence=silence)
 
 
-def draw_alike(
+def draw_each(
     studio: Studio,
     prompts: Sequence[str],
+    seeds: Sequence[int],
     settings: Settings,
     *,
     conditioner: Conditioner,
     on_step: Any = None,
 ) -> tuple[Image.Image, ...]:
-    """A picture a prompt, all from the noise of one seed; prompts may change over the steps or be composed.
+    """A picture a prompt, each from its seed; prompts may change over the steps or be composed.
 
     Args:
         studio: that draws.
-        prompts: in the conditioner's dialect; the settings' own is not drawn.
-        settings: of all of them.
+        prompts: in the conditioner's dialect.
+        seeds: as many.
+        settings: of all of them; their own prompt and seed are not used.
         conditioner: of the studio's pipeline.
         on_step: a diffusers step callback, which may stop the drawing by an exception.
 
@@ -217,19 +219,21 @@ def draw_alike(
         ClipcondError: whatever is wrong with a prompt.
     """
     pipe, size = studio.pipe, studio.batch_size
-    parts = [prompts[start : start + size] for start in range(0, len(prompts), size)]
     pictures: list[Image.Image] = []
-    for part in parts:
+    for start in range(0, len(prompts), size):
+        part = slice(start, start + size)
         with studio.turn:
             conditioning = conditioner(
-                part, negative_prompt=settings.negative or None, steps=studio.looks(settings.steps)
+                list(prompts[part]),
+                negative_prompt=settings.negative or None,
+                steps=studio.looks(settings.steps),
             )
             with conditioning.attached(pipe):
                 pictures += generation.draw(
                     pipe,
                     lambda _, said=conditioning: said.kwargs_for(pipe),
-                    [settings.seed] * len(part),
-                    batch_size=len(part),
+                    seeds[part],
+                    batch_size=size,
                     num_inference_steps=settings.steps,
                     guidance_scale=settings.guidance,
                     **({"callback_on_step_end": on_step} if on_step else {}),

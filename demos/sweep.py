@@ -12,7 +12,7 @@ from clipcond.generation import plain_text
 
 from .settings import Settings
 from .stream import Emit
-from .studio import Step, Studio, Watcher, draw_alike, judged
+from .studio import Step, Studio, Watcher, draw_each, judged
 from .view import picture
 
 WEIGHTS = (0.2, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0)
@@ -82,7 +82,14 @@ def _row(
     studio: Studio, settings: Settings, prompts: list[str], *, mode: str, watcher: Watcher
 ) -> tuple[Image.Image, ...]:
     conditioner = studio.read_as("a1111", mode)
-    return draw_alike(studio, prompts, settings, conditioner=conditioner, on_step=watcher)
+    return draw_each(
+        studio,
+        prompts,
+        [settings.seed] * len(prompts),
+        settings,
+        conditioner=conditioner,
+        on_step=watcher,
+    )
 
 
 def _right(

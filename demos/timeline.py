@@ -13,7 +13,7 @@ from clipcond.prompt import parse
 
 from .settings import Settings
 from .stream import Emit
-from .studio import Studio, Watcher, draw_alike, judged
+from .studio import Studio, Watcher, draw_each, judged
 from .view import notes, picture
 
 MAX_STATES = 8  # as many as there are colours
@@ -89,9 +89,10 @@ def mix(studio: Studio, settings: Settings, emit: Emit) -> Mixture:
     """
     line = timeline(settings.prompt, studio.looks(settings.steps))
     prompts = [settings.prompt, *line.texts]
-    whole, *alone = draw_alike(
+    whole, *alone = draw_each(
         studio,
         prompts,
+        [settings.seed] * len(prompts),
         settings,
         conditioner=studio.read_as(_DIALECT, settings.weighting),
         on_step=Watcher(emit, batches=-(-len(prompts) // studio.batch_size)),
@@ -148,12 +149,16 @@ def _range(first: int, last: int) -> str:
     return f"step {first}" if first == last else f"steps {first}–{last}"
 
 
+def _letter(number: int) -> str:
+    return f'<span class="letter c{number}">{_LETTERS[number]}</span>'
+
+
 def _named(line: Timeline, number: int) -> str:
     """A text with its letter and how many steps say it."""
     count, steps = line.order.count(number), len(line.order)
     text = escape(line.texts[number]) or "<i>nothing</i>"
     return (
-        f'<span class="letter c{number}">{_LETTERS[number]}</span> <span class="said" dir="auto">{text}</span> '
+        f'{_letter(number)} <span class="said" dir="auto">{text}</span> '
         f'<span class="num faint">{count} of {steps} steps</span>'
     )
 
@@ -162,7 +167,7 @@ def unfinished(line: Timeline, pictures: Sequence[Image.Image]) -> str:
     """What can be seen so far: the schedule's picture, and as many of the texts' as there are pictures."""
     seen = [picture(image, "unfinished") for image in pictures]
     seen += ['<div class="blank"></div>'] * (1 + len(line.texts) - len(seen))
-    return _arranged(line, seen, [""] * len(line.texts), "soon")
+    return _arranged(line, seen, "", "soon")
 
 
 def drawn(mixture: Mixture) -> str:
@@ -170,23 +175,28 @@ def drawn(mixture: Mixture) -> str:
     texts = mixture.line.texts
     alts = ["drawn by the schedule", *(f"drawn of “{text}” alone" for text in texts)]
     seen = map(picture, (mixture.whole, *mixture.alone), alts)
-    return _arranged(mixture.line, list(seen), [_sign(right) for right in mixture.like])
+    return _arranged(mixture.line, list(seen), _found(mixture.like))
 
 
-def _arranged(line: Timeline, pictures: Sequence[str], signs: Sequence[str], kind: str = "") -> str:
-    """The schedule's picture, and each text's own with a sign."""
+def _arranged(line: Timeline, pictures: Sequence[str], found: str, kind: str = "") -> str:
+    """The schedule's picture with what was found in it, and each text's own."""
     cells = "".join(
-        f'<figure class="card {kind}">{image}<figcaption>{_named(line, number)}{sign}</figcaption></figure>'
-        for number, (image, sign) in enumerate(zip(pictures[1:], signs, strict=True))
+        f'<figure class="card {kind}">{image}<figcaption>{_named(line, number)}</figcaption></figure>'
+        for number, image in enumerate(pictures[1:])
     )
     return (
-        f'<div class="mixture"><div><h4>The schedule</h4><figure class="card {kind}">{pictures[0]}</figure></div>'
+        f'<div class="mixture"><div><h4>The schedule</h4><figure class="card {kind}">{pictures[0]}</figure>{found}</div>'
         f'<div><h4>Each text alone, from the same seed</h4><div class="cards">{cells}</div></div></div>'
     )
 
 
-def _sign(right: bool | None) -> str:  # noqa: FBT001 - a value, not a switch
-    if right is None:
-        return ""
-    kind, sign, words = ("good", "✓", "in the picture") if right else ("bad", "✗", "not in it")
-    return f'<span class="verdict {kind}"><b>{sign}</b> {words}</span>'
+def _found(like: Sequence[bool | None]) -> str:
+    """Which of the texts the oracle finds in the schedule's picture; nothing where it cannot tell."""
+    signs = {True: ("good", "✓", "found"), False: ("bad", "✗", "not found")}
+    rows = (
+        f'<li class="{signs[right][0]}">{_letter(number)} <b aria-label="{signs[right][2]}">{signs[right][1]}</b></li>'
+        for number, right in enumerate(like)
+        if right is not None
+    )
+    told = "".join(rows)
+    return f'<ul class="found"><li>The oracle finds</li>{told}</ul>' if told else ""
