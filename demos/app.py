@@ -11,7 +11,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 
-from . import api, drawing, judge, weighing, world
+from . import api, attention, drawing, judge, steps, weighing, world
 from .stream import Switches
 from .studio import Studio
 from .theme import CSS, theme
@@ -26,6 +26,8 @@ Build = Callable[[Studio, Switches, gr.Blocks], None]
 TABS: dict[str, Build] = {
     "Generate": drawing.build,
     "Weights": weighing.build,
+    "Steps": steps.build,
+    "Attention": attention.build,
     "Judge": judge.build,
     "World": world.build,
 }

@@ -106,6 +106,15 @@ def _number(value: Any, name: str, least: float, most: float) -> float:
     return number
 
 
+def share(value: Any, name: str) -> float:
+    """A share of a run.
+
+    Raises:
+        ClipcondError: it is none.
+    """
+    return _number(value, name, 0.0, 1.0)
+
+
 def whole(value: Any, name: str, least: int, most: int) -> int:
     """A whole number within limits.
 

@@ -1,16 +1,17 @@
 """The loaded models, and what the tabs do with them. Knows no page."""
 
+import threading
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from clipcond import emoji
+from clipcond import emoji, generation
 from clipcond.conditioning import Conditioner
 from clipcond.errors import CheckpointError, CircularScoreWarning, ClipcondError
 from clipcond.generation import Generation, generate
@@ -66,6 +67,7 @@ class Studio:
         model: its name.
         shipped: whether the model is the emoji world's, of which the oracle knows the truth.
         batch_size: pictures at once.
+        turn: held by who draws: what acts inside the pipeline would act on another's pictures too, and its scheduler is one.
     """
 
     pipe: Any
@@ -74,6 +76,7 @@ class Studio:
     model: str
     shipped: bool
     batch_size: int = 8
+    turn: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     @property
     def scorer(self) -> ClipScorer:
@@ -91,6 +94,10 @@ class Studio:
         if self.shipped:
             return Settings(prompt="a red heart to the left of a (fox:1.3)")
         return Settings(prompt="a (red:1.3) ball on grass", candidates=2, guidance=7.5, steps=25)
+
+    def looks(self, steps: int) -> int:
+        """How often so many steps look at the picture, which is what schedules count: twice a step of Heun's."""
+        return steps * int(getattr(self.pipe.scheduler, "order", None) or 1)
 
     def read_as(self, dialect: str, weighting: str = "comfy") -> Conditioner:
         """The conditioner, reading another dialect or weighing otherwise."""
@@ -169,9 +176,9 @@ def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
     """
     conditioner = studio.read_as(settings.dialect, settings.weighting)
     batch = min(studio.batch_size, settings.candidates)
-    with warnings.catch_warnings():
+    with studio.turn, warnings.catch_warnings():
         warnings.simplefilter("ignore", CircularScoreWarning)  # the page says it in words
-        generation = generate(
+        found = generate(
             studio.pipe,
             settings.prompt,
             negative_prompt=settings.negative or None,
@@ -185,8 +192,53 @@ def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
             guidance_scale=settings.guidance,
             callback_on_step_end=Watcher(emit, batches=-(-settings.candidates // batch)),
         )
-    verdicts, silence = judged(studio, generation.images, generation.provenance["scored_text"])
-    return Drawn(settings=settings, generation=generation, verdicts=verdicts, silence=silence)
+    verdicts, silence = judged(studio, found.images, found.provenance["scored_text"])
+    return Drawn(settings=settings, generation=found, verdicts=verdicts, silence=silence)
+
+
+def draw_each(
+    studio: Studio,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    settings: Settings,
+    *,
+    conditioner: Conditioner,
+    on_step: Any = None,
+) -> tuple[Image.Image, ...]:
+    """A picture a prompt, each from its seed; prompts may change over the steps or be composed.
+
+    Args:
+        studio: that draws.
+        prompts: in the conditioner's dialect.
+        seeds: as many.
+        settings: of all of them; their own prompt and seed are not used.
+        conditioner: of the studio's pipeline.
+        on_step: a diffusers step callback, which may stop the drawing by an exception.
+
+    Raises:
+        ClipcondError: whatever is wrong with a prompt.
+    """
+    pipe, size = studio.pipe, studio.batch_size
+    pictures: list[Image.Image] = []
+    for start in range(0, len(prompts), size):
+        part = slice(start, start + size)
+        with studio.turn:
+            conditioning = conditioner(
+                list(prompts[part]),
+                negative_prompt=settings.negative or None,
+                steps=studio.looks(settings.steps),
+            )
+            with conditioning.attached(pipe):
+                pictures += generation.draw(
+                    pipe,
+                    lambda _, said=conditioning: said.kwargs_for(pipe),
+                    seeds[part],
+                    batch_size=size,
+                    num_inference_steps=settings.steps,
+                    guidance_scale=settings.guidance,
+                    **({"callback_on_step_end": on_step} if on_step else {}),
+                )
+    return tuple(pictures)
 
 
 def judged(
@@ -207,10 +259,11 @@ class Watcher:
     Args:
         emit: where steps go.
         batches: calls of the pipeline.
+        share: of the time, at most, that goes into previews; 0 makes none.
     """
 
-    def __init__(self, emit: Emit, *, batches: int) -> None:
-        self._emit, self._batches = emit, batches
+    def __init__(self, emit: Emit, *, batches: int, share: float = _PREVIEW_SHARE) -> None:
+        self._emit, self._batches, self._share = emit, batches, share
         self._steps, self._spent, self._start = 0, 0.0, time.perf_counter()
 
     def __call__(
@@ -225,7 +278,7 @@ class Watcher:
     def _preview(self, pipe: Any, tensors: dict[str, Any]) -> tuple[Image.Image, ...]:
         now = time.perf_counter()
         latents = tensors["latents"]
-        if self._spent > _PREVIEW_SHARE * (now - self._start) or latents.ndim != 4:
+        if self._spent >= self._share * (now - self._start) or latents.ndim != 4:
             return ()
         pictures = tuple(decoded(pipe, latents))
         self._spent += time.perf_counter() - now

@@ -8,11 +8,11 @@ from html import escape
 from PIL import Image
 
 from clipcond.errors import ClipcondError
-from clipcond.generation import draw, plain_text
+from clipcond.generation import plain_text
 
 from .settings import Settings
 from .stream import Emit
-from .studio import Step, Studio, Watcher, judged
+from .studio import Step, Studio, Watcher, draw_each, judged
 from .view import picture
 
 WEIGHTS = (0.2, 0.5, 0.8, 1.0, 1.2, 1.5, 2.0)
@@ -81,17 +81,15 @@ def sweep(
 def _row(
     studio: Studio, settings: Settings, prompts: list[str], *, mode: str, watcher: Watcher
 ) -> tuple[Image.Image, ...]:
-    conditioner, negative = studio.read_as("a1111", mode), settings.negative or None
-    pictures = draw(
-        studio.pipe,
-        lambda part: conditioner(prompts[part], negative_prompt=negative).kwargs_for(studio.pipe),
+    conditioner = studio.read_as("a1111", mode)
+    return draw_each(
+        studio,
+        prompts,
         [settings.seed] * len(prompts),
-        batch_size=studio.batch_size,
-        num_inference_steps=settings.steps,
-        guidance_scale=settings.guidance,
-        callback_on_step_end=watcher,
+        settings,
+        conditioner=conditioner,
+        on_step=watcher,
     )
-    return tuple(pictures)
 
 
 def _right(

@@ -10,6 +10,8 @@ from PIL import Image
 
 from clipcond import emoji
 from clipcond.conditioning.report import PromptReport
+from clipcond.errors import point_at
+from clipcond.prompt import Prompt
 from clipcond.score.clauses import ClauseTable
 
 from .studio import Drawn
@@ -51,6 +53,15 @@ def trouble(message: str) -> str:
     head, _, rest = message.partition("\n")
     body = f"<pre>{escape(rest)}</pre>" if rest else ""
     return f'<div class="tokens"><div class="note bad"><p>{escape(head)}</p>{body}</div></div>'
+
+
+def notes(prompt: Prompt) -> str:
+    """What looks like a mistake in a prompt, and where."""
+    return "".join(
+        f'<div class="note"><p>{escape(note.message)}</p><pre>{escape(point_at(prompt.text, note.span))}</pre>'
+        f'<p class="hint">{escape(note.hint)}</p></div>'
+        for note in prompt.diagnostics
+    )
 
 
 def bar(share: float, text: str, kind: str = "") -> str:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demos.screenshots import CHROMIUM, judge, weights, world
+from demos.screenshots import CHROMIUM, attention, judge, steps, weights, world
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 pytestmark = [
@@ -106,6 +106,20 @@ def test_the_other_tabs(visit):
     assert page.locator("#scenes .scene").count() == 2
 
 
+def test_steps_and_attention(visit):
+    page = visit()
+    page.get_by_role("tab", name="Steps").click()
+    page.fill("#steps-prompt textarea", "[a fox:a cat:0.5] and (oops")
+    page.wait_for_selector("#timeline .note pre")
+    page.fill("#steps-prompt textarea", "[a fox|a cat]")
+    page.wait_for_selector("#timeline .blocks span:nth-child(20)")
+    steps(page)
+    assert page.locator("#mixture img").count() == 3
+    assert page.locator("#interval img").count() == 2
+    attention(page)
+    assert page.locator("#looked img").count() == 8
+
+
 def test_dark(visit):
     page = visit(color_scheme="dark")
     color = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -115,4 +129,8 @@ def test_dark(visit):
 def test_a_telephone(visit):
     page = visit(f"?prompt=a+fox&{QUICK}", viewport={"width": 390, "height": 844})
     page.wait_for_selector("#cards button.card")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="More tabs").click()
+    page.get_by_role("button", name="World").click()
+    page.wait_for_selector("#compose:visible")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
