@@ -28,7 +28,7 @@ _ANYWHERE = (
     "[a sketch:a painting:8] of a house",
 )
 _HOLDER = "Both pictures come here, and what each cost."
-_SEED, _INTERVAL = 5, (0.2, 0.7)
+_SEED, _INTERVAL = 5, (0.0, 0.6)
 
 
 def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
@@ -45,7 +45,7 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
             [[example] for example in examples], asked[0], label="Try", api_visibility="private"
         )
         gr.HTML(
-            '<h3>Guidance interval</h3><p class="lead">Guidance can rest where it does little: outside the interval the '
+            '<h3>Guidance interval</h3><p class="lead">Guidance need not act at every step: outside the interval the '
             "unconditional half is not computed. The same prompt, steps and seed, with and without.</p>"
         )
         _interval(studio, switches, asked)
@@ -205,7 +205,7 @@ def timed(
         for event in watch(work, switches.of(session)):
             if isinstance(event, Step):
                 done = event.done
-                yield view.progress(done, f"drawing twice, {100 * done:.0f} %"), gr.skip()
+                yield view.progress(done, f"drawing each twice, {100 * done:.0f} %"), gr.skip()
             else:
                 yield view.status("Both from the same seed."), interval.compared(event)
     except Stopped:
