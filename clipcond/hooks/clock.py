@@ -48,7 +48,9 @@ class Clock:
         if self.first is None:
             self.first = position
         behind, known = max(0, position - self.first), len(scheduler.timesteps)
-        executed = max(1, int(getattr(self.pipe, "num_timesteps", None) or known - self.first))
+        executed = known - self.first
+        # pipelines that draw in sections count the steps of all
+        executed = max(1, min(executed, getattr(self.pipe, "num_timesteps", None) or executed))
         asked = getattr(scheduler, "num_inference_steps", None) or self.asked or executed
         steps = asked * (getattr(scheduler, "order", None) or 1)
         # PNDM takes more looks than steps were asked for
@@ -71,8 +73,16 @@ class Clock:
         if self.first is None:
             self.beginning = value
             if hasattr(scheduler, "step_index"):
-                return int(getattr(scheduler, "begin_index", None) or 0)
+                return self._beginning(scheduler)
         elif value == self.beginning:
             return self.first
         distances: torch.Tensor = (scheduler.timesteps.float() - value).abs()
         return int(distances.argmin())
+
+    def _beginning(self, scheduler: Any) -> int:
+        """Where a scheduler begins that counts: some pipelines that begin late do not tell it."""
+        told: int | None = getattr(scheduler, "begin_index", None)
+        if told is not None:
+            return told
+        there = (scheduler.timesteps == self.beginning).nonzero()
+        return int(there[0]) if len(there) else 0

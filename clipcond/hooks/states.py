@@ -15,7 +15,8 @@ from clipcond.hooks.plan import Job
 from clipcond.hooks.program import Mixed, Scripts, read
 from clipcond.hooks.rows import parted
 
-_ONCE = ("Stable Audio", "LEDITS++")  # one is read before the run, the other's texts are edits
+# Stable Audio's texts are read before the run, LEDITS++'s are edits, the upscaler's are put behind the noise level
+_ONCE = ("Stable Audio", "LEDITS++", "Stable Diffusion latent upscaler")
 _FIELDS = {name: own for own, name in NAMES.items()}
 
 
