@@ -1,0 +1,112 @@
+"""Guidance within an interval: how often pictures are right, and what time the denoiser takes."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from clipcond import emoji, guidance
+from weights.lab.drawing import Studio, judged
+from weights.lab.reports import Json, interval
+
+INTERVALS = (
+    (0.0, 1.0),
+    (0.0, 0.25),
+    (0.0, 0.5),
+    (0.0, 0.75),
+    (0.1, 0.6),
+    (0.2, 0.8),
+    (0.3, 1.0),
+    (0.5, 1.0),
+    (0.0, 0.0),
+)
+TASKS = ("single object", "two objects")
+PROMPTS, SEEDS = 30, 2  # prompts of a task
+TIMED, TIMES = 8, 9  # pictures a call, calls
+TARGET = 0.03
+
+
+def measure(studio: Studio) -> Json:
+    """Accuracy and time of each interval, the whole run the first."""
+    tasks = emoji.tasks(studio.preset)
+    prompts = [prompt for task in TASKS for prompt in tasks[task][:PROMPTS]]
+    right = [right_within(studio, prompts, between) for between in INTERVALS]
+    seconds = denoiser_seconds(studio, prompts[:TIMED])
+    return {
+        "seeds": SEEDS,
+        "timed": TIMED,
+        "times": TIMES,
+        "intervals": [
+            {"interval": list(between)}
+            | worth(found, right[0])
+            | cost(times, seconds[0], guided_share(between, studio.settings["num_inference_steps"]))
+            for between, found, times in zip(INTERVALS, right, seconds, strict=True)
+        ],
+    }
+
+
+def right_within(studio: Studio, prompts: list[str], between: tuple[float, float]) -> np.ndarray:
+    """The share of pictures that are right, for each prompt."""
+    with guidance(studio.pipe, interval=between):
+        rows = studio.table(prompts, SEEDS, f"guided {between}")
+    return np.array(judged(prompts, rows, studio.preset), dtype=bool).mean(1)
+
+
+def denoiser_seconds(studio: Studio, prompts: list[str]) -> list[list[float]]:
+    """CPU seconds within the denoiser for a picture each of the prompts: for each interval, several times.
+
+    The intervals take turns, so that a machine which is slower for a while is slower for all.
+    """
+    found: list[list[float]] = [[] for _ in INTERVALS]
+    for turn in range(1 + TIMES):
+        for between, times in zip(INTERVALS, found, strict=True):
+            with guidance(studio.pipe, interval=between), timed(studio.pipe.unet) as spent:
+                studio.draw(prompts, list(range(len(prompts))), f"timed {between}, {turn}")
+            if turn:  # the first is to warm up
+                times.append(sum(spent))
+    return found
+
+
+@contextmanager
+def timed(module: torch.nn.Module) -> Iterator[list[float]]:
+    """The CPU time of each call of a module; of this process, so that of others beside it does not count."""
+    spent: list[float] = []
+    starts: list[float] = []
+
+    def before(*_: object) -> None:
+        starts.append(time.process_time())
+
+    def after(*_: object) -> None:
+        spent.append(time.process_time() - starts.pop())
+
+    hooks = module.register_forward_pre_hook(before), module.register_forward_hook(after)
+    try:
+        yield spent
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def guided_share(between: tuple[float, float], steps: int) -> float:
+    """The share of the steps that are guided."""
+    return sum(between[0] <= step / steps < between[1] for step in range(steps)) / steps
+
+
+def worth(right: np.ndarray, full: np.ndarray) -> Json:
+    """How often pictures are right, and what that is beside guidance all the time; from shares of each prompt."""
+    return {"right": interval(right), "difference": interval(right - full)}
+
+
+def cost(times: list[float], full: list[float], guided: float) -> Json:
+    """The time as a share of the full one's, and how far that is off (1 + f) / 2 for the share f of guided steps."""
+    share, expected = statistics.median(times) / statistics.median(full), (1 + guided) / 2
+    return {
+        "guided": guided,
+        "seconds": statistics.median(times),
+        "share": share,
+        "expected": expected,
+        "miss": share / expected - 1,
+    }
