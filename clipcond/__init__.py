@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clipcond import emoji, weighting
-    from clipcond.conditioning import Conditioner, Conditioning, EmbeddingCache, concat, lerp, slerp
+    from clipcond.conditioning import (
+        Conditioner,
+        Conditioning,
+        EmbeddingCache,
+        concat,
+        lerp,
+        schedule,
+        slerp,
+    )
     from clipcond.encoders import TextualInversion, apply_loras
     from clipcond.errors import (
         CheckpointError,
@@ -53,6 +61,7 @@ _HOMES: dict[str, str | None] = {
     "load_embeddings": "clipcond.precompute",
     "parse": "clipcond.prompt",
     "rerank": "clipcond.score",
+    "schedule": "clipcond.conditioning",
     "slerp": "clipcond.conditioning",
     "weighting": None,
     "zero_shot": "clipcond.score",
@@ -82,6 +91,7 @@ __all__ = [
     "load_embeddings",
     "parse",
     "rerank",
+    "schedule",
     "slerp",
     "weighting",
     "zero_shot",

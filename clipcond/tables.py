@@ -106,7 +106,7 @@ def _json_lines(source: Path, columns: Sequence[Column]) -> Found:
             continue
         number += 1
         try:
-            row = _JSON.decode(text)
+            row = JSON.decode(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(
                 f"line {line} is {_excerpt(text)}: {error}; write one JSON object a line"
@@ -121,12 +121,7 @@ def _json_lines(source: Path, columns: Sequence[Column]) -> Found:
             _places(where, names, columns, hint=f" in {_excerpt(row)}")
 
 
-def each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object as a dict; for `object_pairs_hook`.
-
-    Raises:
-        ValueError: it has a key twice.
-    """
+def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -134,7 +129,7 @@ def each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-_JSON = json.JSONDecoder(object_pairs_hook=each_key_once)
+JSON = json.JSONDecoder(object_pairs_hook=_each_key_once)  # no key twice in an object
 
 
 def _separated(source: Path, columns: Sequence[Column], *, separator: str) -> Found:

@@ -3,6 +3,7 @@
 from clipcond.conditioning.algebra import concat, lerp, slerp
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.conditioner import Conditioner
+from clipcond.conditioning.keyframes import schedule
 from clipcond.conditioning.options import OptionArguments, Options
 from clipcond.conditioning.report import (
     EncoderReport,
@@ -28,5 +29,6 @@ __all__ = [
     "Stats",
     "concat",
     "lerp",
+    "schedule",
     "slerp",
 ]

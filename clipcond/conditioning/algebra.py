@@ -1,7 +1,8 @@
 """Conditionings as values: between two of them, and one after the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 
 import torch
 
@@ -55,6 +56,16 @@ def concat(a: Conditioning, b: Conditioning) -> Conditioning:
     return _combined(a, b, after, any_length=True)
 
 
+def together(conditionings: Sequence[Conditioning]) -> Conditioning:
+    """The first, with what all of them cost and report.
+
+    Raises:
+        ClipcondError: of other families, shapes or numbers of prompts.
+    """
+    kept = dict.fromkeys(NAMES, lambda x, _: x)
+    return reduce(lambda a, b: _combined(a, b, kept), conditionings)
+
+
 def _combined(
     a: Conditioning, b: Conditioning, pairs: dict[str, Pair], *, any_length: bool = False
 ) -> Conditioning:
@@ -62,6 +73,10 @@ def _combined(
     if a.family != b.family:
         raise ClipcondError(
             f"a is for {a.family} and b for {b.family}; make both with one Conditioner"
+        )
+    if a.is_dynamic or b.is_dynamic:
+        raise ClipcondError(
+            "one of the two changes over the steps itself, is composed or has regions; take those that say one thing"
         )
     positive = _paired("", a.positive, b.positive, pairs, any_length=any_length)
     negative = None

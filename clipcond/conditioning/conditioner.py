@@ -3,14 +3,17 @@
 Each stage has a file of its own. Between them every side of a call (the prompts, the negative ones) goes by its name.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
 from clipcond.conditioning.assembly import assemble, check_finite
 from clipcond.conditioning.combine import combine
 from clipcond.conditioning.encoding import encode
+from clipcond.conditioning.installing import translated
 from clipcond.conditioning.options import OptionArguments, Options
 from clipcond.conditioning.plan import make_plans
 from clipcond.conditioning.reading import Reading, read
@@ -19,13 +22,15 @@ from clipcond.conditioning.texts import Given, Texts, pair_prompts
 from clipcond.conditioning.unfolding import Regions, Spoken, regions_of, unfold
 from clipcond.conditioning.value import Conditioning
 from clipcond.encoders import TextualInversion, exclusive, lora_scaled
-from clipcond.errors import ClipcondError
+from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.contract import Family
+from clipcond.families.finding import family_of_pipeline
 from clipcond.families.folder import Source
 from clipcond.families.inputs import NEGATIVE, POSITIVE, Sides
 from clipcond.families.loading import paths_of_folder, paths_of_pipeline
 from clipcond.families.templates import template_of
 from clipcond.families.text_path import TextPath, check_clip_skip, check_known
+from clipcond.hooks.session import acting
 from clipcond.identity import fingerprint
 
 
@@ -195,6 +200,32 @@ class Conditioner:
             family=self.family.name,
             fingerprints={path.role.slot: fingerprint(path.encoder.module) for path in paths},
         )
+
+    @contextmanager
+    def installed(self, pipe: Any) -> Iterator[None]:
+        """Meanwhile, calls of the pipeline with strings gain the prompt language: weights, schedules, AND, long prompts.
+
+            with conditioner.installed(pipe):
+                images = pipe("a (red:1.3) [fox:pumpkin:0.5]", negative_prompt="(blurry:1.2)").images
+
+        A call whose strings say no more than the pipeline reads in them is left alone, bit for bit; so is one with
+        embeddings.
+
+        Args:
+            pipe: the pipeline that this was made from, or another of its family with the same text encoders.
+
+        Raises:
+            UnsupportedPipelineError: another kind of pipeline.
+            ClipcondError: another conditioner is installed; or, when it draws, what `attached` raises.
+        """
+        family = family_of_pipeline(pipe)
+        if family.name != self.family.name:
+            raise UnsupportedPipelineError(
+                f"{type(pipe).__name__} is of {family.name}, and this conditioner for {self.family.name}: install one made "
+                "with Conditioner.from_pipeline(pipe)"
+            )
+        with acting(pipe, family, "installed", partial(translated, self, pipe)):
+            yield
 
     def with_inversions(self, *inversions: str | Path | TextualInversion) -> "Conditioner":
         """A conditioner that knows textual inversions as words; this one and the pipeline stay as they are.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -32,6 +32,7 @@ class Mixed:
     curve: str = "lerp"
 
 
+@runtime_checkable
 class Track(Protocol):
     """What one part of a prompt says over the steps."""
 

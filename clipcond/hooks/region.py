@@ -1,6 +1,5 @@
 """Regions: prompts for parts of a picture, as data; and how much of each place is whose."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from numbers import Real
@@ -15,7 +14,7 @@ from PIL import Image
 from clipcond.clip.images import load_picture
 from clipcond.errors import ClipcondError, ScoreError
 from clipcond.files import first_line
-from clipcond.tables import each_key_once
+from clipcond.tables import JSON
 
 if TYPE_CHECKING:
     Prompt = str
@@ -158,7 +157,7 @@ def _from_tensor(mask: torch.Tensor) -> Float[torch.Tensor, "height width"]:
         raise ClipcondError(f"{what}; pass [height, width]")
     if mask.dtype != torch.bool and not mask.dtype.is_floating_point:
         raise ClipcondError(f"{what}; pass bool, or float in 0..1")
-    values = mask.detach().cpu().float()
+    values = mask.detach().to("cpu", torch.float32, copy=True)
     if not bool(((values >= 0) & (values <= 1)).all()):
         raise ClipcondError(f"{what} with values outside 0..1; 0 is outside and 1 inside")
     return values
@@ -213,8 +212,7 @@ def read_regions(path: Path) -> tuple[Region, ...]:
         ClipcondError: no such file, no such list, or an entry that is no region; the message names the entry.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        entries = json.loads(text, object_pairs_hook=each_key_once)
+        entries = JSON.decode(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ClipcondError(f"{path}: no such file; check the path") from None
     except (OSError, ValueError, RecursionError) as error:

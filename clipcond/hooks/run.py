@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -37,6 +37,7 @@ class Look:
     sample: torch.Tensor
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Who acts on the attention of a denoiser."""
 

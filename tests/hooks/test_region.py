@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,9 +159,14 @@ def test_a_mask_of_every_kind(tmp_path):
         assert torch.equal(Region("a", mask=sharp).mask, torch.from_numpy(grey > 100).float())
 
 
-def test_a_mask_needs_no_gradient_and_no_device():
-    mask = torch.ones(2, 2, dtype=torch.bfloat16, requires_grad=True)
-    assert not Region("a", mask=mask).mask.requires_grad
+def test_a_mask_is_kept_as_it_was():
+    mask = torch.ones(2, 2, requires_grad=True)
+    region = Region("a", mask=mask)
+    mask.detach().zero_()
+    assert torch.equal(region.mask, torch.ones(2, 2))
+    assert not region.mask.requires_grad
+    assert replace(region, weight=2).weight == 2
+    assert repr(region) == "Region(prompt='a', box=None, weight=1.0)"
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,17 @@ from hypothesis import strategies as st
 
 from clipcond.errors import ClipcondError, PromptSyntaxError
 from clipcond.prompt import parse, states
-from clipcond.prompt.states import distinct
 from tests.prompt.texts import texts_of
 
 SCHEDULES = texts_of(
     ["a", " ", "(b:1.2)", "[c:d:0.5]", "[e:f:3]", "[g|h]", "[i::0.2]", "[[j|k]:l:4]", "[m|[n:2]]"],
     most=4,
 )
+
+
+def distinct(prompt, steps):
+    """The states of one prompt read alone."""
+    return [state for (state,) in states.distinct([prompt], steps)]
 
 
 def heard(fragments):
@@ -64,7 +68,7 @@ def test_each_thing_once_in_the_order_of_the_steps(text, steps):
 )
 def test_without_a_number_of_steps_nothing_of_any_run_is_missing(text, monkeypatch):
     monkeypatch.setattr(states, "LONGEST", 12)
-    found = [heard(f) for f in states.distinct(parse(text), None)]
+    found = [heard(f) for f in distinct(parse(text), None)]
     assert len(found) == len(set(found))
     assert set(found) == {thing for run in range(1, 13) for thing in said(text, run)}
     assert found[0] == said(text, 12)[0]
@@ -87,3 +91,12 @@ def test_weights_that_meet_only_at_a_step_are_an_error():
     big = "9" * 200
     with pytest.raises(PromptSyntaxError, match="multiply to more"):
         distinct(parse(f"([x|(a:{big})|y]:{big})"), 3)
+
+
+def test_prompts_that_are_read_together_change_together():
+    found = states.distinct([parse("[a:b:0.5]"), parse("[c:d:0.25]")], 8)
+    assert [states.said(state) for state in found] == [
+        ((("a", 1.0),), (("c", 1.0),)),
+        ((("a", 1.0),), (("d", 1.0),)),
+        ((("b", 1.0),), (("d", 1.0),)),
+    ]
