@@ -4,6 +4,72 @@
     python -m weights.lab.measure.steps --only guiding     # one part again, the others from the JSON
     python -m weights.lab.measure.steps --page-only        # the plot and the page again, from the JSON
 
-Writes weights/steps.json, docs/steps.md (from weights/lab/templates/steps.md) and docs/steps.png. The prompts are held out,
-the oracle says what a picture shows, and all intervals are over prompts.
+Writes weights/steps.json, docs/steps.md (from weights/lab/templates/steps.md) and docs/steps.png. Each part is a module
+beside this one. The prompts are held out, the oracle says what a picture shows, and all intervals are over prompts.
 """
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from clipcond import Conditioner
+from weights.lab.drawing import Studio
+from weights.lab.measure import composing, drafting, guiding, placing, switching
+from weights.lab.reports import TEMPLATES, Json, page_options, panels, publish
+
+PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {
+    "switching": switching.measure,
+    "composing": composing.measure,
+    "guiding": guiding.measure,
+    "placing": placing.measure,
+    "drafting": drafting.measure,
+}
+
+
+def measure(args: argparse.Namespace) -> Json:
+    """The parts asked for, beside those measured before; all where none is named."""
+    report: Json = json.loads(args.json.read_text()) if args.only else {}
+    studio = Studio(args)
+    studio.conditioner = Conditioner.from_pipeline(studio.pipe, dialect="a1111+")
+    for name in args.only or PARTS:
+        start = time.monotonic()
+        report[name] = PARTS[name](studio, args)
+        report[name]["minutes"] = round((time.monotonic() - start) / 60, 1)
+    return report
+
+
+def page(report: Json) -> str:
+    """docs/steps.md."""
+    told: dict[str, str] = {}
+    for part in (switching, composing, guiding, placing, drafting):
+        told |= part.told(report[part.__name__.rpartition(".")[2]])
+    return (TEMPLATES / "steps.md").read_text().format(
+        **told,
+        steps=report["steps"],
+        guidance=report["guidance_scale"],
+        hardware=report["hardware"],
+        minutes=f"{sum(report[name]['minutes'] for name in PARTS):.0f}",
+    )  # fmt: skip
+
+
+def plot(report: Json, file: Path) -> None:
+    """A panel a part."""
+    with panels(file, 2, 2, figsize=(10, 7.5)) as grid:
+        switching.plot(report["switching"], grid[0, 0])
+        composing.plot(report["composing"], grid[0, 1])
+        guiding.plot(report["guiding"], grid[1, 0])
+        drafting.plot(report["drafting"], grid[1, 1])
+
+
+def main() -> None:
+    """Draw, measure, write."""
+    parser = page_options(__doc__, "steps", "judge")
+    parser.add_argument("--only", choices=list(PARTS), action="append", help="one part of it")
+    args = parser.parse_args()
+    publish(args, "steps", measure=lambda: measure(args), page=page, plot=plot)
+
+
+if __name__ == "__main__":
+    main()

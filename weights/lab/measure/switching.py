@@ -1,17 +1,20 @@
 """`[a:b:f]`: which of both objects is there, against the share of the steps after which the prompt changes."""
 
+import argparse
+from typing import Any
+
 import numpy as np
 
 from weights.lab.drawing import Studio, seen
 from weights.lab.evaluate import weighted_pairs
-from weights.lab.reports import Json, interval
+from weights.lab.reports import Json, draw_band, interval, percent, table
 
 FRACTIONS = tuple(tenth / 10 for tenth in range(11))
-PAIRS, SEEDS = 16, 2
-FOXES = 12  # pictures of a fox that becomes a pumpkin, at each fraction
+PAIRS, SEEDS = 20, 1
+FOXES = 8  # pictures of a fox that becomes a pumpkin, at each fraction
 
 
-def measure(studio: Studio) -> Json:
+def measure(studio: Studio, _args: argparse.Namespace) -> Json:
     """Presence of the first and of the second: of a fox and a pumpkin, and of held-out pairs."""
     pairs = [(a, b, *phrases) for a, b, *phrases, _ in weighted_pairs("held_out", PAIRS)]
     found = {
@@ -60,3 +63,42 @@ def crossing(difference: np.ndarray) -> float | None:
                 FRACTIONS[left] + share * (FRACTIONS[left + 1] - FRACTIONS[left])
             )
     return None
+
+
+def told(found: Json) -> dict[str, str]:
+    """For the page."""
+    fox = found["fox and pumpkin"]
+    half = found["pairs"]["half"]
+    return {
+        "presence": table(
+            ("f", "fox", "pumpkin", "first of a pair", "second of a pair"),
+            [
+                (f"{fraction:.1f}", *map(percent, row))
+                for fraction, *row in zip(
+                    found["fractions"],
+                    fox["first"],
+                    fox["second"],
+                    found["pairs"]["first"],
+                    found["pairs"]["second"],
+                    strict=True,
+                )
+            ],
+        ),
+        "foxes": str(fox["first"][0]["prompts"]),
+        "pairs": str(found["pairs"]["first"][0]["prompts"]),
+        "pair_seeds": str(found["seeds"]),
+        "half": "nowhere" if half is None else f"at f = {half:.2f}",
+    }
+
+
+def plot(found: Json, axes: Any) -> None:
+    """Presence of both against the fraction."""
+    for key, color in (("first", "tab:orange"), ("second", "tab:blue")):
+        draw_band(axes, found["fractions"], found["pairs"][key], label=f"{key} of a pair", color=color)
+        means = [point["mean"] for point in found["fox and pumpkin"][key]]
+        name = {"first": "fox", "second": "pumpkin"}[key]
+        axes.plot(found["fractions"], means, label=name, color=color, linestyle=":")
+    axes.set(
+        xlabel="f", ylabel="found by the oracle", title="[first:second:f]", ylim=(0, 1.02)
+    )
+    axes.legend(frameon=False)
