@@ -34,7 +34,6 @@ class Row:
     untested: str = ""
 
 
-NO_HOOKS = "not built: clipcond acts before the denoiser only, and has no callbacks or hooks in it"
 ROWS: dict[int, Row] = {
     1: Row(
         "`clip_skip` crashes Stable Diffusion 1 and the pipelines copied from it: they look for a `text_model` that "
@@ -83,31 +82,28 @@ ROWS: dict[int, Row] = {
     ),
     11: Row(
         "a callback that swaps `negative_prompt_embeds` changes nothing where positive and negative were joined before the loop",
-        "changes no tensors during sampling",
-        NO_HOOKS,
+        "puts what is said at each step into the rows of the denoiser's own call, of both sides",
     ),
     12: Row(
         "Flux's callbacks can swap neither the pooled vector nor the negatives, nor change the length",
-        "changes no tensors during sampling",
-        NO_HOOKS,
+        "puts pooled vectors and negatives in as well; all that a prompt ever says has one length from the start",
     ),
     13: Row(
         "the order of positive and negative rows in the denoiser's batch differs between pipelines",
-        "hands over positive and negative under their own names, and leaves the order to the pipeline",
+        "hands over positive and negative under their own names, and knows their rows again by marks that they carry",
     ),
     14: Row(
         "the callbacks that come with diffusers for cutting off guidance crash for more than one prompt",
-        "does not cut off guidance",
-        NO_HOOKS,
+        "`clipcond.guidance` leaves the unconditional rows out of the denoiser's call, for any number of prompts",
     ),
     15: Row(
         "a callback that returns None crashes, and some schedulers call it more often than there are steps",
-        "gives the pipeline no callback",
-        NO_HOOKS,
+        "gives the pipeline no callback; the denoiser's timestep and the scheduler's own count tell the step",
     ),
     16: Row(
         "hooks of diffusers' registry vanish after one call under model offloading, while still listed",
-        "leaves no hooks on an encoder, and calls it as a whole so that those of offloading run",
+        "calls an encoder as a whole, so that hooks of offloading run, and stands around the denoiser's call as its class, "
+        "which offloading leaves alone",
     ),
     17: Row(
         "an offloaded encoder says that it is on `cpu` or `meta`, and its inputs are not moved",
@@ -115,7 +111,7 @@ ROWS: dict[int, Row] = {
     ),
     18: Row(
         "hooks that are put inside a compiled module later never run",
-        "takes layers from `output_hidden_states` and puts no hooks inside",
+        "takes layers from `output_hidden_states`; what acts on a denoiser's attention runs it as it was written meanwhile",
     ),
     19: Row(
         "a text encoder stored in 8-bit floats makes the pipeline cast everything to them, and crash",
@@ -135,8 +131,7 @@ ROWS: dict[int, Row] = {
     ),
     23: Row(
         "Stable Diffusion 3 ignores an attention mask without a word, and orders text and picture the other way than Flux",
-        "weights attention inside the text encoder only (`attention_bias`), and gives these denoisers no mask",
-        "not built: nothing acts on a denoiser's attention",
+        "puts its mask for regions into the attention itself, in each one's order",
     ),
     24: Row(
         "unknown `cross_attention_kwargs` are logged once per layer and step",
@@ -173,8 +168,7 @@ ROWS: dict[int, Row] = {
     ),
     32: Row(
         "caches inside a denoiser can hold the text of an earlier step after a swap",
-        "changes no tensors during sampling",
-        NO_HOOKS,
+        "empties them when a text or the rows change",
     ),
     33: Row(
         "`text_model` is there on `CLIPTextModelWithProjection` only; transformers 4 has it on both classes",

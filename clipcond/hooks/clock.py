@@ -33,7 +33,7 @@ class Clock:
         pipe: the pipeline.
         asked: steps that its caller asked for; None where the call says none.
         first: the position in the scheduler's timesteps at which the run began; None before it has.
-        beginning: the timestep of that, as the denoiser was given it.
+        beginning: the timestep of that, as the denoiser was given it, where the scheduler does not count.
     """
 
     pipe: Any
@@ -43,11 +43,10 @@ class Clock:
 
     def moment(self, timestep: torch.Tensor | float) -> Moment:
         """What the denoiser's timestep says; of several (one a token), the noisiest."""
-        value = float(timestep.max()) if isinstance(timestep, torch.Tensor) else float(timestep)
         scheduler = self.pipe.scheduler
-        position = self._position(scheduler, value)
+        position = self._position(scheduler, timestep)
         if self.first is None:
-            self.first, self.beginning = position, value
+            self.first = position
         behind, known = max(0, position - self.first), len(scheduler.timesteps)
         executed = max(1, int(getattr(self.pipe, "num_timesteps", None) or known - self.first))
         asked = getattr(scheduler, "num_inference_steps", None) or self.asked or executed
@@ -56,18 +55,22 @@ class Clock:
         step = behind if executed <= steps else behind * steps // executed
         return Moment(min(step, steps - 1), steps, min(behind, executed - 1) / executed)
 
-    def _position(self, scheduler: Any, value: float) -> int:
+    def _position(self, scheduler: Any, timestep: torch.Tensor | float) -> int:
         """In the scheduler's timesteps.
 
         Schedulers that count know best, as timesteps may stand there twice (Heun's), or be scaled or rounded on their way
-        to the denoiser. They do not know before their first step, nor where a pipeline steps copies of them.
+        to the denoiser; and to read one waits for the device. They do not know before their first step, nor where a
+        pipeline steps copies of them.
         """
         counted: int | None = getattr(scheduler, "step_index", None)
         if counted is not None:
             return counted
-        if hasattr(scheduler, "step_index") and self.first is None:
-            return int(getattr(scheduler, "begin_index", None) or 0)
-        if self.first is not None and value == self.beginning:
+        value = float(timestep.max()) if isinstance(timestep, torch.Tensor) else float(timestep)
+        if self.first is None:
+            self.beginning = value
+            if hasattr(scheduler, "step_index"):
+                return int(getattr(scheduler, "begin_index", None) or 0)
+        elif value == self.beginning:
             return self.first
         distances: torch.Tensor = (scheduler.timesteps.float() - value).abs()
         return int(distances.argmin())

@@ -13,6 +13,7 @@ from torch import nn
 
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.inputs import POSITIVE
+from clipcond.hooks.caches import emptied
 from clipcond.hooks.clock import Moment
 from clipcond.hooks.guidance import is_guided, own_scale, towards
 from clipcond.hooks.layout import Rows, rows_of
@@ -118,12 +119,21 @@ def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
 
 
 def _forward(asked: Asked, plan: Plan) -> Any:
+    _forget(asked, plan)
     changed = put(asked.run, asked.call, asked.rows, plan)
     look = Look(asked.run, asked.module, plan.jobs, asked.moment, asked.call.sample)
     with ExitStack() as stack:
         for watcher in asked.run.session.watchers:
             stack.enter_context(watcher.during(look))
         return asked.forward(*changed.args, **changed.kwargs)
+
+
+def _forget(asked: Asked, plan: Plan) -> None:
+    """Empty the denoiser's caches where its rows or their texts are others than before."""
+    ran = asked.run.ran.get(asked.rows.is_negative, plan.jobs)
+    asked.run.ran[asked.rows.is_negative] = plan.jobs
+    if ran != plan.jobs:
+        emptied(asked.module)
 
 
 def _given(asked: Asked, output: Any, plan: Plan) -> Any:

@@ -65,7 +65,7 @@ def rows_of(run: Run, call: Call, moment: Moment) -> Rows:
         ClipcondError: they are not as the family's pipelines order them.
     """
     states = run.session.attached
-    marks = call.found(states.widths) if states is not None else {}
+    marks = call.found(states.widths, run.known) if states is not None else {}
     if marks:
         found = max((mark.rows for mark in marks.values()), key=len)
         return Rows(found[:: len(found) // call.count], marks)

@@ -10,7 +10,7 @@ from clipcond.hooks.markers import Found, find
 
 # tensors that all rows share, whatever their first dimension is
 SHARED = frozenset({
-    "txt_ids", "img_ids", "image_rotary_emb", "rotary_embedding", "text_rope_pos", "visual_rope_pos", "freqs_cis"
+    "padding_mask", "txt_ids", "img_ids", "image_rotary_emb", "rotary_embedding", "text_rope_pos", "visual_rope_pos", "freqs_cis"
 })  # fmt: skip
 # tensors that may have several rows, one a frame, for each of the noisy pictures
 REPEATED = frozenset({
@@ -26,6 +26,9 @@ MASKS = {
 }
 _SAMPLES = ("sample", "hidden_states", "x")
 _TIMESTEPS = ("timestep", "timesteps", "timestep_ratio")
+_KNOWN = 8  # texts of both sides, of the denoiser and a ControlNet
+# tensors by their ids, and what was found in them
+Known = dict[int, tuple[torch.Tensor, Found | None]]
 # what is done to a tensor of a call, knowing the name of the argument that it is in
 Change = Callable[[str, torch.Tensor], torch.Tensor]
 
@@ -64,17 +67,28 @@ class Call:
         args = tuple(_changed("", arg, change) for arg in self.args)
         return Call(args, {name: _changed(name, arg, change) for name, arg in self.kwargs.items()})
 
-    def found(self, widths: Mapping[str, int]) -> dict[int, Found]:
-        """The marked tensors, by their ids."""
+    def found(self, widths: Mapping[str, int], known: Known) -> dict[int, Found]:
+        """The marked tensors, by their ids.
+
+        Args:
+            widths: of what may be marked.
+            known: what was found in the last tensors of calls before: to read one waits for the device.
+        """
         marks: dict[int, Found] = {}
 
         def look(_: str, tensor: torch.Tensor) -> torch.Tensor:
-            mark = find(tensor, widths)
+            if tensor.ndim < 2 or tensor.shape[-1] not in widths.values():
+                return tensor
+            before = known.pop(id(tensor), None)
+            mark = before[1] if before and before[0] is tensor else find(tensor, widths)
+            known[id(tensor)] = (tensor, mark)
             if mark is not None:
                 marks[id(tensor)] = mark
             return tensor
 
         self.changed(look)
+        for old in list(known)[:-_KNOWN]:
+            del known[old]
         return marks
 
 

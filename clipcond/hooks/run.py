@@ -12,6 +12,7 @@ from clipcond.families.contract import Family
 from clipcond.hooks.clock import Clock, Moment
 from clipcond.hooks.guidance import Guidance
 from clipcond.hooks.plan import Job
+from clipcond.hooks.rows import Known
 from clipcond.hooks.states import States
 
 # a pipeline's arguments -> others that say what its texts mean
@@ -102,6 +103,8 @@ class Run:
         arguments: of the call, with their defaults.
         clock: where it is.
         kept: of the last call for the positive side alone.
+        known: see `Call.found`.
+        ran: the jobs of the denoiser's last forward for the negative side alone (True), and of its last other one.
         controls: what a ControlNet gave for each job, by the id of the tensor that the pipeline was given instead.
     """
 
@@ -109,6 +112,8 @@ class Run:
     arguments: Mapping[str, Any]
     clock: Clock
     kept: Kept | None = None
+    known: Known = field(default_factory=dict)
+    ran: dict[bool, Sequence[Job]] = field(default_factory=dict)
     controls: dict[int, tuple[torch.Tensor, Mapping[Job, torch.Tensor]]] = field(
         default_factory=dict
     )
