@@ -20,6 +20,7 @@ ROOT = Path(clipcond.__file__).parents[1]
         ("docs/migrating.md", 4),
         ("docs/encoders.md", 3),
         ("weights/lab/templates/weighting.md", 1),
+        ("weights/lab/templates/steps.md", 5),
     ],
 )
 def test_every_block_runs(page, least, tmp_path, monkeypatch):
