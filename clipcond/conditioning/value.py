@@ -219,7 +219,9 @@ class Conditioning:
                 "call kwargs_for and the pipeline within `with conditioning.attached(pipe):`"
             )
         beginnings = {
-            side: inputs.rows([script.parts[0].track.rows[0] for script in self.scripts[side]])
+            side: states.widened(
+                inputs.rows([script.parts[0].track.rows[0] for script in self.scripts[side]])
+            )
             for side, inputs in self.sides.items()
         }
 
@@ -313,9 +315,11 @@ class Conditioning:
         batch, tokens, dim = self.prompt_embeds.shape
         dtype = str(self.prompt_embeds.dtype).removeprefix("torch.")
         cost = ", ".join(f"{slot} {s.calls} x {s.rows}" for slot, s in self.stats.encoders.items())
+        placed = any(script.places for script in self.scripts[POSITIVE])
+        how = f"; regions by {family_named(self.family).regions}" if placed else ""
         head = (
             f"Conditioning({self.family}: {batch} x {tokens} tokens x {dim}, {dtype} on {self.prompt_embeds.device}; "
-            f"forwards x rows: {cost})"
+            f"forwards x rows: {cost}{how})"
         )
         lines = str(self.report).splitlines()
         shown = [

@@ -46,6 +46,7 @@ _SD1 = Family(
     width="cross_attention_dim",
     assemble=states,
     lacks="pooled_prompt_embeds",
+    regions="attention",
 )
 _SDXL = Family(
     name="Stable Diffusion XL",
@@ -58,6 +59,7 @@ _SDXL = Family(
     width="cross_attention_dim",
     assemble=sdxl,
     no_negative="zeros if told",
+    regions="attention",
 )
 _CASCADE = Family(
     name="Stable Cascade prior",

@@ -118,6 +118,8 @@ class Family:
         lacks: an argument that tells pipelines which only look like this family's.
         guidance: how the pipeline asks its denoiser for both sides: the negative rows before the positive ones in one
             call, after them, or in two calls, the positive one first.
+        regions: how places of a picture are told other texts: by its attention, which reads each text in its places; or
+            by its noise, predicted for each text and blended.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Family:
     arguments: Mapping[str, str] = field(default_factory=dict)
     lacks: str = ""
     guidance: Literal["negative first", "positive first", "two calls"] = "negative first"
+    regions: Literal["attention", "noise"] = "noise"
 
     @property
     def prompts(self) -> int:

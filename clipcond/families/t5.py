@@ -110,6 +110,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         width="cross_attention_dim",
         assemble=clip_then_t5,
         t5_length=128,
+        regions="attention",
     ),
     Family(
         name="Stable Diffusion 3",
@@ -122,6 +123,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         width="joint_attention_dim",
         assemble=sd3,
         t5_length=256,
+        regions="attention",
     ),
     Family(
         name="Flux.1",
@@ -135,6 +137,7 @@ T5_FAMILIES: tuple[Family, ...] = (
         assemble=flux,
         no_negative="nothing",
         t5_length=512,
+        regions="attention",
     ),
     Family(
         name="DeepFloyd IF",

@@ -1,6 +1,9 @@
-"""Where the positions of an attention layer are in the picture."""
+"""What several texts give for one picture, put together place by place."""
 
+from collections.abc import Sequence
 from functools import cache
+
+import torch
 
 from clipcond.errors import ClipcondError
 
@@ -29,3 +32,23 @@ def grid_of(tokens: int, height: int, width: int) -> tuple[int, int]:
         f"{tokens} positions are no grid over a height of {height} and a width of {width}; give those of the picture "
         "that is drawn, and none of a layer that does not look at places"
     )
+
+
+def blend(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """What several have to say of a picture, each in its places.
+
+    Args:
+        parts: how much of each place is whose, 1 together, in any shape that goes with the others; and what they say there.
+
+    Returns:
+        Computed in float32 at least, in the dtype that came; of one part alone, that bit for bit.
+    """
+    if len(parts) == 1:
+        return parts[0][1]
+    first = parts[0][1]
+    wide = torch.promote_types(first.dtype, torch.float32)
+    total = sum(
+        (share.to(first.device, wide) * said.to(wide) for share, said in parts),
+        torch.zeros(1, dtype=wide, device=first.device),
+    )
+    return total.to(first.dtype)

@@ -8,11 +8,12 @@ from torch import nn
 
 from clipcond.hooks.denoising import planned, put
 from clipcond.hooks.layout import rows_of
+from clipcond.hooks.regional import in_places
 from clipcond.hooks.rows import Call, outputs, parted
-from clipcond.hooks.run import Run
+from clipcond.hooks.run import Look, Run
 
 
-def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001 as denoise
+def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """One call of a ControlNet.
 
     The pipeline is given as many rows as it asked for, and hands them on to the denoiser; there `put` finds what each of
@@ -33,5 +34,6 @@ def control(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
         run.controls[id(given)] = (given, dict(zip(plan.jobs, parts, strict=True)))
         return given
 
-    output = own(*changed.args, **changed.kwargs)
+    with in_places(Look(run, module, plan.jobs, moment, call.sample)):
+        output = own(*changed.args, **changed.kwargs)
     return output if plan.is_own else outputs(output, change)

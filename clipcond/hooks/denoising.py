@@ -18,6 +18,7 @@ from clipcond.hooks.clock import Moment
 from clipcond.hooks.guidance import is_guided, own_scale, towards
 from clipcond.hooks.layout import Rows, rows_of
 from clipcond.hooks.plan import Plan, make_plan
+from clipcond.hooks.regional import in_places
 from clipcond.hooks.results import guided, results
 from clipcond.hooks.rows import MASKS, Call, has_rows, outputs, parted, taken, tensors
 from clipcond.hooks.run import Kept, Look, Run
@@ -123,6 +124,7 @@ def _forward(asked: Asked, plan: Plan) -> Any:
     changed = put(asked.run, asked.call, asked.rows, plan)
     look = Look(asked.run, asked.module, plan.jobs, asked.moment, asked.call.sample)
     with ExitStack() as stack:
+        stack.enter_context(in_places(look))
         for watcher in asked.run.session.watchers:
             stack.enter_context(watcher.during(look))
         return asked.forward(*changed.args, **changed.kwargs)
@@ -147,7 +149,7 @@ def _given(asked: Asked, output: Any, plan: Plan) -> Any:
         parts = parted(tensor.contiguous(), len(plan.jobs)).unbind(0)
         if rows.is_positive and all(negative >= 0 for negative in plan.negatives):
             left.append(torch.cat([parts[negative] for negative in plan.negatives]))
-        given = results(run.session.attached, parts, rows, plan)
+        given = results(run, parts, rows, plan)
         if asked.wanted is not None:
             given = guided(given, rows, asked.wanted, asked.own)
         return torch.cat(given)

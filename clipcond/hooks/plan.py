@@ -17,11 +17,13 @@ class Job:
         source: the row of the pipeline's call that it takes everything from but the text.
         who: whose it is; None where that is not known.
         text: what it reads; None for what the pipeline put there.
+        places: what it reads in places, where these have no rows of their own.
     """
 
     source: int
     who: Who | None
     text: Mixed | None = None
+    places: tuple[Mixed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +63,21 @@ def make_plan(
         moment: when.
         unguided: whether the negative side may be left out.
         joined: whether the negative side of composed prompts is to be run in this call, though it has no row for it.
-        blended: whether places have rows of their own.
+        blended: whether what is said in places has rows of its own.
     """
-    places: dict[Job, int] = {}
+    numbers: dict[Job, int] = {}
 
-    def job(source: int, whose: Who | None, text: Mixed | None) -> int:
-        return places.setdefault(Job(source, whose, text), len(places))
-
-    def said(whose: Who | None) -> list[Mixed | None]:
-        if scripts is None or whose is None or whose.side not in scripts:
-            return [None]
-        script = scripts[whose.side][whose.prompt]
-        tracks = script.tracks if blended else [part.track for part in script.parts]
-        return [track.at(moment) for track in tracks]
+    def jobs(source: int, whose: Who | None) -> tuple[int, ...]:
+        found = [Job(source, whose)]
+        if scripts is not None and whose is not None and whose.side in scripts:
+            script = scripts[whose.side][whose.prompt]
+            parts = [part.track.at(moment) for part in script.parts]
+            there = tuple(place.track.at(moment) for place in script.places)
+            if blended:
+                found = [Job(source, whose, text) for text in (*parts, *there)]
+            else:
+                found = [Job(source, whose, text, there) for text in parts]
+        return tuple(numbers.setdefault(job, len(numbers)) for job in found)
 
     composed = scripts is not None and any(script.is_composed for script in scripts[POSITIVE])
     left_out = unguided and not composed
@@ -82,12 +86,12 @@ def make_plan(
     parts: list[tuple[int, ...]] = [()] * len(who)
     for row in range(len(who)):
         if row in positive or not left_out or not positive:
-            parts[row] = tuple(job(row, who[row], text) for text in said(who[row]))
+            parts[row] = jobs(row, who[row])
     negatives = [-1] * len(who)
     for number, row in enumerate(positive):
         if negative and not left_out:
             negatives[row] = parts[negative[number % len(negative)]][0]
         elif joined and composed and not negative:
             other = Who(NEGATIVE, who[row].prompt)  # type: ignore[union-attr] # positive rows are someone's
-            negatives[row] = job(row, other, said(other)[0])
-    return Plan(tuple(places), tuple(parts), tuple(negatives))
+            negatives[row] = jobs(row, other)[0]
+    return Plan(tuple(numbers), tuple(parts), tuple(negatives))

@@ -185,11 +185,6 @@ class Script:
         constant = isinstance(self.parts[0].track, Constant)
         return constant and not self.is_composed and not self.places
 
-    @property
-    def tracks(self) -> tuple[Track, ...]:
-        """Of all parts and places."""
-        return (*(part.track for part in self.parts), *(place.track for place in self.places))
-
     def moved(self, by: int) -> "Script":
         """The same where the rows are counted from elsewhere."""
         return Script(

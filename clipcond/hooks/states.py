@@ -1,7 +1,7 @@
 """Encoded states as a denoiser takes them, put in the place of marked rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -28,12 +28,15 @@ class States:
         tensors: by side and field of `Inputs`: a row for each state, in the dtype and on the device of the denoiser.
         layers_first: whether the rows of the second sequence lie along its second dimension.
         regions: how other texts are said in places.
+        room: how many texts a row of the denoiser's call has room for, one behind the other: where one attention reads
+            texts and picture alike, a prompt and all that is said in its places.
     """
 
     scripts: Scripts
     tensors: Mapping[tuple[str, str], torch.Tensor]
     layers_first: bool
-    regions: Literal["attention", "noise"] = "noise"
+    regions: Literal["attention", "noise"]
+    room: int = 1
 
     @classmethod
     def of(cls, pipe: Any, family: Family, sides: Sides[Inputs], scripts: Scripts) -> "States":
@@ -67,7 +70,18 @@ class States:
                 own = dtype if tensor.is_floating_point() else None
                 tensors[side, _FIELDS[name]] = tensor.to(device, own)
         second = sides[POSITIVE].embeds_2
-        return cls(scripts, tensors, layers_first=second is not None and second.ndim == 4)
+        joint = family.regions == "attention" and family.denoiser != "unet"
+        return cls(
+            scripts,
+            tensors,
+            layers_first=second is not None and second.ndim == 4,
+            regions=family.regions,
+            room=1 + max(len(script.places) for script in scripts[POSITIVE]) if joint else 1,
+        )
+
+    def widened(self, inputs: Inputs) -> Inputs:
+        """Inputs with room for all texts of a row."""
+        return replace(inputs, embeds=inputs.embeds.repeat(1, self.room, 1))
 
     @property
     def widths(self) -> dict[str, int]:
@@ -90,6 +104,14 @@ class States:
         for row, job in zip(parted(written, len(jobs)), jobs, strict=True):
             if job.who is None or job.text is None or (job.who.side, own) not in self.tensors:
                 continue
-            state = self.at(job.who, own, job.text)
+            state = self._said(job.who, own, job.text, job.places)
             row[(..., *(slice(size) for size in state.shape[-2:]))] = state.to(row)
         return written.movedim(0, dim)
+
+    def _said(self, who: Who, own: str, text: Mixed, places: Sequence[Mixed]) -> torch.Tensor:
+        """What a row reads of a field; of the first sequence, as much as there is room for."""
+        if own != "embeds" or self.room == 1:
+            return self.at(who, own, text)
+        texts = [text, *places]
+        texts += [text] * (self.room - len(texts))  # which nobody looks at
+        return torch.cat([self.at(who, own, said) for said in texts])
