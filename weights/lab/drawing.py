@@ -84,9 +84,7 @@ def judged(
     return [emoji.verdicts(row, what, preset) for what, row in zip(asked, rows, strict=True)]
 
 
-def seen(
-    rows: Rows, sprites: Iterable[Sequence[str]], preset: str = SHIPPED
-) -> np.ndarray:
+def seen(rows: Rows, sprites: Iterable[Sequence[str]], preset: str = SHIPPED) -> np.ndarray:
     """Whether the oracle finds each of a prompt's sprites in each of its pictures: bool [prompts, pictures, sprites]."""
     read = [[{item.sprite for item in emoji.read(i, preset).items} for i in row] for row in rows]
     return np.array([

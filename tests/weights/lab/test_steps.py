@@ -111,7 +111,7 @@ def test_the_committed_page_says_what_was_measured(report):
 
 def test_the_page_has_every_figure(report):
     text = steps.page(report)
-    assert reports.percent(report["placing"]["found"]["attention"]["placed"]) in text
+    assert reports.percent(report["placing"]["rows"][2]["placed"]) in text
     assert reports.percent(report["switching"]["pairs"]["second"][3]) in text
     assert reports.percent(report["guiding"]["intervals"][2]["right"]) in text
     assert "{" not in text

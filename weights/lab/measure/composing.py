@@ -22,7 +22,10 @@ BOTH = {
     "AND, both true": "{a} and {b} AND {a} and {b}{white}",
 }
 # ways to take the second away again
-WITHOUT = {"AND_PERP": "{a} and {b} AND_PERP {b} :-{weight}", "AND": "{a} and {b} AND {b} :-{weight}"}
+WITHOUT = {
+    "AND_PERP": "{a} and {b} AND_PERP {b} :-{weight}",
+    "AND": "{a} and {b} AND {b} :-{weight}",
+}
 
 
 def measure(studio: Studio, _args: argparse.Namespace) -> Json:

@@ -156,5 +156,7 @@ def plot(found: Json, axes: Any) -> None:
             xytext=(5, 5),
         )
     axes.set(
-        xlabel="time of the denoiser, as a share", ylabel="right", title="guidance within an interval"
+        xlabel="time of the denoiser, as a share",
+        ylabel="right",
+        title="guidance within an interval",
     )

@@ -11,7 +11,9 @@ from weights.lab.measure.composing import WEIGHTS
 from weights.lab.reports import Json, interval, percent, table
 
 SEEDS = 10  # pictures of each shape
-Case = tuple[str, int, str]  # a shape, the seed of a picture of it, and the sprite that this shows: not wanted any more
+Case = tuple[
+    str, int, str
+]  # a shape, the seed of a picture of it, and the sprite that this shows: not wanted any more
 
 
 def measure(studio: Studio, _args: argparse.Namespace) -> Json:

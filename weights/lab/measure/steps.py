@@ -11,21 +11,31 @@ beside this one. The prompts are held out, the oracle says what a picture shows,
 import argparse
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from clipcond import Conditioner
 from weights.lab.drawing import Studio
-from weights.lab.measure import composing, drafting, guiding, placing, switching
+from weights.lab.measure import (
+    composing,
+    drafting,
+    guiding,
+    placing,
+    repainting,
+    switching,
+)
 from weights.lab.reports import TEMPLATES, Json, page_options, panels, publish
 
-PARTS: dict[str, Callable[[Studio, argparse.Namespace], Json]] = {
-    "switching": switching.measure,
-    "composing": composing.measure,
-    "guiding": guiding.measure,
-    "placing": placing.measure,
-    "drafting": drafting.measure,
+# each has `measure`, `told` for the page, and most have `plot`
+PARTS: dict[str, ModuleType] = {
+    "switching": switching,
+    "composing": composing,
+    "repainting": repainting,
+    "guiding": guiding,
+    "placing": placing,
+    "drafting": drafting,
 }
+PLOTTED = ("switching", "composing", "guiding", "drafting")
 
 
 def measure(args: argparse.Namespace) -> Json:
@@ -35,7 +45,7 @@ def measure(args: argparse.Namespace) -> Json:
     studio.conditioner = Conditioner.from_pipeline(studio.pipe, dialect="a1111+")
     for name in args.only or PARTS:
         start = time.monotonic()
-        report[name] = PARTS[name](studio, args)
+        report[name] = PARTS[name].measure(studio, args)
         report[name]["minutes"] = round((time.monotonic() - start) / 60, 1)
     return report
 
@@ -43,8 +53,8 @@ def measure(args: argparse.Namespace) -> Json:
 def page(report: Json) -> str:
     """docs/steps.md."""
     told: dict[str, str] = {}
-    for part in (switching, composing, guiding, placing, drafting):
-        told |= part.told(report[part.__name__.rpartition(".")[2]])
+    for name, part in PARTS.items():
+        told |= part.told(report[name])
     return (TEMPLATES / "steps.md").read_text().format(
         **told,
         steps=report["steps"],
@@ -55,12 +65,10 @@ def page(report: Json) -> str:
 
 
 def plot(report: Json, file: Path) -> None:
-    """A panel a part."""
+    """A panel for each part that has one."""
     with panels(file, 2, 2, figsize=(10, 7.5)) as grid:
-        switching.plot(report["switching"], grid[0, 0])
-        composing.plot(report["composing"], grid[0, 1])
-        guiding.plot(report["guiding"], grid[1, 0])
-        drafting.plot(report["drafting"], grid[1, 1])
+        for name, axes in zip(PLOTTED, grid.flat, strict=True):
+            PARTS[name].plot(report[name], axes)
 
 
 def main() -> None:

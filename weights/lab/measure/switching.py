@@ -59,9 +59,7 @@ def crossing(difference: np.ndarray) -> float | None:
         below, above = difference[left : left + 2]
         if below < 0 <= above:
             share = -below / (above - below)
-            return float(
-                FRACTIONS[left] + share * (FRACTIONS[left + 1] - FRACTIONS[left])
-            )
+            return float(FRACTIONS[left] + share * (FRACTIONS[left + 1] - FRACTIONS[left]))
     return None
 
 
@@ -94,11 +92,11 @@ def told(found: Json) -> dict[str, str]:
 def plot(found: Json, axes: Any) -> None:
     """Presence of both against the fraction."""
     for key, color in (("first", "tab:orange"), ("second", "tab:blue")):
-        draw_band(axes, found["fractions"], found["pairs"][key], label=f"{key} of a pair", color=color)
+        draw_band(
+            axes, found["fractions"], found["pairs"][key], label=f"{key} of a pair", color=color
+        )
         means = [point["mean"] for point in found["fox and pumpkin"][key]]
         name = {"first": "fox", "second": "pumpkin"}[key]
         axes.plot(found["fractions"], means, label=name, color=color, linestyle=":")
-    axes.set(
-        xlabel="f", ylabel="found by the oracle", title="[first:second:f]", ylim=(0, 1.02)
-    )
+    axes.set(xlabel="f", ylabel="found by the oracle", title="[first:second:f]", ylim=(0, 1.02))
     axes.legend(frameon=False)
