@@ -36,7 +36,8 @@ def test_the_share_of_guided_steps_and_what_it_should_cost():
     assert guiding.guided_share((0.2, 0.8), 20) == 0.6
     assert guiding.guided_share((0.0, 0.0), 20) == 0
     assert guiding.guided_share((0.3, 1.0), 20) == 0.7
-    cost = guiding.cost([0.9, 0.8, 5.0], [1.0, 1.0, 9.0], 0.6)
+    slow_once = np.array([[0.5, 0.4], [0.5, 9.0], [0.5, 0.4]])
+    cost = guiding.cost(guiding.run_seconds(slow_once), 1.0, 0.6)
     assert (cost["share"], cost["expected"]) == (0.9, 0.8)
     assert cost["miss"] == pytest.approx(0.125)
 

@@ -160,7 +160,7 @@ def told(found: Json) -> dict[str, str]:
     """For the page."""
     return {
         "drafting": table(
-            ("draft", "drawn in full", "costs as many forwards as", "right", "plain best of as many", "gain", "gain in the judge's score, in deviations"),
+            ("draft", "drawn in full", "costs as many forwards as", "right", "plain best of as many", "gain", "gain in its own score, in deviations", "in the judge's"),
             [
                 (
                     draft["name"],
@@ -169,7 +169,7 @@ def told(found: Json) -> dict[str, str]:
                     percent(row["worth"]["oracle"]["drafted"]),
                     percent(row["worth"]["oracle"]["plain"]),
                     points(row["worth"]["oracle"]["gain"]),
-                    deviations(row["worth"]["judge"]["gain"]),
+                    *(deviations(row["worth"][name]["gain"]) for name in SCORERS),
                 )
                 for draft in found["drafts"]
                 for row in draft["rows"]

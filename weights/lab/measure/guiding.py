@@ -1,7 +1,6 @@
 """Guidance within an interval: how often pictures are right, and what time the denoiser takes."""
 
 import argparse
-import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ INTERVALS = (
 )
 TASKS = ("single object", "two objects")
 PROMPTS, SEEDS = 24, 1  # prompts of a task
-TIMED, TIMES = 8, 5  # pictures a call, calls
+TIMED, TIMED_STEPS, TIMES = 32, 10, 4  # pictures a run, steps, runs
 TARGET = 0.03
 
 
@@ -34,16 +33,17 @@ def measure(studio: Studio, _args: argparse.Namespace) -> Json:
     tasks = emoji.tasks(studio.preset)
     prompts = [prompt for task in TASKS for prompt in tasks[task][:PROMPTS]]
     right = [right_within(studio, prompts, between) for between in INTERVALS]
-    seconds = denoiser_seconds(studio, prompts[:TIMED])
+    seconds = [run_seconds(times) for times in call_seconds(studio, prompts[:TIMED])]
     return {
         "seeds": SEEDS,
         "timed": TIMED,
+        "timed_steps": TIMED_STEPS,
         "times": TIMES,
         "intervals": [
             {"interval": list(between)}
             | worth(found, right[0])
-            | cost(times, seconds[0], guided_share(between, studio.settings["num_inference_steps"]))
-            for between, found, times in zip(INTERVALS, right, seconds, strict=True)
+            | cost(spent, seconds[0], guided_share(between, TIMED_STEPS))
+            for between, found, spent in zip(INTERVALS, right, seconds, strict=True)
         ],
     }
 
@@ -55,19 +55,28 @@ def right_within(studio: Studio, prompts: list[str], between: tuple[float, float
     return np.array(judged(prompts, rows, studio.preset), dtype=bool).mean(1)
 
 
-def denoiser_seconds(studio: Studio, prompts: list[str]) -> list[list[float]]:
-    """CPU seconds within the denoiser for a picture each of the prompts: for each interval, several times.
+def call_seconds(studio: Studio, prompts: list[str]) -> list[np.ndarray]:
+    """CPU seconds [runs, steps] of the denoiser's calls for a picture each of the prompts, for each interval.
 
     The intervals take turns, so that a machine which is slower for a while is slower for all.
     """
-    found: list[list[float]] = [[] for _ in INTERVALS]
-    for turn in range(1 + TIMES):
-        for between, times in zip(INTERVALS, found, strict=True):
-            with guidance(studio.pipe, interval=between), timed(studio.pipe.unet) as spent:
-                studio.draw(prompts, list(range(len(prompts))), f"timed {between}, {turn}")
-            if turn:  # the first is to warm up
-                times.append(sum(spent))
-    return found
+    found: list[list[list[float]]] = [[] for _ in INTERVALS]
+    before = studio.settings
+    studio.settings = {**before, "num_inference_steps": TIMED_STEPS}
+    try:
+        for turn in range(1 + TIMES):  # the first is to warm up
+            for between, runs in zip(INTERVALS, found, strict=True):
+                with guidance(studio.pipe, interval=between), timed(studio.pipe.unet) as spent:
+                    studio.draw(prompts, list(range(len(prompts))), f"timed {between}, {turn}")
+                runs.append(spent)
+    finally:
+        studio.settings = before
+    return [np.array(runs[1:]) for runs in found]
+
+
+def run_seconds(calls: np.ndarray) -> float:
+    """The time of a run, of [runs, steps]: each call's median over the runs."""
+    return float(np.median(calls, axis=0).sum())
 
 
 @contextmanager
@@ -100,12 +109,12 @@ def worth(right: np.ndarray, full: np.ndarray) -> Json:
     return {"right": interval(right), "difference": interval(right - full)}
 
 
-def cost(times: list[float], full: list[float], guided: float) -> Json:
+def cost(seconds: float, full: float, guided: float) -> Json:
     """The time as a share of the full one's, and how far that is off (1 + f) / 2 for the share f of guided steps."""
-    share, expected = statistics.median(times) / statistics.median(full), (1 + guided) / 2
+    share, expected = seconds / full, (1 + guided) / 2
     return {
         "guided": guided,
-        "seconds": statistics.median(times),
+        "seconds": seconds,
         "share": share,
         "expected": expected,
         "miss": share / expected - 1,
@@ -136,6 +145,7 @@ def told(found: Json) -> dict[str, str]:
         "guided_prompts": str(rows[0]["right"]["prompts"]),
         "guided_seeds": str(found["seeds"]),
         "timed": str(found["timed"]),
+        "timed_steps": str(found["timed_steps"]),
         "times": str(found["times"]),
         "within": str(sum(abs(miss) <= TARGET for miss in misses)),
         "grid": str(len(rows)),
