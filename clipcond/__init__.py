@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from clipcond.generation import generate
     from clipcond.hooks.guiding import guidance
+    from clipcond.hooks.maps import attention_maps
     from clipcond.hooks.region import Region
     from clipcond.precompute import load_embeddings
     from clipcond.prompt import convert, expand, parse
@@ -51,6 +52,7 @@ _HOMES: dict[str, str | None] = {
     "TextualInversion": "clipcond.encoders",
     "UnsupportedPipelineError": "clipcond.errors",
     "apply_loras": "clipcond.encoders",
+    "attention_maps": "clipcond.hooks.maps",
     "concat": "clipcond.conditioning",
     "convert": "clipcond.prompt",
     "emoji": None,
@@ -81,6 +83,7 @@ __all__ = [
     "TextualInversion",
     "UnsupportedPipelineError",
     "apply_loras",
+    "attention_maps",
     "concat",
     "convert",
     "emoji",

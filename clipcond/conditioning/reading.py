@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 
-from clipcond.conditioning.report import PromptReport, ReportedToken
+from clipcond.conditioning.report import PromptReport, ReportedToken, reported_tokens
 from clipcond.errors import (
     ClipcondError,
     PromptCutWarning,
@@ -76,8 +76,7 @@ class Reading:
     @property
     def length(self) -> int:
         """Positions of its windows: of all branches after one another, or of the longest."""
-        lengths = [sum(len(chunk.ids) for chunk in chunks) for _, chunks in self.branches]
-        return sum(lengths) if self.joined == "concat" else max(lengths)
+        return _length(self.branches, self.joined)
 
     def only(self, windows: slice) -> "Reading":
         """The same with some of each branch's windows."""
@@ -198,10 +197,16 @@ def _read_one(
         tokenised = _normalized([next(tokens) for _ in lines], rules.normalization)
         cut = _policy(tokenizer, rules)(tokenised, tokenizer.frame.room, tokenizer.comma)
         dropped.append(_dropped_text(lines, tokenised, cut))
-        reported += _reported(cut, windows, tokenizer.unknown)
-        windows += len(cut.chunks)
         frame = tokenizer.frame_of(lines[0])
-        branches.append((weight, tuple(frame.fill(chunk) for chunk in cut.chunks)))
+        filled = tuple(frame.fill(chunk) for chunk in cut.chunks)
+        start = (
+            sum(_positions(before) for _, before in branches) if prompt.joined == "concat" else 0
+        )
+        reported += reported_tokens(
+            cut, filled, first=windows, start=start, unknown=tokenizer.unknown
+        )
+        windows += len(cut.chunks)
+        branches.append((weight, filled))
     text = " ".join(filter(None, dropped))
     _complain(text, tokenizer, rules.long_prompt)
     notes = (
@@ -210,8 +215,9 @@ def _read_one(
         *_unmet_notes(prompt, unmet, rules),
     )
     report = PromptReport(
-        text=prompt.text, tokens=tuple(reported), chunks=windows, cut=text, notes=notes
-    )
+        text=prompt.text, tokens=tuple(reported), chunks=windows, cut=text, notes=notes,
+        positions=_length(branches, prompt.joined),
+    )  # fmt: skip
     return Reading(prompt, tuple(branches), report)
 
 
@@ -320,17 +326,10 @@ def _unmet_notes(prompt: Prompt, unmet: Sequence[str], rules: Rules) -> list[Dia
     return notes
 
 
-def _reported(cut: Cut, first: int, unknown: int | None) -> list[ReportedToken]:
-    return [
-        ReportedToken(
-            text=token.text,
-            id=token.id,
-            weight=token.weight,
-            chunk=number,
-            vectors=token.span,
-            unknown=token.id == unknown,
-        )
-        for number, chunk in enumerate(cut.chunks, start=first)
-        for token in chunk
-        if token.span
-    ]
+def _positions(chunks: Sequence[Chunk]) -> int:
+    return sum(len(chunk.ids) for chunk in chunks)
+
+
+def _length(branches: Sequence[tuple[float, Sequence[Chunk]]], joined: str) -> int:
+    lengths = [_positions(chunks) for _, chunks in branches]
+    return sum(lengths) if joined == "concat" else max(lengths)

@@ -2,13 +2,14 @@
 a call cost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
 from clipcond.errors import point_at, printable
 from clipcond.prompt import Diagnostic
+from clipcond.tokens import Chunk, Cut, Token
 
 _WINDOW = 75  # content tokens of CLIP's window
 _BLANK = "\u2581"  # as sentencepiece writes one
@@ -25,6 +26,8 @@ class ReportedToken:
         chunk: the window it is in, from 0.
         vectors: how many positions it takes: more than 1 for a textual inversion of several vectors.
         unknown: whether the tokenizer does not know these characters, so that the encoder did not see them.
+        position: the first of its positions in the encoder's row; None in files that do not say it.
+        goes_on: whether it goes on with the word of the token before it.
     """
 
     text: str
@@ -33,6 +36,8 @@ class ReportedToken:
     chunk: int
     vectors: int = 1
     unknown: bool = False
+    position: int | None = None
+    goes_on: bool = False
 
     @property
     def shown(self) -> str:
@@ -51,6 +56,7 @@ class PromptReport:
         chunks: how many windows it took.
         cut: what was dropped, as typed; "" if nothing.
         notes: what looks like a mistake.
+        positions: of its row, those around its content included.
     """
 
     text: str
@@ -58,6 +64,7 @@ class PromptReport:
     chunks: int
     cut: str
     notes: tuple[Diagnostic, ...]
+    positions: int = 0
 
     @property
     def length(self) -> int:
@@ -217,6 +224,46 @@ class Stats:
     def rows_cached(self) -> int:
         """Rows that came from the cache."""
         return sum(encoder.rows_cached for encoder in self.encoders.values())
+
+
+def reported_tokens(
+    cut: Cut, filled: Sequence[Chunk], *, first: int, start: int, unknown: int | None
+) -> list[ReportedToken]:
+    """What is reported of the tokens of a branch.
+
+    Args:
+        cut: them.
+        filled: the windows that hold them.
+        first: the number of the first window.
+        start: the position of the row at which it begins.
+        unknown: the id of what the tokenizer does not know.
+    """
+    reported = []
+    for number, (tokens, window) in enumerate(zip(cut.chunks, filled, strict=True)):
+        inside = next((i for i, fragment in enumerate(window.fragments) if fragment), 0)
+        for at, token in enumerate(tokens):
+            if token.span:
+                before = tokens[at - 1] if at else None
+                reported.append(
+                    ReportedToken(
+                        text=token.text,
+                        id=token.id,
+                        weight=token.weight,
+                        chunk=first + number,
+                        vectors=token.span,
+                        unknown=token.id == unknown,
+                        position=start + inside + at,
+                        goes_on=before is not None and _goes_on(before, token),
+                    )
+                )
+        start += len(window.ids)
+    return reported
+
+
+def _goes_on(before: Token, token: Token) -> bool:
+    """Whether there is no blank between two tokens, nor a border of what was tokenised apart."""
+    end = before.start + len(before.text)
+    return token.group == before.group and 0 < token.start <= end and not token.text[:1].isspace()
 
 
 _STYLE = (

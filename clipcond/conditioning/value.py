@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 
 from clipcond.conditioning.file import read_file, write_file
+from clipcond.conditioning.places import texts_of
 from clipcond.conditioning.report import EncoderStats, Report, Stats
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.contract import Family
@@ -201,6 +202,11 @@ class Conditioning:
             kwargs["prompt"] = None
         if num_images_per_prompt != 1 and "num_images_per_prompt" in takes:
             kwargs["num_images_per_prompt"] = 1
+        session = session_of(pipe)
+        if session is not None and session.maps is not None:
+            handed = kwargs[family.arguments.get("prompt_embeds", "prompt_embeds")]
+            texts = texts_of(self.report, family, self.positive, num_images_per_prompt)
+            session.maps.told(handed, texts)
         return kwargs
 
     def _handed(self, pipe: Any) -> tuple[Sides[Inputs], Callable[[], bool] | None]:

@@ -14,6 +14,7 @@ from clipcond.hooks.guidance import Guidance
 from clipcond.hooks.plan import Job
 from clipcond.hooks.rows import Known
 from clipcond.hooks.states import States
+from clipcond.hooks.words import Texts
 
 # a pipeline's arguments -> others that say what its texts mean
 Translate = Callable[[dict[str, Any]], AbstractContextManager[dict[str, Any]]]
@@ -46,6 +47,14 @@ class Watcher(Protocol):
         """Entered for the length of a forward."""
 
 
+@runtime_checkable
+class Maps(Watcher, Protocol):
+    """Who wants to know which words are read in it."""
+
+    def told(self, handed: torch.Tensor, texts: Texts) -> None:
+        """What the tensor that a call will be handed says."""
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """What acts inside a pipeline at present; each of them at most once.
@@ -64,7 +73,7 @@ class Session:
     family: Family
     attached: States | None = None
     guidance: Guidance | None = None
-    maps: Watcher | None = None
+    maps: Maps | None = None
     installed: Translate | None = None
     stack: ExitStack = field(default_factory=ExitStack)
 
