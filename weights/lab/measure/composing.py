@@ -129,5 +129,5 @@ def plot(found: Json, axes: Any) -> None:
                 linestyle=style,
             )
     axes.axhline(found["negative"]["gone"]["mean"], color="0.4", label="negative prompt: B is gone")
-    axes.set(xlabel="weight, below 0", title="A and B, without B", ylim=(0, 1.02))
-    axes.legend(frameon=False)
+    axes.set(xlabel="weight, below 0", title="A and B, without B", ylim=(0, 1.5))
+    axes.legend(frameon=False, loc="upper center", ncols=2, fontsize="small")

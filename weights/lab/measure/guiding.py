@@ -154,19 +154,19 @@ def told(found: Json) -> dict[str, str]:
 
 
 def plot(found: Json, axes: Any) -> None:
-    """Accuracy against time, a point an interval."""
-    for row in found["intervals"]:
-        right = row["right"]
-        bar = [[right["mean"] - right["low"]], [right["high"] - right["mean"]]]
-        axes.errorbar(row["share"], right["mean"], yerr=bar, fmt="o", color="tab:green", alpha=0.8)
-        axes.annotate(
-            "{:g}-{:g}".format(*row["interval"]),
-            (row["share"], right["mean"]),
-            textcoords="offset points",
-            xytext=(5, 5),
-        )
-    axes.set(
-        xlabel="time of the denoiser, as a share",
-        ylabel="right",
-        title="guidance within an interval",
+    """For each interval how often pictures are right, as points with intervals, and the time it takes, as bars."""
+    rows = found["intervals"]
+    names = ["{:g}-{:g}".format(*row["interval"]) for row in rows]
+    right = [row["right"] for row in rows]
+    below, above = ([abs(r[end] - r["mean"]) for r in right] for end in ("low", "high"))
+    axes.bar(names, [row["share"] for row in rows], color="0.85", label="time of the denoiser")
+    axes.errorbar(
+        names,
+        [r["mean"] for r in right],
+        yerr=[below, above],
+        fmt="o",
+        color="tab:green",
+        label="right",
     )
+    axes.set(xlabel="guided from-to", title="guidance within an interval", ylim=(0, 1.35))
+    axes.legend(frameon=False, ncols=2, loc="upper center")

@@ -26,23 +26,35 @@ TARGET = 0.95
 Way = Literal["attention", "noise"]
 WAYS: tuple[Way, ...] = ("attention", "noise")
 WEIGHTS = (1.0, 0.5, 0.3, 0.2)  # of both regions; the rest is the base prompt's
+CHOSEN, MORE = 0.3, 40  # the best of them, measured again on so many other pairs
 
 
 def measure(studio: Studio, _args: argparse.Namespace) -> Json:
     """How often both objects are where they were asked for."""
-    pairs = [pair for pair in weighted_pairs("held_out", PAIRS) for _ in range(SEEDS)]
-    prompts = [f"{a} and {b}" for _, _, a, b, _ in pairs]
+    pairs = weighted_pairs("held_out", PAIRS + MORE)
+    pairs, others = pairs[:PAIRS], pairs[PAIRS:]
     return {
         "seeds": SEEDS,
-        "plain": summary(pairs, drawn(studio, studio.conditioner(prompts), None), studio.preset),
+        "plain": placed(studio, pairs, 0, None),
         "rows": [
-            {"weight": weight, "way": way}
-            | summary(pairs, drawn(studio, divided, way), studio.preset)
+            {"weight": weight, "way": way} | placed(studio, pairs, weight, way)
             for weight in WEIGHTS
-            for divided in [studio.conditioner(prompts, regions=halves(pairs, weight))]
             for way in WAYS
         ],
+        "others": {
+            "plain": placed(studio, others, 0, None),
+            "chosen": placed(studio, others, CHOSEN, "attention"),
+        },
     }
+
+
+def placed(studio: Studio, pairs: list[Pair], weight: float, way: Way | None) -> Json:
+    """What pictures show of pairs that are asked for side by side; without regions where there is no way."""
+    asked = [pair for pair in pairs for _ in range(SEEDS)]
+    prompts = [f"{a} and {b}" for _, _, a, b, _ in asked]
+    regions = halves(asked, weight) if way else ()
+    conditioning = studio.conditioner(prompts, regions=regions)
+    return summary(asked, drawn(studio, conditioning, way), studio.preset)
 
 
 def halves(pairs: list[Pair], weight: float) -> list[list[Region]]:
@@ -91,7 +103,8 @@ def told(found: Json) -> dict[str, str]:
     """For the page."""
     rows = [("`A and B` without regions", found["plain"])]
     rows += [(f"by {row['way']}, weight {row['weight']:g}", row) for row in found["rows"]]
-    best = max(found["rows"], key=lambda row: row["placed"]["mean"])
+    others = found["others"]
+    met = "met" if others["chosen"]["placed"]["mean"] >= TARGET else "missed"
     return {
         "placed": table(
             ("", "A left and B right", "both somewhere"),
@@ -99,7 +112,9 @@ def told(found: Json) -> dict[str, str]:
         ),
         "placed_pairs": str(found["plain"]["placed"]["prompts"]),
         "placed_seeds": str(found["seeds"]),
-        "placed_target": f"The aim was {100 * TARGET:.0f} %, which is "
-        + ("met" if best["placed"]["mean"] >= TARGET else "missed")
-        + f": the best of these rows has {percent(best['placed'])}.",
+        "chosen": f"{CHOSEN:g}",
+        "other_pairs": str(others["plain"]["placed"]["prompts"]),
+        "chosen_placed": percent(others["chosen"]["placed"]),
+        "plain_placed": percent(others["plain"]["placed"]),
+        "placed_target": f"The aim was {100 * TARGET:.0f} %, which is {met} there.",
     }

@@ -1,4 +1,4 @@
-"""What acts inside the denoiser, on pictures of the shipped model: schedules, AND, guidance, regions, drafts.
+"""What acts inside the denoiser, on pictures of the shipped model: schedules, AND, guidance, regions, maps, drafts.
 
     python -m weights.lab.measure.steps                    # draws, measures, writes the JSON, the plot and the page
     python -m weights.lab.measure.steps --only guiding     # one part again, the others from the JSON
@@ -20,6 +20,7 @@ from weights.lab.measure import (
     composing,
     drafting,
     guiding,
+    looking,
     placing,
     repainting,
     switching,
@@ -33,6 +34,7 @@ PARTS: dict[str, ModuleType] = {
     "repainting": repainting,
     "guiding": guiding,
     "placing": placing,
+    "looking": looking,
     "drafting": drafting,
 }
 PLOTTED = ("switching", "composing", "guiding", "drafting")
