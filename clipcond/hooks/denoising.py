@@ -183,6 +183,14 @@ def _is_composed(run: Run) -> bool:
     return states is not None and any(script.is_composed for script in states.scripts[POSITIVE])
 
 
+def _is_placed(run: Run) -> bool:
+    """Whether a prompt's regions have rows of their own, or a mask for each row."""
+    states = run.session.attached
+    if states is None or (states.regions == "attention" and states.room == 1):
+        return False
+    return any(script.places for script in states.scripts[POSITIVE])
+
+
 def _in_two_calls(run: Run) -> bool:
     """Whether the negative side will have a call of its own."""
     two = run.session.family.guidance == "two calls"
@@ -194,17 +202,19 @@ def _check(run: Run, rows: Rows) -> None:
 
     Raises:
         ClipcondError: it does not.
-        UnsupportedPipelineError: it guides in a way that leaves no place for composed predictions.
+        UnsupportedPipelineError: it guides in a way that leaves no place for predictions of other rows.
     """
-    pipe, composed = run.session.pipe, _is_composed(run)
-    if not composed and run.session.guidance is None:
+    pipe, composed, placed = run.session.pipe, _is_composed(run), _is_placed(run)
+    guides = composed or run.session.guidance is not None
+    if not guides and not placed:
         return
-    what = "AND composes prompts" if composed else "guidance(...) acts"
+    what = "guidance(...) acts" if guides else "regions act"
+    what = "AND composes prompts" if composed else what
     if getattr(pipe, "do_perturbed_attention_guidance", False):
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} guides by perturbed attention, whose rows belong together: {what} where pag_scale is 0"
         )
-    if rows.is_positive and not _in_two_calls(run):
+    if guides and rows.is_positive and not _in_two_calls(run):
         raise ClipcondError(
             f"{what} against the negative prompt, and this call of {type(pipe).__name__} reads none: take a guidance scale "
             "(guidance_scale, or true_cfg_scale) above 1, on a model that is not distilled"

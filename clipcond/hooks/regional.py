@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch.nn import functional as F
 
 from clipcond.encoders.threads import uncompiled
-from clipcond.errors import UnsupportedPipelineError
+from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.inputs import POSITIVE
 from clipcond.hooks.attention import Attention, attending, attention_modules
 from clipcond.hooks.blending import blend, grid_of
@@ -40,9 +40,16 @@ def in_places(look: Look) -> Iterator[None]:
 
     Raises:
         UnsupportedPipelineError: its attention does not see the texts and the picture as it should.
+        ClipcondError: its attention is watched, by who knows one text a row.
     """
-    states = look.run.session.attached
+    session = look.run.session
+    states = session.attached
     with ExitStack() as stack:
+        if session.maps is not None and any(job.places for job in look.jobs):
+            raise ClipcondError(
+                f"attention maps: regions of {session.family.name} have several texts read in one attention, which maps do "
+                "not follow; draw without regions, or without attention_maps"
+            )
         if states is not None and states.room > 1:
             stack.enter_context(_jointly(look, states))
         elif states is not None and any(job.places for job in look.jobs):

@@ -9,10 +9,9 @@ from clipcond.hooks.blending import blend
 from clipcond.hooks.composition import Term, compose
 from clipcond.hooks.guidance import towards
 from clipcond.hooks.layout import Rows
-from clipcond.hooks.picture import places_of
+from clipcond.hooks.picture import shares_of
 from clipcond.hooks.plan import Plan
 from clipcond.hooks.program import Script
-from clipcond.hooks.region import shares
 from clipcond.hooks.run import Run
 
 
@@ -72,7 +71,5 @@ def _blended(run: Run, script: Script, each: Sequence[torch.Tensor]) -> torch.Te
     """The base prompt's prediction and those of places, each by its share of every point."""
     if len(each) == 1:
         return each[0]
-    found = shares([place.region for place in script.places], *places_of(run, each[0]))
-    if each[0].ndim < 4:
-        found = found.flatten(1)[:, :, None]
+    found = shares_of(run, [place.region for place in script.places], each[0])
     return blend([(share, said) for share, said in zip(found, each, strict=True) if share.any()])

@@ -20,6 +20,7 @@ ROOT = Path(clipcond.__file__).parents[1]
         ("docs/migrating.md", 4),
         ("docs/encoders.md", 3),
         ("docs/attention.md", 2),
+        ("docs/regions.md", 4),
         ("weights/lab/templates/weighting.md", 1),
         ("weights/lab/templates/steps.md", 5),
     ],
