@@ -1,5 +1,6 @@
 """What is measured of the things inside a run: the arithmetic on tables that are known, the page that says it, its plot."""
 
+import argparse
 import json
 import time
 
@@ -9,6 +10,7 @@ import torch
 
 from clipcond.emoji import Item, Scene, render
 from weights.lab import reports
+from weights.lab.drawing import Studio
 from weights.lab.measure import composing, drafting, guiding, placing, steps, switching
 from weights.lab.reports import WEIGHTS
 
@@ -99,6 +101,23 @@ def test_when_all_are_drawn_in_full_the_drafts_do_not_matter():
     chosen = drafting.refined(draft["clip"], full["clip"], full["oracle"], 32)
     best = full["clip"].argmax(1)
     np.testing.assert_array_equal(chosen, full["oracle"][np.arange(40), best])
+
+
+def test_the_studio_draws_what_changes_and_what_else_is_asked_for_each_prompt():
+    studio = Studio(
+        argparse.Namespace(
+            model=WEIGHTS / "emoji", device="cpu", steps=2, guidance_scale=3.0, batch_size=2
+        )
+    )
+    negatives = ["", "a fox", ""]
+    changing, same, other = studio.table(
+        ["[a fox:a pumpkin:0.0]", "a pumpkin", "a pumpkin"], 1, "", negative_prompt=negatives
+    )
+    plain, negated = studio.table(["a pumpkin"] * 2, 1, "", negative_prompt=["", "a fox"])
+    assert np.array_equal(changing[0], other[0])
+    assert np.array_equal(changing[0], plain[0])
+    assert np.array_equal(same[0], negated[0])
+    assert not np.array_equal(plain[0], negated[0])
 
 
 @pytest.fixture(scope="module")
