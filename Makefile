@@ -54,6 +54,7 @@ figures: install
 	$(RUN) weights.lab.measure.speed --json weights/speed.json
 	$(RUN) weights.lab.measure.weighting --pairs 40
 	$(RUN) weights.lab.measure.reranking --prompts 28
+	$(RUN) weights.lab.measure.steps
 	$(RUN) weights.lab.card
 	rm -rf out/figures
 	$(BIN)/clipcond generate "a red heart to the left of a (fox:1.3)" --candidates 8 --keep 4 --out out/figures

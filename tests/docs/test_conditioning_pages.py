@@ -22,6 +22,7 @@ ROOT = Path(clipcond.__file__).parents[1]
         ("docs/attention.md", 2),
         ("docs/regions.md", 4),
         ("weights/lab/templates/weighting.md", 1),
+        ("weights/lab/templates/steps.md", 5),
     ],
 )
 def test_every_block_runs(page, least, tmp_path, monkeypatch):

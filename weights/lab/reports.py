@@ -132,8 +132,10 @@ def panels(file: Path, *shape: int, **options: Any) -> Iterator[Any]:
     plt.close(figure)
 
 
-def draw_band(axes: Any, x: list[Any], found: list[Json], *, label: str, color: str) -> None:
+def draw_band(
+    axes: Any, x: list[Any], found: list[Json], *, label: str, color: str, linestyle: str = "-"
+) -> None:
     """A curve with its interval."""
     mean, low, high = ([point[key] for point in found] for key in ("mean", "low", "high"))
-    axes.plot(x, mean, label=label, color=color, marker="o", markersize=3)
+    axes.plot(x, mean, label=label, color=color, linestyle=linestyle, marker="o", markersize=3)
     axes.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
