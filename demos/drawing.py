@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from clipcond import emoji
 from clipcond.errors import ClipcondError
 from clipcond.gallery.metadata import png_info
 from clipcond.prompt import DIALECTS
@@ -234,6 +235,7 @@ def _tokens(studio: Studio, prompt: str, dialect: str, what: str) -> str:
     try:
         if not text(prompt, what).strip():
             return ""
-        return view.tokens(studio.read_as(dialect).report(prompt).prompts[0], what=what)
+        report = studio.read_as(dialect).report(prompt, steps=emoji.DEFAULT_STEPS)
+        return view.tokens(report.prompts, what=what)
     except ClipcondError as error:
         return view.trouble(str(error))

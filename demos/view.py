@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from typing import NamedTuple
 
@@ -11,13 +12,14 @@ from PIL import Image
 from clipcond import emoji
 from clipcond.conditioning.report import PromptReport
 from clipcond.errors import point_at
-from clipcond.prompt import Prompt
+from clipcond.prompt import Diagnostic, Prompt
 from clipcond.score.clauses import ClauseTable
 
 from .studio import Drawn
 
 _SMALL = 64  # up to this side a picture goes out as it is, and is enlarged by the browser
 _SHOWN = 512  # larger ones are shrunk to this side
+_STATES = 8  # of what a prompt says over the steps, as many are shown
 _CLAUSE_FULL = 6.0  # z that fills a clause's bar
 
 
@@ -43,9 +45,16 @@ def picture(image: Image.Image, alt: str = "") -> str:
     return f'<img src="data:image/{kind};base64,{data}" alt="{escape(alt)}" draggable="false">'
 
 
-def tokens(report: PromptReport, *, what: str = "prompt") -> str:
-    """A prompt as the text encoder sees it."""
-    return f'<div class="tokens" aria-label="tokens of the {what}">{report.to_html()}</div>'
+def tokens(reports: Sequence[PromptReport], *, what: str = "prompt") -> str:
+    """A prompt as the text encoder sees it: everything that it says, one after the other."""
+    told: set[Diagnostic] = set()
+    shown = ""
+    for report in reports[:_STATES]:
+        shown += f"<p><small>{escape(report.said)}</small></p>" if report.said else ""
+        shown += replace(report, notes=tuple(n for n in report.notes if n not in told)).to_html()
+        told.update(report.notes)
+    more = f"<p>and {len(reports) - _STATES} more</p>" if len(reports) > _STATES else ""
+    return f'<div class="tokens" aria-label="tokens of the {what}">{shown}{more}</div>'
 
 
 def trouble(message: str) -> str:
