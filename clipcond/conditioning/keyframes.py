@@ -17,7 +17,7 @@ from clipcond.hooks.program import Keyframes, Part, Script
 
 
 def schedule(
-    keys: Sequence[tuple[float, Conditioning]], *, easing: str = "linear", curve: str = "lerp"
+    keys: Sequence[tuple[int | float, Conditioning]], *, easing: str = "linear", curve: str = "lerp"
 ) -> Conditioning:
     """Conditionings over the steps of a run, as one that acts through `attached`; what lies between two is interpolated.
 
