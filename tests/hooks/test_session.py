@@ -198,8 +198,11 @@ def test_another_thread_draws_meanwhile():
 
     thread = threading.Thread(target=draw_plain)
     thread.start()
-    drawn = attached(pipe, SD1, conditioning, callback_on_step_end=first_step)
-    thread.join()
+    try:
+        drawn = attached(pipe, SD1, conditioning, callback_on_step_end=first_step)
+    finally:
+        entered.set()
+        thread.join()
     assert same(drawn, right)
     assert same([found["plain"]], own)
 
