@@ -28,16 +28,10 @@ CLOSE = 1e-4  # another number of rows changes last bits
 QUICK = {
     "sd1",
     "sdxl",
-    "sd3",
     "flux",
     "Wan of two",
-    "ChromaPipeline",
-    "HiDreamImagePipeline",
     "HunyuanVideoPipeline",
-    "LTXPipeline",
     "PixArtSigmaPipeline",
-    "StableCascadePriorPipeline",
-    "StableDiffusionControlNetPipeline",
 }
 # whose denoisers are handed no text that could change
 ONCE = {
