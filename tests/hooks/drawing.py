@@ -26,7 +26,7 @@ TEXTS = frozenset({
     "attention_mask", "clip_text", "clip_text_pooled", "encoder_attention_mask", "encoder_attention_mask_2",
     "encoder_hidden_states", "encoder_hidden_states_2", "encoder_hidden_states_llama3", "encoder_hidden_states_t5",
     "pooled_embeds", "pooled_projections", "text_embedding_mask", "text_embedding_mask_t5", "text_embeds",
-    "text_hidden_states", "text_rope_pos", "txt_ids",
+    "text_hidden_states", "text_rope_pos", "timestep_cond", "txt_ids",
 })  # fmt: skip
 
 Texts = dict[str, torch.Tensor]

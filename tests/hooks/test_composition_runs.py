@@ -65,10 +65,10 @@ def composed(pipe, terms):
     "name",
     [
         "sd1",
-        "sd3",
         "flux",
         "WanPipeline",
-        "ChromaPipeline",
+        pytest.param("ChromaPipeline", marks=pytest.mark.slow),
+        pytest.param("sd3", marks=pytest.mark.slow),
         pytest.param("sdxl", marks=pytest.mark.slow),
         pytest.param("HiDreamImagePipeline", marks=pytest.mark.slow),
         pytest.param("PixArtSigmaPipeline", marks=pytest.mark.slow),
@@ -99,7 +99,7 @@ def test_it_draws_what_predictions_composed_by_hand_draw(name):
     [
         "sd1",
         "WanPipeline",
-        "StableDiffusionControlNetPipeline",
+        pytest.param("StableDiffusionControlNetPipeline", marks=pytest.mark.slow),
         pytest.param("sdxl", marks=pytest.mark.slow),
         pytest.param("HunyuanVideoPipeline", marks=pytest.mark.slow),
         pytest.param("AnimateDiffControlNetPipeline", marks=pytest.mark.slow),

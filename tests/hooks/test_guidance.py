@@ -13,10 +13,10 @@ NEGATIVE = "a dog"
 CLOSE = 1e-4  # another number of rows changes last bits
 NAMES = [
     "sd1",
-    "sd3",
     "flux",
     "WanPipeline",
-    "Kandinsky3Pipeline",
+    pytest.param("Kandinsky3Pipeline", marks=pytest.mark.slow),
+    pytest.param("sd3", marks=pytest.mark.slow),
     pytest.param("sdxl", marks=pytest.mark.slow),
     pytest.param("Wan of two", marks=pytest.mark.slow),
     pytest.param("Cosmos2TextToImagePipeline", marks=pytest.mark.slow),

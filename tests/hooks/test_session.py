@@ -117,7 +117,8 @@ def test_before_it_acts_the_pipeline_may_be(change):
     assert distance(draw(pipe, SD1.call(), **plain), draw(SD1.build(), SD1.call(), **plain)) < 1e-5
 
 
-@pytest.mark.parametrize("change", [*OFFLOADS, COMPILED[1]])
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [*OFFLOADS, compiled_in_place])
 def test_while_it_acts_the_pipeline_may_be(change):
     pipe, conditioning = prepared()
     with conditioning.attached(pipe):
@@ -198,8 +199,11 @@ def test_another_thread_draws_meanwhile():
 
     thread = threading.Thread(target=draw_plain)
     thread.start()
-    drawn = attached(pipe, SD1, conditioning, callback_on_step_end=first_step)
-    thread.join()
+    try:
+        drawn = attached(pipe, SD1, conditioning, callback_on_step_end=first_step)
+    finally:
+        entered.set()
+        thread.join()
     assert same(drawn, right)
     assert same([found["plain"]], own)
 
