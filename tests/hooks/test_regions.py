@@ -23,18 +23,32 @@ from tests import doubles
 from tests.zoo import ZOO
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # diffusers' own
+FAR = 1e-4
 WHOLE, LEFT, RIGHT = (0, 0, 1, 1), (0, 0, 0.5, 1), (0.5, 0, 1, 1)
-# of one length by any tokenizer, which some families want
-FOX, DOG, CAT = "a fox, a dog, a cat", "a dog, a cat, a fox", "a cat, a fox, a dog"
+# of one length by any tokenizer, for families that take no others
+ALIKE = ("a fox, a dog, a cat", "a dog, a cat, a fox", "a cat, a fox, a dog")
 
 
 @dataclass(frozen=True)
 class Way:
-    """A pipeline, what its call needs, and the columns of its noisy pictures."""
+    """A pipeline, what its call needs, the columns of its noisy pictures, and what is said."""
 
     build: Callable[[], Any]
     call: dict[str, Any]
     columns: int
+    texts: tuple[str, str, str] = ("a red fox", "two big dogs", "cat, house")
+
+    @property
+    def fox(self) -> str:
+        return self.texts[0]
+
+    @property
+    def dog(self) -> str:
+        return self.texts[1]
+
+    @property
+    def cat(self) -> str:
+        return self.texts[2]
 
 
 def _own(name: str, columns: int) -> Way:
@@ -53,10 +67,10 @@ NOISE = {
     "PixArt": _of_zoo("PixArtAlphaPipeline", 8),
     "Wan": _of_zoo("WanPipeline", 2),
     "Cascade": _of_zoo("StableCascadePriorPipeline", 3),
-    "Kandinsky3": _of_zoo("Kandinsky3Pipeline", 8),
+    "Kandinsky3": replace(_of_zoo("Kandinsky3Pipeline", 8), texts=ALIKE),
     "Chroma": _of_zoo("ChromaPipeline", 8),
     "Bria": _of_zoo("BriaPipeline", 4),
-    "Kandinsky5": _of_zoo("Kandinsky5T2IPipeline", 4),
+    "Kandinsky5": replace(_of_zoo("Kandinsky5T2IPipeline", 4), texts=ALIKE),
 }
 ALL = ACROSS | JOINT | NOISE
 
@@ -70,7 +84,7 @@ def built(name: str) -> Any:
 def conditioned(pipe: Any, way: Way, prompt: Any, **more: Any) -> Conditioning:
     length = way.call.get("max_sequence_length")
     options = {"max_sequence_length": length} if length else {}
-    return Conditioner.from_pipeline(pipe)(prompt, negative_prompt=CAT, **options, **more)
+    return Conditioner.from_pipeline(pipe)(prompt, negative_prompt=way.cat, **options, **more)
 
 
 def drawn(
@@ -110,8 +124,14 @@ def equal(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:
 
 def close(ours: list[torch.Tensor], theirs: list[torch.Tensor]) -> bool:
     return all(
-        torch.allclose(a, b, rtol=1e-4, atol=2e-5) for a, b in zip(ours, theirs, strict=True)
+        torch.allclose(a, b, rtol=1e-4, atol=2e-5 * max(1.0, b.abs().max().item()))
+        for a, b in zip(ours, theirs, strict=True)
     )
+
+
+def far(ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    """By more than rounding; the texts of some tiny denoisers do little."""
+    return (ours - theirs).abs().max().item() > FAR
 
 
 def halved(predicted: torch.Tensor, way: Way) -> tuple[torch.Tensor, torch.Tensor]:
@@ -128,35 +148,38 @@ def halved(predicted: torch.Tensor, way: Way) -> tuple[torch.Tensor, torch.Tenso
 def test_no_regions_are_no_hook(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    with_none = conditioned(pipe, way, FOX, regions=[])
+    with_none = conditioned(pipe, way, way.fox, regions=[])
     assert not with_none.is_dynamic
-    assert equal(drawn(pipe, way, with_none), drawn(pipe, way, conditioned(pipe, way, FOX)))
+    assert equal(drawn(pipe, way, with_none), drawn(pipe, way, conditioned(pipe, way, way.fox)))
 
 
 @pytest.mark.parametrize("name", ACROSS)
 def test_one_whole_region_is_the_prompt_bit_for_bit(name: str) -> None:
-    pipe = built(name)
-    said = conditioned(pipe, ACROSS[name], FOX, regions=[Region(FOX, box=WHOLE)])
-    assert equal(drawn(pipe, ACROSS[name], said), drawn(pipe, ACROSS[name], row_of(said, 0)))
+    way, pipe = ACROSS[name], built(name)
+    said = conditioned(pipe, way, way.fox, regions=[Region(way.fox, box=WHOLE)])
+    assert equal(drawn(pipe, way, said), drawn(pipe, way, row_of(said, 0)))
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_one_whole_region_is_its_prompt(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    # pooled vectors have no places: they stay the base prompt's where the attention reads
-    base = FOX if name in ("sdxl", *JOINT) else DOG
-    said = conditioned(pipe, way, base, regions=[Region(FOX, box=WHOLE)])
+    said = conditioned(pipe, way, way.dog, regions=[Region(way.fox, box=WHOLE)])
+    fox = row_of(said, 1)
+    if (
+        name not in NOISE
+    ):  # a pooled vector has no places: where the attention reads, it stays the base prompt's
+        fox = replace(fox, positive=replace(fox.positive, pooled=row_of(said, 0).positive.pooled))
     ours = drawn(pipe, way, said)
-    assert close(ours, drawn(pipe, way, row_of(said, 1)))
-    assert not close(ours, drawn(pipe, way, conditioned(pipe, way, DOG)))
+    assert close(ours, drawn(pipe, way, fox))
+    assert far(ours[0], drawn(pipe, way, row_of(said, 0))[0])
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_regions_of_no_weight_leave_the_base_prompt(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    said = conditioned(pipe, way, FOX, regions=[Region(DOG, box=LEFT, weight=0)])
+    said = conditioned(pipe, way, way.fox, regions=[Region(way.dog, box=LEFT, weight=0)])
     assert close(drawn(pipe, way, said), drawn(pipe, way, row_of(said, 0)))
 
 
@@ -164,8 +187,8 @@ def test_regions_of_no_weight_leave_the_base_prompt(name: str) -> None:
 def test_two_halves_with_one_prompt_are_the_prompt(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    regions = [Region(FOX, box=LEFT, weight=0.8), Region(FOX, box=(0.3, 0, 1, 1))]
-    said = conditioned(pipe, way, FOX, regions=regions)
+    regions = [Region(way.fox, box=LEFT, weight=0.8), Region(way.fox, box=(0.3, 0, 1, 1))]
+    said = conditioned(pipe, way, way.fox, regions=regions)
     assert close(drawn(pipe, way, said), drawn(pipe, way, row_of(said, 0)))
 
 
@@ -173,13 +196,15 @@ def test_two_halves_with_one_prompt_are_the_prompt(name: str) -> None:
 def test_by_noise_each_half_is_predicted_from_its_prompt(name: str) -> None:
     way = NOISE[name]
     pipe = built(name)
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT), Region(DOG, box=RIGHT)])
+    said = conditioned(
+        pipe, way, way.cat, regions=[Region(way.fox, box=LEFT), Region(way.dog, box=RIGHT)]
+    )
     ours, fox, dog = (
         halved(drawn(pipe, way, one)[0], way) for one in (said, row_of(said, 1), row_of(said, 2))
     )
     assert torch.allclose(ours[0], fox[0], atol=1e-5)
     assert torch.allclose(ours[1], dog[1], atol=1e-5)
-    assert not torch.allclose(fox[0], dog[0], atol=1e-5)
+    assert far(fox[0], dog[0])
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -189,8 +214,8 @@ def test_a_mask_is_a_box_that_it_paints(name: str) -> None:
     picture = Image.new("L", (64, 64))
     picture.paste(255, (0, 0, 32, 64))
     ours, theirs = (
-        drawn(pipe, way, conditioned(pipe, way, DOG, regions=[region]))
-        for region in (Region(FOX, mask=picture), Region(FOX, box=LEFT))
+        drawn(pipe, way, conditioned(pipe, way, way.dog, regions=[region]))
+        for region in (Region(way.fox, mask=picture), Region(way.fox, box=LEFT))
     )
     assert equal(ours, theirs)
 
@@ -199,11 +224,11 @@ def test_a_mask_is_a_box_that_it_paints(name: str) -> None:
 def test_each_prompt_of_a_batch_has_its_own_regions(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    prompts = [DOG, FOX, DOG]
+    prompts = [way.dog, way.fox, way.dog]
     several = [
-        [Region(FOX, box=LEFT), Region(CAT, box=(0.25, 0, 1, 0.5), weight=0.5)],
+        [Region(way.fox, box=LEFT), Region(way.cat, box=(0.25, 0, 1, 0.5), weight=0.5)],
         [],
-        [Region(CAT, box=RIGHT, weight=0.7)],
+        [Region(way.cat, box=RIGHT, weight=0.7)],
     ]
 
     def noise(count: int) -> list[torch.Generator]:
@@ -221,10 +246,12 @@ def test_each_prompt_of_a_batch_has_its_own_regions(name: str) -> None:
 def test_several_pictures_of_a_prompt(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    regions = [[Region(FOX, box=LEFT)], [Region(DOG, box=WHOLE, weight=0.6)]]
+    regions = [[Region(way.fox, box=LEFT)], [Region(way.dog, box=WHOLE, weight=0.6)]]
     twice = [r for r in regions for _ in range(2)]
-    ours = drawn(pipe, way, conditioned(pipe, way, [DOG, FOX], regions=regions), pictures=2)
-    theirs = drawn(pipe, way, conditioned(pipe, way, [DOG, DOG, FOX, FOX], regions=twice))
+    ours = drawn(pipe, way, conditioned(pipe, way, [way.dog, way.fox], regions=regions), pictures=2)
+    theirs = drawn(
+        pipe, way, conditioned(pipe, way, [way.dog, way.dog, way.fox, way.fox], regions=twice)
+    )
     assert close(ours, theirs)
 
 
@@ -232,20 +259,21 @@ def test_several_pictures_of_a_prompt(name: str) -> None:
 def test_a_region_has_a_schedule(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    regions = [Region(f"[{FOX}:{DOG}:1]", box=LEFT)]
+    regions = [Region(f"[{way.fox}:{way.dog}:1]", box=LEFT)]
     said, fox = (
-        drawn(pipe, way, conditioned(pipe, way, CAT, regions=one))
-        for one in (regions, [Region(FOX, box=LEFT)])
+        drawn(pipe, way, conditioned(pipe, way, way.cat, regions=one))
+        for one in (regions, [Region(way.fox, box=LEFT)])
     )
     assert close(said[:1], fox[:1])
-    assert not close(said[-1:], fox[-1:])
+    second = (len(said) - 1) // 2  # the first call of the second of two steps
+    assert far(said[second], fox[second])
 
 
 @pytest.mark.parametrize("name", ["sd1", "sd3", "PixArt", "Wan"])
 def test_guidance_in_an_interval_with_regions(name: str) -> None:
     way = ALL[name]
     pipe = built(name)
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT)])
+    said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
     own = drawn(pipe, way, said)
     with clipcond.guidance(pipe, interval=(0.0, 1.0)):
         assert close(drawn(pipe, way, said), own)
@@ -269,7 +297,7 @@ def test_an_exception_leaves_nothing(name: str) -> None:
         raise KeyboardInterrupt
 
     before = state()
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT)])
+    said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
     last = [m for m in denoiser.modules() if isinstance(m, nn.Linear)][-1]
     handle = last.register_forward_hook(stop)
     with pytest.raises(KeyboardInterrupt):
@@ -282,7 +310,7 @@ def test_an_exception_leaves_nothing(name: str) -> None:
 def test_an_offloaded_denoiser(name: str) -> None:
     way = ALL[name]
     pipe = way.build()
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT)])
+    said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
     own = drawn(pipe, way, said)
     accelerate.cpu_offload(getattr(pipe, family_named(said.family).denoiser), torch.device("cpu"))
     assert close(drawn(pipe, way, said), own)
@@ -290,16 +318,16 @@ def test_an_offloaded_denoiser(name: str) -> None:
 
 def test_the_repr_tells_the_way() -> None:
     for name, how in {"sd1": "attention", "flux": "attention", "PixArt": "noise"}.items():
-        pipe = built(name)
-        said = conditioned(pipe, ALL[name], CAT, regions=[Region(FOX, box=LEFT)])
+        way, pipe = ALL[name], built(name)
+        said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
         assert f"regions by {how}" in repr(said)
-        assert "regions by" not in repr(conditioned(pipe, ALL[name], CAT))
+        assert "regions by" not in repr(conditioned(pipe, way, way.cat))
 
 
 def test_a_film_as_a_sequence_is_refused() -> None:
     way = _of_zoo("LTXPipeline", 1)
     pipe = way.build()
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT)])
+    said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
     with pytest.raises(UnsupportedPipelineError, match="LTXPipeline reads a sequence"):
         drawn(pipe, way, said)
 
@@ -307,7 +335,7 @@ def test_a_film_as_a_sequence_is_refused() -> None:
 def test_a_sequence_with_another_picture_is_refused() -> None:
     way = _of_zoo("FluxKontextPipeline", 1)
     pipe = way.build()
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT)])
+    said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
     with pytest.raises(UnsupportedPipelineError, match="not those of one picture of 16 x 16"):
         drawn(pipe, way, said)
 
@@ -316,7 +344,7 @@ def test_a_sequence_with_another_picture_is_refused() -> None:
 def test_perturbed_attention_is_refused(name: str) -> None:
     way = _of_zoo(name, 1)
     pipe = way.build()
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT)])
+    said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
     with pytest.raises(UnsupportedPipelineError, match="regions act where pag_scale is 0"):
         drawn(pipe, way, said)
 
@@ -324,7 +352,7 @@ def test_perturbed_attention_is_refused(name: str) -> None:
 def test_attention_maps_are_refused_where_regions_are_read_by_attention() -> None:
     way = ALL["sd1"]
     pipe = built("sd1")
-    said = conditioned(pipe, way, CAT, regions=[Region(FOX, box=LEFT)])
+    said = conditioned(pipe, way, way.cat, regions=[Region(way.fox, box=LEFT)])
     with (
         acting(pipe, family_named(said.family), "maps", object()),
         pytest.raises(ClipcondError, match="without regions, or without attention_maps"),
