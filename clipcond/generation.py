@@ -27,7 +27,7 @@ from clipcond.hooks.session import session_of
 from clipcond.identity import same_weights
 from clipcond.prompt import parse
 from clipcond.prompt.states import LONGEST
-from clipcond.score import Scorer, rerank
+from clipcond.score import Ranking, Scorer, rerank
 
 _OURS = (
     "prompt",
@@ -130,27 +130,41 @@ def generate(
     said = [plain_text(each, conditioner.dialect, steps or LONGEST) for each in asked]
     text = " ".join(filter(None, said))
     ranking = rerank(images, text, scorer)
+    provenance = {
+        "prompt": prompt,
+        "prompt_windows": max(seen.chunks for seen in conditioning.report.prompts),
+        "negative_prompt": negative_prompt,
+        "scored_text": text,
+        "scored_text_truncated": ranking.truncated,
+        "circular": circular,
+        "seed": seed,
+        "candidates": candidates,
+        **_conditions(pipe, conditioner, pipe_kwargs),
+        **_schedules(
+            conditioner.dialect, steps, schedule=prompt, negative_schedule=negative_prompt
+        ),
+        **_acting(pipe, regions),
+        "scorer": ranking.provenance,
+    }
+    return _best(images, seeds, ranking, keep, provenance=provenance)
+
+
+def _best(
+    images: Sequence[Image.Image],
+    seeds: Sequence[int],
+    ranking: Ranking,
+    keep: int,
+    *,
+    provenance: dict[str, Any],
+) -> Generation:
+    """The first of a ranking."""
     return Generation(
         images=tuple(images[i] for i in ranking.order[:keep]),
         seeds=tuple(seeds[i] for i in ranking.order[:keep]),
         scores=ranking.scores[:keep],
         order=ranking.order[:keep],
         candidate_scores=ranking.scores[torch.tensor(ranking.order).argsort()],
-        provenance={
-            "prompt": prompt,
-            "prompt_windows": max(seen.chunks for seen in conditioning.report.prompts),
-            "negative_prompt": negative_prompt,
-            "scored_text": text,
-            "scored_text_truncated": ranking.truncated,
-            "circular": circular,
-            "seed": seed,
-            "candidates": candidates,
-            **_conditions(pipe, conditioner, pipe_kwargs),
-            **_schedule("schedule", prompt, conditioner.dialect, steps),
-            **_schedule("negative_schedule", negative_prompt, conditioner.dialect, steps),
-            **_acting(pipe, regions),
-            "scorer": ranking.provenance,
-        },
+        provenance=provenance,
     )
 
 
@@ -276,12 +290,14 @@ def looks(pipe: Any, pipe_kwargs: Mapping[str, Any]) -> int | None:
     return int(steps) * (getattr(pipe.scheduler, "order", None) or 1)
 
 
-def _schedule(name: str, text: str | None, dialect: str, steps: int | None) -> dict[str, Any]:
-    """For provenance: (last step, text) of a prompt that changes over a known number of steps."""
-    prompt = parse(text or "", dialect=dialect)
-    if steps is None or not prompt.is_scheduled:
-        return {}
-    return {name: [list(row) for row in prompt.schedule(steps)]}
+def _schedules(dialect: str, steps: int | None, **texts: str | None) -> dict[str, Any]:
+    """For provenance: (last step, text) of prompts that change over a known number of steps."""
+    prompts = {name: parse(text or "", dialect=dialect) for name, text in texts.items()}
+    return {
+        name: [list(row) for row in prompt.schedule(steps)]
+        for name, prompt in prompts.items()
+        if steps is not None and prompt.is_scheduled
+    }
 
 
 def _acting(pipe: Any, regions: Sequence[Region]) -> dict[str, Any]:

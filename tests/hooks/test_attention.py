@@ -192,6 +192,7 @@ def test_another_thread_that_runs_the_same_denoiser_is_not_seen() -> None:
     assert seen == [threading.get_ident()] * len(attention_modules(unet))
 
 
+@pytest.mark.pitfall(18)
 def test_a_compiled_denoiser_runs_as_it_was_written() -> None:
     unet, given = doubles.sd1().unet, inputs("sd1")
     names = list(attention_modules(unet))

@@ -122,6 +122,7 @@ def test_a_table_lasts_equally_long_and_a_function_is_asked_at_each_step():
     assert asked == [0, 0.25, 0.5, 0.75]
 
 
+@pytest.mark.pitfall(14)
 def test_pictures_and_prompts_of_a_batch():
     made = case("sd1")
     pipe = made.build()

@@ -80,6 +80,7 @@ def test_each_prompt_of_a_batch_has_its_own():
     assert seen(pipe, SD1, conditioning, num_images_per_prompt=2) == twice
 
 
+@pytest.mark.pitfall(11)
 @pytest.mark.parametrize("negative", ["a [dog:house:1]", "[dog:0.5]"])
 def test_negative_prompts_have_theirs(negative):
     pipe = SD1.build()
@@ -111,6 +112,20 @@ def test_encoders_with_prompts_of_their_own_change_when_theirs_do():
     assert rows_read(calls, conditioning) == [(0,), (1,), (1,), (2,)]
     for read, row in zip(calls, (0, 1, 1, 2), strict=True):
         assert torch.equal(read.texts["text_embeds"][1], conditioning.pooled_prompt_embeds[row])
+
+
+@pytest.mark.pitfall(12)
+def test_the_pooled_vectors_of_flux_change_too():
+    made = case("flux")
+    pipe = made.build()
+    conditioning = conditioned(pipe, made, "a [cat:fox:2]", None)
+    with recorded(pipe) as calls:
+        attached(pipe, made, conditioning)
+    for read, row in zip(calls, (0, 0, 1, 1), strict=True):
+        assert torch.equal(read.texts["encoder_hidden_states"][0], conditioning.prompt_embeds[row])
+        assert torch.equal(
+            read.texts["pooled_projections"][0], conditioning.pooled_prompt_embeds[row]
+        )
 
 
 def test_states_of_several_lengths_are_filled_with_encoded_empties():

@@ -128,6 +128,7 @@ def test_while_it_acts_the_pipeline_may_be(change):
     assert all(distance(each, expected()) < 1e-5 for each in drawn)
 
 
+@pytest.mark.pitfall(16)
 def test_the_hooks_of_offloading_are_taken_off_and_put_on_again():
     pipe, conditioning = prepared()
     offload_one_by_one(pipe)
