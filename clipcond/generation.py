@@ -109,8 +109,7 @@ def generate(
     """
     batch = candidates if batch_size is None else batch_size
     check_request(candidates=candidates, keep=keep, seed=seed, batch_size=batch, **pipe_kwargs)
-    circular = is_circular(pipe, scorer)
-    if circular:
+    if circular := is_circular(pipe, scorer):
         warnings.warn(_CIRCULAR, CircularScoreWarning, stacklevel=2)
     conditioner = conditioner or Conditioner.from_pipeline(pipe)
     steps = looks(pipe, pipe_kwargs)
@@ -126,9 +125,7 @@ def generate(
             batch_size=batch,
             **pipe_kwargs,
         )
-    asked = [prompt, *(region.prompt for region in regions if region.weight > 0)]
-    said = [plain_text(each, conditioner.dialect, steps or LONGEST) for each in asked]
-    text = " ".join(filter(None, said))
+    text = _scored_text(prompt, regions, conditioner.dialect, steps)
     ranking = rerank(images, text, scorer)
     provenance = {
         "prompt": prompt,
@@ -139,14 +136,18 @@ def generate(
         "circular": circular,
         "seed": seed,
         "candidates": candidates,
-        **_conditions(pipe, conditioner, pipe_kwargs),
-        **_schedules(
-            conditioner.dialect, steps, schedule=prompt, negative_schedule=negative_prompt
-        ),
-        **_acting(pipe, regions),
+        **_conditions(pipe, conditioner, pipe_kwargs, regions),
+        **_schedules(conditioner.dialect, steps, prompt, negative_prompt),
         "scorer": ranking.provenance,
     }
     return _best(images, seeds, ranking, keep, provenance=provenance)
+
+
+def _scored_text(prompt: str, regions: Sequence[Region], dialect: str, steps: int | None) -> str:
+    """What the prompt and its regions say last."""
+    asked = [prompt, *(region.prompt for region in regions if region.weight > 0)]
+    said = [plain_text(each, dialect, steps or LONGEST) for each in asked]
+    return " ".join(filter(None, said))
 
 
 def _best(
@@ -290,9 +291,12 @@ def looks(pipe: Any, pipe_kwargs: Mapping[str, Any]) -> int | None:
     return int(steps) * (getattr(pipe.scheduler, "order", None) or 1)
 
 
-def _schedules(dialect: str, steps: int | None, **texts: str | None) -> dict[str, Any]:
+def _schedules(
+    dialect: str, steps: int | None, prompt: str, negative_prompt: str | None
+) -> dict[str, Any]:
     """For provenance: (last step, text) of prompts that change over a known number of steps."""
-    prompts = {name: parse(text or "", dialect=dialect) for name, text in texts.items()}
+    texts = {"schedule": prompt, "negative_schedule": negative_prompt or ""}
+    prompts = {name: parse(text, dialect=dialect) for name, text in texts.items()}
     return {
         name: [list(row) for row in prompt.schedule(steps)]
         for name, prompt in prompts.items()
@@ -316,7 +320,9 @@ def _acting(pipe: Any, regions: Sequence[Region]) -> dict[str, Any]:
     return found
 
 
-def _conditions(pipe: Any, conditioner: Conditioner, pipe_kwargs: dict[str, Any]) -> dict[str, Any]:
+def _conditions(
+    pipe: Any, conditioner: Conditioner, pipe_kwargs: dict[str, Any], regions: Sequence[Region]
+) -> dict[str, Any]:
     """For provenance: what the pictures depend on besides prompt and seed."""
     parameters = inspect.signature(pipe.__call__).parameters
     defaults = {
@@ -334,4 +340,5 @@ def _conditions(pipe: Any, conditioner: Conditioner, pipe_kwargs: dict[str, Any]
         "dialect": conditioner.dialect,
         "weighting": conditioner.weighting,
         "clipcond": clipcond.__version__,
+        **_acting(pipe, regions),
     }
