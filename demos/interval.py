@@ -125,7 +125,9 @@ def strip(interval: Interval, looks: int) -> str:
         ClipcondError: it is no interval.
     """
     guidance = Guidance(interval)
-    guided = [guidance.at(Moment(step, looks, step / looks)) is None for step in range(looks)]
+    guided = [
+        guidance.at(Moment(step, looks, step / looks), added=0.0) is None for step in range(looks)
+    ]
     blocks = [(len(list(same)), yes) for yes, same in groupby(guided)]
     names = {True: ("on", "guided"), False: ("off", "not guided")}
     told = f"{sum(guided)} of {looks} steps are guided"

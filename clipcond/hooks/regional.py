@@ -181,7 +181,7 @@ def _jointly(look: Look, states: States) -> Iterator[None]:
             text_first=_TEXT_FIRST[family.name],
         )
         for job in look.jobs
-    ])[:, None]  # fmt: skip
+    ])[:, None].to(look.sample)  # fmt: skip
     seen: list[str] = []
 
     def change(attention: Attention) -> torch.Tensor | None:
