@@ -222,9 +222,7 @@ class Conditioning:
                 "call kwargs_for and the pipeline within `with conditioning.attached(pipe):`"
             )
         beginnings = {
-            side: states.widened(
-                inputs.rows([script.parts[0].track.rows[0] for script in self.scripts[side]])
-            )
+            side: states.widened(inputs.beginnings([script.rows for script in self.scripts[side]]))
             for side, inputs in self.sides.items()
         }
 
@@ -232,7 +230,8 @@ class Conditioning:
             session = session_of(pipe)
             return session is not None and session.attached is states
 
-        return marked(beginnings), replaced
+        seconds = [inputs.embeds_2 for inputs in self.sides.values() if inputs.embeds_2 is not None]
+        return marked(beginnings, second=any(bool(each.any()) for each in seconds)), replaced
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file: the tensors, and in its metadata the rest as JSON.

@@ -110,6 +110,17 @@ class Inputs:
         """Those of some prompts, in the order given."""
         return self.each(lambda tensor: tensor[list(rows)])
 
+    def beginnings(self, rows: Sequence[Sequence[int]]) -> "Inputs":
+        """The first of the rows of each prompt; a mask looks at whatever one of them looks at."""
+        firsts = self.rows([each[0] for each in rows])
+        masks = {own: getattr(self, own) for own in ("mask", "mask_2")}
+        seen = {
+            own: torch.stack([mask[list(each)].amax(0) for each in rows])
+            for own, mask in masks.items()
+            if mask is not None
+        }
+        return replace(firsts, **seen)
+
     def named(self, side: str) -> Iterator[tuple[str, torch.Tensor]]:
         """The tensors that there are, by `Conditioning`'s names for a side."""
         for own, name in NAMES.items():

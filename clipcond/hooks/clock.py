@@ -3,10 +3,13 @@
 Calls are not counted: a step may take two (guidance in two calls), or one for each of several modules.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+
+_SCALED = 1000  # by which some pipelines divide timesteps on their way to the denoiser
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +87,10 @@ class Clock:
         told: int | None = getattr(scheduler, "begin_index", None)
         if told is not None:
             return told
+        start = float(scheduler.timesteps[0])
+        if math.isclose(
+            self.beginning, start / _SCALED, rel_tol=1e-2
+        ):  # where a last timestep may be as small
+            return 0
         there = (scheduler.timesteps == self.beginning).nonzero()
         return int(there[0]) if len(there) else 0

@@ -56,7 +56,8 @@ class Guidance:
 
 def own_scale(pipe: Any, arguments: Mapping[str, Any]) -> float:
     """The guidance scale of a pipeline's call; 1 where it has none."""
-    if "true_cfg_scale" in arguments:  # beside a guidance scale that the denoiser reads
+    has_own = hasattr(pipe, "do_classifier_free_guidance")
+    if "true_cfg_scale" in arguments and not has_own:  # beside one that the denoiser reads
         return float(arguments["true_cfg_scale"])
     guider = getattr(pipe, "guider", None)
     found = getattr(guider or pipe, "guidance_scale", None)
@@ -66,9 +67,9 @@ def own_scale(pipe: Any, arguments: Mapping[str, Any]) -> float:
 def is_guided(pipe: Any, arguments: Mapping[str, Any]) -> bool:
     """Whether a pipeline's call asks its denoiser for both sides."""
     negatives = [own for name, own in arguments.items() if name.startswith("negative_prompt")]
-    if "true_cfg_scale" in arguments:
-        return own_scale(pipe, arguments) > 1 and any(own is not None for own in negatives)
     own = getattr(pipe, "do_classifier_free_guidance", None)
+    if own is None and "true_cfg_scale" in arguments:
+        return own_scale(pipe, arguments) > 1 and any(own is not None for own in negatives)
     return bool(negatives) and (own_scale(pipe, arguments) > 1 if own is None else bool(own))
 
 

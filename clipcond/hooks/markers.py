@@ -5,7 +5,7 @@ way. A row that carries its number can be found again in whatever the denoiser i
 not: a prompt that begins with nothing, `[:fox:0.5]`, looks like the empty negative prompt.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,22 +44,25 @@ class Found:
     rows: tuple[Who | None, ...]
 
 
-def marked(sides: Sides[Inputs]) -> Sides[Inputs]:
-    """Inputs of the same shapes whose rows say whose they are; masks say that all is to be looked at."""
-    return {side: _marked(inputs, _ORDER.index(side)) for side, inputs in sides.items()}
+def marked(sides: Sides[Inputs], *, second: bool) -> Sides[Inputs]:
+    """Inputs of the same shapes whose rows say whose they are; masks stay, as pipelines may look at them.
+
+    Args:
+        sides: what each prompt begins with.
+        second: whether anything is ever said in the second sequence: a pipeline may ask whether it is all zeros.
+    """
+    fields = [field for field in SIGNS if second or field != "embeds_2"]
+    return {side: _marked(inputs, _ORDER.index(side), fields) for side, inputs in sides.items()}
 
 
-def _marked(inputs: Inputs, side: int) -> Inputs:
+def _marked(inputs: Inputs, side: int, fields: Sequence[str]) -> Inputs:
     changed = {}
-    for field, sign in SIGNS.items():
-        tensor = getattr(inputs, field)
+    for field in fields:
+        tensor, sign = getattr(inputs, field), SIGNS[field]
         if tensor is not None:
             changed[field] = torch.stack([
                 _row(row, sign, 2 * number + side) for number, row in enumerate(tensor)
             ])  # fmt: skip
-    for field in ("mask", "mask_2"):
-        if getattr(inputs, field) is not None:
-            changed[field] = torch.ones_like(getattr(inputs, field))
     return replace(inputs, **changed)
 
 

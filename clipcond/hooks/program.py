@@ -180,6 +180,12 @@ class Script:
         return len(self.parts) > 1 or self.parts[0].weight != 1
 
     @property
+    def rows(self) -> tuple[int, ...]:
+        """All that it ever says."""
+        tracks = (*(part.track for part in self.parts), *(place.track for place in self.places))
+        return tuple(row for track in tracks for row in track.rows)
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is one row, always and everywhere."""
         constant = isinstance(self.parts[0].track, Constant)

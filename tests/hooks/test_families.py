@@ -72,10 +72,16 @@ UNCOMPOSED = {
 # whose sides differ in more than what a denoiser reads of texts
 OTHERWISE = {
     "CosmosVideoToWorldPipeline": "in the noise on the pictures before",
+    "HiDreamImagePipeline": "in the experts that rounding chooses",
+    "HunyuanDiTControlNetPipeline": "in the control picture, which is sampled for each row",
     "StableAudioPipeline": "its negative side is zeros",
+    "StableDiffusion3ControlNetPipeline": "in the control picture, which is sampled for each row",
+    "StableUnCLIPImg2ImgPipeline": "in the picture, which only the prompts have",
     "StableDiffusionInstructPix2PixPipeline": "there are three",
     "StableDiffusionXLInstructPix2PixPipeline": "there are three",
 }
+# whose second pipeline is handed what the first one drew, of another number of rows
+NEARLY = {"StableCascadeCombinedPipeline"}
 # by default they draw without guidance, and read a negative prompt all the same
 WITHOUT_NEGATIVE = {"AnyFlowPipeline", "AnyFlowFARPipeline"}
 ALL = [
@@ -110,7 +116,11 @@ def test_a_schedule_draws_what_its_states_draw_by_hand(name):
     if name in STAGES:
         assert same(drawn, plain)
         return
-    assert same(drawn, by_hand(made.build, made.call, first, second, looks=2))
+    expected = by_hand(made.build, made.call, first, second, looks=2)
+    if name in NEARLY:
+        assert distance(drawn, expected) < CLOSE
+    else:
+        assert same(drawn, expected)
     assert not same(drawn, plain)
     never = conditioned(pipe, made, NEVER, negative)
     assert never.is_dynamic
