@@ -1,7 +1,7 @@
 """What is said to a denoiser when: for each prompt its parts, and for each part a track through rows of encoded states."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -43,9 +43,6 @@ class Track(Protocol):
     def rows(self) -> tuple[int, ...]:
         """All that it ever says."""
 
-    def moved(self, by: int) -> "Track":
-        """The same where the rows are counted from elsewhere."""
-
 
 @dataclass(frozen=True, slots=True)
 class Constant:
@@ -61,10 +58,6 @@ class Constant:
     def rows(self) -> tuple[int, ...]:
         """It alone."""
         return (self.row,)
-
-    def moved(self, by: int) -> "Constant":
-        """It, counted from elsewhere."""
-        return Constant(self.row + by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +92,6 @@ class Steps:
         """In the order in which they are first said."""
         return tuple(self.places.values())
 
-    def moved(self, by: int) -> "Steps":
-        """The same, counted from elsewhere."""
-        return replace(self, places={what: row + by for what, row in self.places.items()})
-
 
 @dataclass(frozen=True, slots=True)
 class Keyframes:
@@ -133,10 +122,6 @@ class Keyframes:
     def rows(self) -> tuple[int, ...]:
         """Each once."""
         return tuple(dict.fromkeys(self.keys))
-
-    def moved(self, by: int) -> "Keyframes":
-        """The same, counted from elsewhere."""
-        return replace(self, keys=tuple(key + by for key in self.keys))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +175,6 @@ class Script:
         """Whether it is one row, always and everywhere."""
         constant = isinstance(self.parts[0].track, Constant)
         return constant and not self.is_composed and not self.places
-
-    def moved(self, by: int) -> "Script":
-        """The same where the rows are counted from elsewhere."""
-        return Script(
-            tuple(replace(part, track=part.track.moved(by)) for part in self.parts),
-            tuple(replace(place, track=place.track.moved(by)) for place in self.places),
-        )
 
 
 # a script for each prompt of a side
