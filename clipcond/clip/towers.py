@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from PIL import Image
 
 from clipcond.clip.architecture import Architecture
@@ -114,17 +114,12 @@ class Clip:
 
     def _encode_rows(self, rows: list[list[int]], length: int) -> Float[torch.Tensor, "n dim"]:
         """Features of rows of ids, filled up to one length."""
-        features: torch.Tensor
         where = self.architecture.text.features
         filled = [self.reader.filled(row, length) for row in rows]
-        ids = torch.tensor(filled, device=self.model.device)
-        if where == "last":
-            features = self.model.get_text_features(input_ids=ids).pooler_output
-            return features
-        at = [len(row) - 1 if where == "end" else row.index(max(row)) for row in rows]
-        hidden = self.model.text_model(input_ids=ids).last_hidden_state
-        features = self.model.text_projection(hidden[torch.arange(len(rows)), torch.tensor(at)])
-        return features
+        at = [pooled_at(row, where, self.positions) for row in rows]
+        device = self.model.device
+        ids, ends = (torch.tensor(values, device=device) for values in (filled, at))
+        return text_features(self.model, ids, ends, where)
 
     @torch.no_grad()
     def encode_pictures(self, pictures: Sequence[Image.Image]) -> Float[torch.Tensor, "n dim"]:
@@ -148,3 +143,27 @@ class Clip:
 def _mean_of_units(features: Float[torch.Tensor, "views dim"]) -> Float[torch.Tensor, " dim"]:
     """One view as it is, so that a square picture has the same features under every policy."""
     return features[0] if len(features) == 1 else F.normalize(features, dim=-1).mean(dim=0)
+
+
+def pooled_at(row: Sequence[int], where: str, positions: int) -> int:
+    """The place in a row of ids that its features are taken at; `where` as `TextTower.features` has it."""
+    match where:
+        case "last":
+            return positions - 1
+        case "end":
+            return len(row) - 1
+        case _:
+            return row.index(max(row))
+
+
+def text_features(
+    model: Any, ids: Int64[torch.Tensor, "n length"], at: Int64[torch.Tensor, " n"], where: str
+) -> Float[torch.Tensor, "n dim"]:
+    """Projected, not normalised features of filled rows of ids, taken at the places that `pooled_at` gives."""
+    features: torch.Tensor
+    if where == "last":  # SigLIP's head is inside
+        features = model.get_text_features(input_ids=ids).pooler_output
+        return features
+    hidden = model.text_model(input_ids=ids).last_hidden_state
+    features = model.text_projection(hidden[torch.arange(len(ids), device=ids.device), at])
+    return features
