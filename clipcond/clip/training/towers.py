@@ -39,6 +39,15 @@ class Towers(nn.Module):
         self.model: Any = clip.model
         self.where = clip.architecture.text.features
         self.bias = None if bias is None else nn.Parameter(torch.tensor(bias))
+        # parts that stay in eval mode, in a tuple so that they are not registered twice
+        self.still: tuple[nn.Module, ...] = ()
+
+    def train(self, mode: bool = True) -> "Towers":  # noqa: FBT001, FBT002 as torch has it
+        """As torch has it, but for the parts that are not trained."""
+        super().train(mode)
+        for part in self.still:
+            part.eval()
+        return self
 
     @property
     def logit_bias(self) -> torch.Tensor | None:
