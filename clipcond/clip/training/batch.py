@@ -1,5 +1,6 @@
 """What a step of training reads."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
@@ -35,10 +36,10 @@ class Batch:
         """The same on a device."""
         return self._each(lambda column: column.to(device, non_blocking=True))
 
-    def split(self, size: int) -> list["Batch"]:
-        """Consecutive batches of at most so many rows; one, empty, of an empty batch."""
-        starts = range(0, max(len(self), 1), size)
-        return [self._each(itemgetter(slice(start, start + size))) for start in starts]
+    def parts(self, count: int) -> list["Batch"]:
+        """So many consecutive batches, as equal as can be; some are empty, where there are fewer rows."""
+        ends = [len(self) * i // count for i in range(count + 1)]
+        return [self._each(itemgetter(slice(*between))) for between in itertools.pairwise(ends)]
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
         return Batch(
