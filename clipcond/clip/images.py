@@ -15,7 +15,7 @@ pipeline scores exactly as the same picture saved and loaded.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ def load_picture(image: ImageLike) -> Image.Image:
         ScoreError: what came is not such a picture; the message says what came and what would do.
     """
     if isinstance(image, str | Path):
-        return _from_path(Path(image))
+        return read_picture(Path(image), str(Path(image)))
     if isinstance(image, Image.Image):
         return _from_pil(image, "image")
     if isinstance(image, np.ndarray):
@@ -77,27 +77,32 @@ def load_picture(image: ImageLike) -> Image.Image:
     )
 
 
-def _from_path(path: Path) -> Image.Image:
+def read_picture(file: Path | BinaryIO, name: str) -> Image.Image:
+    """One encoded picture as PIL RGB, upright and opaque; `name` names it in errors.
+
+    Raises:
+        ScoreError: it is no picture, damaged, or refused by the rules above.
+    """
     try:
-        with Image.open(path) as opened:
-            return _from_pil(opened, str(path))
+        with Image.open(file) as opened:
+            return _from_pil(opened, name)
     except ScoreError:
         raise
     except FileNotFoundError:
-        raise ScoreError(f"{path}: no such picture file; check the path") from None
+        raise ScoreError(f"{name}: no such picture file; check the path") from None
     except UnidentifiedImageError:
         raise ScoreError(
-            f"{path}: not a picture that Pillow can read; convert it to PNG or JPEG"
+            f"{name}: not a picture that Pillow can read; convert it to PNG or JPEG"
         ) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ScoreError(
-            f"{path}: more than {_MAX_PIXELS:,} pixels, which would fill the memory; shrink it first"
+            f"{name}: more than {_MAX_PIXELS:,} pixels, which would fill the memory; shrink it first"
         ) from None
     # Pillow's decoders raise whatever a damaged file makes them stumble over
     except Exception as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ScoreError(
-            f"{path}: unreadable picture ({reason}); save or download it again"
+            f"{name}: unreadable picture ({reason}); save or download it again"
         ) from error
 
 
