@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clipcond import emoji, weighting
+    from clipcond.clip.training import train
     from clipcond.conditioning import (
         Conditioner,
         Conditioning,
@@ -65,6 +66,7 @@ _HOMES: dict[str, str | None] = {
     "rerank": "clipcond.score",
     "schedule": "clipcond.conditioning",
     "slerp": "clipcond.conditioning",
+    "train": "clipcond.clip.training",
     "weighting": None,
     "zero_shot": "clipcond.score",
 }
@@ -96,6 +98,7 @@ __all__ = [
     "rerank",
     "schedule",
     "slerp",
+    "train",
     "weighting",
     "zero_shot",
 ]

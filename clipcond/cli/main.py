@@ -10,7 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import clipcond
-from clipcond.cli import app, classify, convert, encode, generate, parse, rerank, score, tokens
+from clipcond.cli import (
+    app,
+    classify,
+    convert,
+    encode,
+    generate,
+    parse,
+    rerank,
+    score,
+    tokens,
+    train,
+)
 from clipcond.cli.arguments import Parser, add_arguments, unpack
 from clipcond.cli.terminal import hush, share_cores
 from clipcond.errors import ClipcondError
@@ -29,6 +40,7 @@ _VERBS: dict[str, tuple[type[Any], str]] = {
     "tokens": (tokens.Request, "clipcond.cli.tokens"),
     "convert": (convert.Request, "clipcond.cli.convert"),
     "encode": (encode.Request, "clipcond.cli.encode"),
+    "train": (train.Request, "clipcond.cli.training"),
     "app": (app.Request, "clipcond.cli.app"),
 }
 

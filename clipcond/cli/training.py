@@ -1,6 +1,6 @@
 """The work of `clipcond train`: what was typed to `clipcond.train`, and what came of it to the terminal."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from clipcond.cli.terminal import hush_loading, note, write_json, write_table
@@ -29,7 +29,7 @@ def _keywords(request: Request) -> dict[str, Any]:
 
 
 def _tell(trained: Trained) -> None:
-    rows = trained.table()
+    rows = trained.rows()
     if rows:
         write_table(
             ["", *rows[0]], [[str(i), *row.values()] for i, row in enumerate(rows, start=1)]

@@ -38,10 +38,7 @@ class BrokenRows:
             ClipcondError: of 1,000 rows, or of all if there are fewer, more than half are broken; or the file cannot be
                 written.
         """
-        new = [each for each in loaded.broken if each.row not in self._known]
-        for each in new:
-            self._known.setdefault(each.row, each)
-        self._write(new)
+        self.note(loaded.broken)
         self._read += len(loaded.batch) + len(loaded.broken)
         self._broken += len(loaded.broken)
         if self._read < self._window:
@@ -53,6 +50,17 @@ class BrokenRows:
                 f"see {self._file.name}, and check that the columns and paths are the right ones"
             )
         self._read = self._broken = 0
+
+    def note(self, rows: Sequence[Broken]) -> None:
+        """List rows that are not listed yet.
+
+        Raises:
+            ClipcondError: the file cannot be written.
+        """
+        new = [each for each in rows if each.row not in self._known]
+        for each in new:
+            self._known.setdefault(each.row, each)
+        self._write(new)
 
     def summary(self) -> str:
         """How many there are, in a line; "" where there is none."""

@@ -1,21 +1,17 @@
 """The end of a training: old and new weights mixed where that was asked for, measured, and written as a CLIP folder."""
 
-import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from clipcond.clip.checkpoints.export import save_clip
 from clipcond.clip.towers import Clip
 from clipcond.clip.training.building import trained
 from clipcond.clip.training.evaluation import Evaluation
 from clipcond.clip.training.interpolation import Interpolated, sweep, wise_ft
-from clipcond.clip.training.settings import LAYOUTS
+from clipcond.clip.training.settings import LAYOUTS, Settings
 from clipcond.clip.training.towers import Towers
+from clipcond.errors import ClipcondError
 from clipcond.files import State
 
 ALPHAS = tuple(i / 10 for i in range(11))
@@ -32,12 +28,13 @@ def mix(
     Returns:
         What each share of the new weights comes to.
     """
-    after = {name: tensor.detach().clone() for name, tensor in towers.state_dict().items()}
+    model = towers.model
+    after = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     rows = sweep(
-        towers, before, after, alphas=ALPHAS, evaluate=lambda: evaluate(trained(clip, towers))
+        model, before, after, alphas=ALPHAS, evaluate=lambda: evaluate(trained(clip, towers))
     )
     best = max(rows, key=lambda row: (_worth(row.result), row.alpha))
-    towers.load_state_dict(wise_ft(before, after, best.alpha))
+    model.load_state_dict(wise_ft(before, after, best.alpha))
     return rows
 
 
@@ -59,12 +56,20 @@ def write(clip: Clip, out: Path, layout: str) -> None:
         save_clip(clip, fresh, layout=LAYOUTS[layout])
         # what says that there is a CLIP comes last
         for file in sorted(fresh.iterdir(), key=lambda f: (f.suffix == ".json", f.name)):
-            os.replace(file, out / file.name)
+            file.replace(out / file.name)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def layout_for(clip: Clip, *, biased: bool) -> str:
-    """The layout that has a place for all of a CLIP: "hf" where that has."""
+def check_layout(asked: str | None, clip: Clip, settings: Settings) -> str:
+    """The layout that a training's CLIP is to be written in: as asked, or "hf" where that has a place for all of it.
+
+    Raises:
+        ClipcondError: it has none in the layout that was asked for.
+    """
+    biased = settings.loss == "sigmoid" or clip.logit_bias is not None
     plain = not clip.architecture.is_resnet and (clip.architecture.kind == "siglip" or not biased)
-    return "hf" if plain else "openclip"
+    if asked == "hf" and not plain:
+        what = "a ResNet tower" if clip.architecture.is_resnet else "a CLIP's logit bias"
+        raise ClipcondError(f"layout 'hf': transformers has no place for {what}; write 'openclip'")
+    return asked or ("hf" if plain else "openclip")

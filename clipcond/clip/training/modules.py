@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -63,8 +63,7 @@ class Modules:
         return best.eval()
 
     def _best(self) -> Towers:
-        best: Towers = self.towers if self.average is None else self.average.module
-        return best
+        return self.towers if self.average is None else cast("Towers", self.average.module)
 
 
 def prepare_modules(
@@ -83,7 +82,8 @@ def prepare_modules(
     optimizer = torch.optim.AdamW(groups, lr=settings.rate, betas=BETAS, eps=EPS, fused=True)
     average = None
     if settings.ema is not None:
-        average = AveragedModel(towers, multi_avg_fn=get_ema_multi_avg_fn(settings.ema))
+        averaging = get_ema_multi_avg_fn(settings.ema)  # type: ignore[no-untyped-call]
+        average = AveragedModel(towers, multi_avg_fn=averaging)
         average.to(accelerator.device)
         accelerator.register_for_checkpointing(average)
     model, optimizer = accelerator.prepare(towers, optimizer)
@@ -108,7 +108,7 @@ def _towers(clip: Clip, settings: Settings, device: torch.device) -> Towers:
         model.logit_scale.data.fill_(SIGMOID_SCALE)
     towers = Towers(clip, bias=None if hasattr(model, "logit_bias") else bias)
     if settings.loss != "sigmoid" and towers.logit_bias is not None:
-        towers.logit_bias.requires_grad_(requires_grad=False)
+        towers.logit_bias.requires_grad_(False)  # noqa: FBT003 as torch has it
     norms.synchronise(towers)
     if settings.checkpointing:
         _checkpoint(clip)

@@ -1,18 +1,14 @@
 """The pictures of a training, and those that it is measured with."""
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from PIL import Image
-
-from clipcond.clip.images import load_picture
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.training.evaluation import HeldOut
-from clipcond.clip.training.rows import BrokenRowError, Columns, Source
-from clipcond.clip.training.sources import Rows, held_out, open_source
-from clipcond.errors import ScoreError
+from clipcond.clip.training.held_out import held_out, held_rows
+from clipcond.clip.training.rows import Columns, Source
+from clipcond.clip.training.sources import Rows, open_source
+from clipcond.clip.training.stream import Broken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +31,28 @@ class Pairs:
         """How many; JSON-able."""
         return {"rows": len(self.rows), "held_out_rows": len(self.held_rows)}
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What could not be read at all, a line each."""
+        return tuple(dict.fromkeys((*self.source.notes, *self.held_source.notes)))
+
+    def held(self, preprocessing: Preprocessing) -> tuple[HeldOut | None, tuple[Broken, ...]]:
+        """(what a CLIP is measured with, None where nothing is held out; the rows of it that have no caption).
+
+        Raises:
+            ClipcondError: no row has one.
+        """
+        if not len(self.held_rows):
+            return None, ()
+        found = held_rows(self.held_source, self.held_rows, preprocessing)
+        labelled = any(label is not None for label in found.labels)
+        held = HeldOut(
+            pictures=found.pictures,
+            captions=found.captions,
+            labels=found.labels if labelled else (),
+        )
+        return held, tuple(found.broken)
+
 
 def open_pairs(data: Any, columns: Columns, *, val: Any, share: int | float, seed: int) -> Pairs:
     """Open the data of a training, and hold out a share of it, or open other data to measure with.
@@ -44,46 +62,9 @@ def open_pairs(data: Any, columns: Columns, *, val: Any, share: int | float, see
     """
     source = open_source(data, columns)
     if val is None:
-        rows, held = held_out(source, share, seed)
+        rows, held = held_out(source, float(share), seed)
         return Pairs(source=source, rows=rows, held_source=source, held_rows=held)
     other = open_source(val, columns)
-    rows, _ = held_out(source, 0, seed)
-    held, _ = held_out(other, 0, seed)
+    rows, _ = held_out(source, 0.0, seed)
+    held, _ = held_out(other, 0.0, seed)
     return Pairs(source=source, rows=rows, held_source=other, held_rows=held)
-
-
-class Prepared:
-    """Pictures of some rows as an image tower reads them, by number."""
-
-    def __init__(self, source: Source, rows: tuple[int, ...], preprocessing: Preprocessing) -> None:
-        self.source, self.rows, self.preprocessing = source, rows, preprocessing
-
-    def __getitem__(self, number: int) -> torch.Tensor | None:
-        try:
-            with Image.open(io.BytesIO(self.source.picture(self.rows[number]))) as opened:
-                (view,) = self.preprocessing.views(load_picture(opened))
-        # Pillow's decoders raise whatever a damaged picture makes them stumble over
-        except Exception:  # noqa: BLE001
-            return None
-        return view
-
-
-def held_set(pairs: Pairs, preprocessing: Preprocessing) -> HeldOut | None:
-    """What a CLIP is measured with; rows of one picture are one, with all their captions. None where nothing is held out."""
-    source = pairs.held_source
-    joined: dict[str, tuple[int, list[str]]] = {}
-    for row in pairs.held_rows.tolist():
-        try:
-            key, captions = source.key(row), source.captions(row)
-        except BrokenRowError:
-            continue
-        joined.setdefault(key, (row, []))[1].extend(captions)
-    if not joined:
-        return None
-    rows = tuple(row for row, _ in joined.values())
-    labels = [source.label(row) for row in rows]
-    return HeldOut(
-        pictures=Prepared(source, rows, preprocessing),
-        captions=[list(dict.fromkeys(captions)) for _, captions in joined.values()],
-        labels=labels if any(labels) else (),
-    )

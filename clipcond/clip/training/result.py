@@ -24,6 +24,7 @@ class Trained:
         after: how good it is.
         mixed: by share of the new weights, how good their mixtures with the old ones are (WiSE-FT); empty without.
         broken: rows of the data that could not be read; `folder`/broken.jsonl names each.
+        notes: what one should know about the data, a line each.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Trained:
     after: Evaluation | None
     mixed: tuple[Interpolated[Evaluation], ...]
     broken: int
+    notes: tuple[str, ...]
 
     @property
     def history(self) -> list[dict[str, Any]]:

@@ -3,32 +3,22 @@
 open the data -> a CLIP to begin with -> fit -> mix with what it began with (WiSE-FT) -> measure -> write the folder
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clipcond.clip.tokenizer import find_tokenizer
 from clipcond.clip.towers import Clip
 from clipcond.clip.training import defaults
 from clipcond.clip.training.accelerating import make_accelerator
-from clipcond.clip.training.batch import Batch
-from clipcond.clip.training.broken import BrokenRows
-from clipcond.clip.training.building import build_clip, start_clip, trained
-from clipcond.clip.training.evaluation import Evaluation, evaluate
-from clipcond.clip.training.finishing import layout_for, mix, write
-from clipcond.clip.training.folder import open_folder
-from clipcond.clip.training.loading import batches
-from clipcond.clip.training.loop import Fitted, fit
+from clipcond.clip.training.building import build_clip, start_clip
+from clipcond.clip.training.job import Job
 from clipcond.clip.training.options import Options
-from clipcond.clip.training.pairs import Pairs, held_set, open_pairs
-from clipcond.clip.training.presets import Preset, find_preset
+from clipcond.clip.training.pairs import Pairs, open_pairs
+from clipcond.clip.training.presets import CLIPS_OWN, Preset, find_preset
 from clipcond.clip.training.result import Trained
 from clipcond.clip.training.rows import Columns
-from clipcond.clip.training.settings import Keeping, Settings
 from clipcond.clip.training.sources import all_captions
-from clipcond.clip.training.stream import Stream
 from clipcond.clip.training.vocabulary import clips_own, learn
-from clipcond.files import State
 
 PRESET = "tiny"
 
@@ -65,8 +55,15 @@ def train(data: Any, out: str | Path, **options: Any) -> Trained:
     settings = defaults.settings_of(
         told, clip.architecture, preset, rows=len(pairs.rows), batch=batch
     )
-    accelerator = make_accelerator(settings, out=out, device=told.device, trackers=told.trackers)
-    job = _Job(told, out, pairs, clip, batch, settings, accelerator)
+    job = Job(
+        told=told,
+        out=out,
+        pairs=pairs,
+        clip=clip,
+        batch=batch,
+        settings=settings,
+        accelerator=make_accelerator(settings, out=out, device=told.device, trackers=told.trackers),
+    )
     return job.run()
 
 
@@ -74,10 +71,12 @@ def _start(told: Options, preset: Preset | None, pairs: Pairs) -> Clip:
     """The CLIP that training begins with."""
     if preset is None:
         return start_clip(told.init or "", tokenizer=told.tokenizer)
-    tokenizer = told.tokenizer
-    if tokenizer is None and preset.learns_vocabulary:
+    name = told.preset or PRESET
+    if told.tokenizer is not None:
+        tokenizer = find_tokenizer(told.tokenizer, Path(name), CLIPS_OWN, bundled=False)
+    elif preset.learns_vocabulary:
         captions = all_captions(pairs.source, pairs.rows)
         tokenizer = learn(captions, preset.architecture.text.vocabulary)
-    elif tokenizer is None:
-        tokenizer = clips_own(told.preset or PRESET)
+    else:
+        tokenizer = clips_own(name)
     return build_clip(preset, tokenizer, told.seed)

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import torch
 
-from clipcond.clip.training import train
 from clipcond.clip import load_clip
+from clipcond.clip.training import train
 
 LONGEST = 1.5  # seconds until a try is killed
 
@@ -112,7 +112,9 @@ def main() -> None:
         if last:
             raise SystemExit("a try that nobody killed did not end well")
         killed += 1
-    print(json.dumps({"tries": tries, "killed": killed, "digest": load_clip(out).digest}))
+    sys.stdout.write(
+        json.dumps({"tries": tries, "killed": killed, "digest": load_clip(out).digest})
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,178 @@
+"""One training from its parts: batches read, weights fitted, the result measured and written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from clipcond.clip.towers import Clip
+from clipcond.clip.training import defaults
+from clipcond.clip.training.batch import Batch
+from clipcond.clip.training.broken import BrokenRows
+from clipcond.clip.training.building import trained
+from clipcond.clip.training.evaluation import Evaluation, HeldOut, evaluate
+from clipcond.clip.training.finishing import check_layout, mix, write
+from clipcond.clip.training.folder import open_folder
+from clipcond.clip.training.interpolation import Interpolated
+from clipcond.clip.training.loading import batches
+from clipcond.clip.training.loop import Fitted, fit
+from clipcond.clip.training.options import Options
+from clipcond.clip.training.pairs import Pairs
+from clipcond.clip.training.result import Trained
+from clipcond.clip.training.settings import Keeping, Settings
+from clipcond.clip.training.stream import Preparation, Stream
+from clipcond.files import State
+
+BROKEN = "broken.jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A training that is about to run.
+
+    Attributes:
+        told: what was asked for.
+        out: its folder.
+        pairs: its data.
+        clip: that it begins with; trained in place.
+        batch: pictures a step, of all processes.
+        settings: what the weights depend on.
+        accelerator: accelerate's.
+    """
+
+    told: Options
+    out: Path
+    pairs: Pairs
+    clip: Clip
+    batch: int
+    settings: Settings
+    accelerator: Any
+
+    def run(self) -> Trained:
+        """Open the folder, train, write."""
+        layout = check_layout(self.told.layout, self.clip, self.settings)
+        held, unread = self.pairs.held(self.clip.preprocessing)
+        lock = self._open()
+        try:
+            broken = BrokenRows(self.out / BROKEN, len(self.pairs.rows))
+            broken.note(unread)
+            before = self._before(held)
+            begun = self._begun()
+            fitted = self._fit(held, broken)
+            mixed, after = self._settled(fitted, held, begun)
+            if fitted.finished and self.accelerator.is_main_process:
+                write(after, self.out, layout)
+            self.accelerator.wait_for_everyone()
+            return Trained(
+                folder=self.out,
+                digest=after.digest,
+                steps=fitted.step,
+                minutes=fitted.minutes,
+                finished=fitted.finished,
+                before=before,
+                after=self._measured(after, held),
+                mixed=mixed,
+                broken=len(broken),
+                notes=self._notes(broken),
+            )
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def about(self) -> dict[str, Any]:
+        """What the weights depend on, JSON-able."""
+        return {
+            "init": None if self.told.init is None else self.clip.digest,
+            "preset": self.told.preset if self.told.init is None else None,
+            "architecture": self.clip.architecture.as_dict(),
+            **self.pairs.as_dict(),
+            "crop": self.told.crop,
+            "batch": self.batch,
+            "processes": self.accelerator.num_processes,
+            **self.settings.as_dict(),
+        }
+
+    def _open(self) -> FileLock | None:
+        """The folder, by the first process."""
+        lock = None
+        if self.accelerator.is_main_process:
+            lock = open_folder(self.out, self.about(), resume=self.told.resume)
+        self.accelerator.wait_for_everyone()
+        return lock
+
+    def _begun(self) -> State | None:
+        """The weights before, where they are mixed in at the end."""
+        if not self.told.wise_ft:
+            return None
+        state: State = self.clip.model.state_dict()
+        return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+    def _before(self, held: HeldOut | None) -> Evaluation | None:
+        """How good a CLIP is that knows something already."""
+        if self.told.init is None:
+            return None
+        self.clip.model.to(self.accelerator.device)
+        return self._measured(self.clip, held)
+
+    def _measured(self, clip: Clip, held: HeldOut | None) -> Evaluation | None:
+        if held is None:
+            return None
+        return evaluate(clip, held, workers=self._workers)
+
+    @property
+    def _workers(self) -> int:
+        gpu = self.accelerator.device.type != "cpu"
+        return defaults.workers(gpu=gpu) if self.told.workers is None else self.told.workers
+
+    def _fit(self, held: HeldOut | None, broken: BrokenRows) -> Fitted:
+        preparation = Preparation.of(self.clip, crop=self.told.crop)
+        stream = Stream(self.pairs.source, self.pairs.rows, preparation, self.settings.seed)
+
+        def shares(first: int) -> Iterator[Batch]:
+            for loaded in batches(
+                stream,
+                size=self.batch,
+                first=first,
+                rank=self.accelerator.process_index,
+                world=self.accelerator.num_processes,
+                workers=self._workers,
+            ):
+                broken.add(loaded)
+                yield loaded.batch
+
+        return fit(
+            self.clip,
+            shares,
+            self.settings,
+            accelerator=self.accelerator,
+            out=self.out,
+            keeping=Keeping(
+                steps=self.told.save_steps,
+                minutes=self.told.save_minutes,
+                last=self.told.keep,
+                log_steps=self.told.log_steps,
+            ),
+            evaluate=None
+            if held is None
+            else lambda clip: evaluate(clip, held, workers=self._workers).as_dict(),
+        )
+
+    def _settled(
+        self, fitted: Fitted, held: HeldOut | None, begun: State | None
+    ) -> tuple[tuple[Interpolated[Evaluation], ...], Clip]:
+        """(how good mixtures with the weights before are, the CLIP that is kept)."""
+        mixed: tuple[Interpolated[Evaluation], ...] = ()
+        if fitted.finished and begun is not None and held is not None:
+            mixed = mix(
+                self.clip,
+                fitted.towers,
+                begun,
+                lambda clip: evaluate(clip, held, workers=self._workers),
+            )
+        return mixed, trained(self.clip, fitted.towers)
+
+    def _notes(self, broken: BrokenRows) -> tuple[str, ...]:
+        lines = [*self.pairs.notes, broken.summary()]
+        return tuple(line for line in lines if line)
