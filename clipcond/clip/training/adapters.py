@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 import torch
+from torch import nn
 
 from clipcond.clip.training.towers import Towers
 from clipcond.errors import ClipcondError
@@ -19,7 +20,7 @@ _TARGETS = (
 def add_lora(towers: Towers, rank: int, *, alpha: int | float | None = None, seed: int = 0) -> None:
     """Put adapters on both towers' attention and MLP projections; only they, the logit scale and the bias are trained.
 
-    What the towers compute is unchanged at first, since an adapter's second matrix begins at zero. A ResNet's batch norms stay in
+    A tower that `lock` holds is not trained by adapters either.     What the towers compute is unchanged at first, since an adapter's second matrix begins at zero. A ResNet's batch norms stay in
     eval mode, so that nothing but the adapters changes.
 
     Args:
@@ -46,9 +47,9 @@ def add_lora(towers: Towers, rank: int, *, alpha: int | float | None = None, see
     for parameter in (towers.model.logit_scale, towers.logit_bias):
         if parameter is not None:
             parameter.requires_grad_()
-    visual = getattr(towers.model, "visual", None)
-    if visual is not None:
-        towers.still = (*towers.still, visual)
+    for part in towers.still:  # a locked tower's adapters do nothing
+        part.requires_grad_(False)  # noqa: FBT003 as torch has it
+    towers.still = (*towers.still, *_resnets(towers))
     towers.train(towers.training)
 
 
@@ -71,11 +72,18 @@ def merge(towers: Towers) -> None:
         parent, _, own = name.rpartition(".")
         setattr(towers.model.get_submodule(parent), own, layer.get_base_layer())
     del towers.model.peft_config
-    visual = getattr(towers.model, "visual", None)
-    towers.still = tuple(part for part in towers.still if part is not visual)
+    still = list(towers.still)
+    for visual in _resnets(towers):
+        still.remove(visual)  # once: a lock holds it as well
+    towers.still = tuple(still)
     towers.requires_grad_()
     for part in towers.still:
         part.requires_grad_(False)  # noqa: FBT003 as torch has it
+
+
+def _resnets(towers: Towers) -> list[nn.Module]:
+    visual = getattr(towers.model, "visual", None)
+    return [] if visual is None else [visual]
 
 
 def _layers(towers: Towers) -> dict[str, Any]:

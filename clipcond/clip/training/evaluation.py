@@ -138,16 +138,17 @@ def evaluate(
         pairs = [(n, place[c]) for n, i in enumerate(rows) for c in set(held.captions[i])]
         right = torch.tensor(pairs, device=image.device)
         labels = [held.labels[i] for i in rows] if held.labels else []
-        classified = _zero_shot(clip, image, labels, classes=classes, templates=templates)
+        names = sorted({x for x in labels if x is not None}) if classes is None else classes
+        zero_shot = _zero_shot(image, labels, names, _heads(clip, names, templates, batch))
     return Evaluation(
         pictures=len(rows),
         unread=len(held.captions) - len(rows),
         texts=len(texts),
         image_to_text=shares(wrong_before(image, text, right), RECALLS),
         text_to_image=shares(wrong_before(text, image, right.flip(1)), RECALLS),
-        classes=classified[0],
+        classes=len(names) if zero_shot else 0,
         labelled=sum(label is not None for label in labels),
-        zero_shot=classified[1],
+        zero_shot=zero_shot,
     )
 
 
@@ -222,29 +223,29 @@ def _texts(clip: Clip, texts: Sequence[str], batch: int) -> Float[torch.Tensor, 
     return _summed(features)
 
 
+def _heads(
+    clip: Clip, names: Sequence[str], templates: Sequence[str], batch: int
+) -> Float[torch.Tensor, "classes dim"]:
+    """A vector a class: the mean of its sentences' unit features, made unit again."""
+    prompts = [template.replace("{}", name) for name in names for template in templates]
+    units = _texts(clip, prompts, batch).reshape(len(names), len(templates), clip.architecture.dim)
+    return F.normalize(units.mean(dim=1), dim=-1)
+
+
 def _zero_shot(
-    clip: Clip,
     image: Float[torch.Tensor, "n dim"],
     labels: Sequence[str | None],
-    *,
-    classes: Sequence[str] | None,
-    templates: Sequence[str],
-) -> tuple[int, dict[int, float]]:
-    """How many classes there are, and how often the right one is among the nearest."""
-    known = [(i, label) for i, label in enumerate(labels) if label is not None]
+    names: Sequence[str],
+    heads: Float[torch.Tensor, "classes dim"],
+) -> dict[int, float]:
+    """How often the right class is among the nearest."""
+    known = [(i, names.index(label)) for i, label in enumerate(labels) if label is not None]
     if not known:
-        return 0, {}
-    names = list(
-        dict.fromkeys(sorted({label for _, label in known}) if classes is None else classes)
+        return {}
+    pairs: Int64[torch.Tensor, "labelled 2"] = torch.tensor(
+        [(n, own) for n, (_, own) in enumerate(known)], device=image.device
     )
-    prompts = [template.replace("{}", name) for name in names for template in templates]
-    units = F.normalize(clip.encode_texts(prompts).features.float(), dim=-1)
-    means = F.normalize(units.reshape(len(names), len(templates), -1).mean(dim=1), dim=-1)
-    own = image[[i for i, _ in known]]
-    right: Int64[torch.Tensor, "labelled 2"] = torch.tensor(
-        [(n, names.index(label)) for n, (_, label) in enumerate(known)], device=image.device
-    )
-    return len(names), shares(wrong_before(own, means, right), _TOPS)
+    return shares(wrong_before(image[[i for i, _ in known]], heads, pairs), _TOPS)
 
 
 def _own_blocks(count: int, size: int) -> list[list[int]]:

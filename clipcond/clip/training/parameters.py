@@ -20,7 +20,11 @@ _ADDED = re.compile(r"position_embedding|positional_embedding|class_embedding|\.
 
 
 def groups(
-    towers: nn.Module, *, rate: float, weight_decay: float, layer_decay: float = 1.0
+    towers: nn.Module,
+    *,
+    rate: int | float,
+    weight_decay: int | float,
+    layer_decay: int | float = 1.0,
 ) -> list[dict[str, Any]]:
     """Groups of parameters as torch's AdamW takes them; what is frozen is in none.
 
@@ -49,14 +53,14 @@ def groups(
     last = _last_layers([name for name, _ in towers.named_parameters()])
     found: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in named:
-        scale = layer_decay ** (last[_tower(name)] - _depth(name, last[_tower(name)]))
+        scale = float(layer_decay) ** (last[_tower(name)] - _depth(name, last[_tower(name)]))
         decays = parameter.ndim >= 2 and not _ADDED.search(name)
         found.setdefault((scale, decays), []).append(parameter)
     return [
         {
             "params": found[scale, decays],
             "lr": scale * rate,
-            "weight_decay": weight_decay if decays else 0.0,
+            "weight_decay": float(weight_decay) if decays else 0.0,
             "scale": scale,
         }
         for scale, decays in sorted(found, reverse=True)

@@ -6,15 +6,14 @@ python -m weights.lab.train.tokenizer --run runs/small
 import json
 from pathlib import Path
 
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
+from clipcond.clip.training.vocabulary import learn
 from clipcond.emoji.captions import SYNONYMS, caption, plural
 from clipcond.emoji.scenes import sample
 from clipcond.emoji.world import PRESETS, SHAPES
 from weights.lab.train import common
 
-BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 VOCAB_SIZE = 2048
 POSITIONS = 77
 
@@ -30,30 +29,8 @@ def corpus(preset: str, count: int) -> list[str]:
 
 
 def train(preset: str, count: int = 20_000) -> CLIPTokenizer:
-    """Learn the merges; the special tokens come last, so that EOS is the highest id as in CLIP."""
-    reference = CLIPTokenizer(vocab={BOS: 0, EOS: 1}, merges=[])
-    backend = Tokenizer(models.BPE(end_of_word_suffix="</w>", unk_token=None))
-    backend.normalizer = reference.backend_tokenizer.normalizer
-    backend.pre_tokenizer = reference.backend_tokenizer.pre_tokenizer
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCAB_SIZE,
-        initial_alphabet=alphabet,
-        end_of_word_suffix="</w>",
-        show_progress=False,
-        min_frequency=2,
-    )
-    backend.train_from_iterator(corpus(preset, count), trainer)
-    merges = [tuple(pair) for pair in json.loads(backend.to_str())["model"]["merges"]]
-    tokens = [
-        *alphabet,
-        *(char + "</w>" for char in alphabet),
-        *("".join(pair) for pair in merges),
-        BOS,
-        EOS,
-    ]
-    vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
-    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=POSITIONS, pad_token=EOS)
+    """Learn the vocabulary."""
+    return learn(corpus(preset, count), VOCAB_SIZE)
 
 
 def main() -> None:
