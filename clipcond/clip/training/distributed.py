@@ -31,7 +31,8 @@ def gather(own: torch.Tensor) -> torch.Tensor:
     """The rows of all processes, [n, ...] to [N, ...]; the gradient of a row is the sum of what all processes say of it."""
     if world()[1] == 1:
         return own
-    gathered: torch.Tensor = _Gather.apply(own, counts(len(own), own.device))
+    sizes = counts(len(own), own.device)
+    gathered: torch.Tensor = _Gather.apply(own, sizes)  # type: ignore[no-untyped-call]
     return gathered
 
 
@@ -57,7 +58,7 @@ class _Gather(torch.autograd.Function):
         return torch.cat([share[:size] for share, size in zip(shares, sizes, strict=True)])
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         total = gradient.contiguous()
         dist.all_reduce(total)

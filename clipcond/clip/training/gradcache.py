@@ -65,7 +65,7 @@ def backward(
     value = loss(cached, batch.pictures, batch.captions)
     backward(value if extra is None else value + extra(cached, batch.target))
     sizes = [len(part) for part in parts]
-    images, texts = (_gradient(t).split(sizes) for t in (cached.image, cached.text))
+    images, texts = (torch.split(_gradient(t), sizes) for t in (cached.image, cached.text))
     for i, part in enumerate(parts):
         last = i == len(parts) - 1
         with states[i].again(), nullcontext() if last else no_sync():
@@ -88,8 +88,8 @@ def _leaves(found: Sequence[Compared]) -> Compared:
     return Compared(
         torch.cat([each.image for each in found]).requires_grad_(),
         torch.cat([each.text for each in found]).requires_grad_(),
-        scale.clone().requires_grad_(),
-        None if bias is None else bias.clone().requires_grad_(),
+        scale.detach().clone().requires_grad_(),
+        None if bias is None else bias.detach().clone().requires_grad_(),
     )
 
 

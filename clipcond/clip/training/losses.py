@@ -17,8 +17,9 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch.utils.checkpoint import checkpoint
 
-from clipcond.clip.training.distributed import gather, world
+from clipcond.clip.training.distributed import counts, gather, world
 from clipcond.clip.training.towers import Compared, Towers
+from clipcond.errors import ClipcondError
 
 ROWS = 1024  # of similarities that are there at once
 _LARGEST_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
@@ -41,7 +42,10 @@ def infonce(
         captions: numbers of its captions.
         rows: similarities of so many rows are there at once; the rest is computed again in the backward.
     """
-    shares = _Shares(compared, pictures, captions)
+    # in one transfer: two would come back in an order that each process chooses
+    every = gather(torch.cat([compared.image, compared.text], dim=1))
+    every_image, every_text = every.tensor_split(2, dim=1)
+    pairs = _Pairs(pictures, captions)
 
     def block(
         own: torch.Tensor, every: torch.Tensor, at: torch.Tensor, out: torch.Tensor
@@ -49,9 +53,9 @@ def infonce(
         logits = (compared.scale * own @ every.T).masked_fill(out, -math.inf)
         return F.cross_entropy(logits, at, reduction="sum")
 
-    texts = shares.summed(block, compared.image, shares.text, rows)
-    images = shares.summed(block, compared.text, shares.image, rows)
-    return shares.share((texts + images) / 2)
+    texts = pairs.summed(block, compared.image, every_text, rows)
+    images = pairs.summed(block, compared.text, every_image, rows)
+    return pairs.share((texts + images) / 2, compared)
 
 
 def sigmoid(
@@ -67,7 +71,10 @@ def sigmoid(
         captions: numbers of its captions.
         rows: similarities of so many rows are there at once; the rest is computed again in the backward.
     """
-    shares, bias = _Shares(compared, pictures, captions), compared.bias
+    every_text = gather(compared.text)
+    pairs, bias = _Pairs(pictures, captions), compared.bias
+    if bias is None:
+        raise ClipcondError("the sigmoid loss needs a logit bias: Towers(clip, bias=-10.0)")
 
     def block(
         own: torch.Tensor, every: torch.Tensor, at: torch.Tensor, out: torch.Tensor
@@ -77,7 +84,7 @@ def sigmoid(
         sign[torch.arange(len(at), device=at.device), at] = 1
         return -F.logsigmoid(sign * logits).masked_fill(out, 0).sum()
 
-    return shares.share(shares.summed(block, compared.image, shares.text, rows))
+    return pairs.share(pairs.summed(block, compared.image, every_text, rows), compared)
 
 
 LOSSES: dict[str, Callable[[Compared, Numbers, Numbers], torch.Tensor]] = {
@@ -91,27 +98,23 @@ def clamp_scale(towers: Towers) -> None:
     towers.model.logit_scale.data.clamp_(0, _LARGEST_SCALE)
 
 
-class _Shares:
-    """One process's part of a batch beside all of it."""
+class _Pairs:
+    """Which rows of all processes are one process's own, and which pairs are right."""
 
-    def __init__(self, compared: Compared, pictures: torch.Tensor, captions: torch.Tensor) -> None:
+    def __init__(self, pictures: torch.Tensor, captions: torch.Tensor) -> None:
         rank, self.processes = world()
-        self.image, self.text = gather(compared.image), gather(compared.text)
-        self.own = (pictures, captions)
-        self.every = (gather(pictures), gather(captions))
-        sizes = torch.tensor([len(pictures)], device=pictures.device)
-        before = int(gather(sizes)[:rank].sum())
-        self.at = before + torch.arange(len(pictures), device=pictures.device)
-        # a loss of nothing has a gradient of zeros, which DDP waits for
-        self.nothing = 0 * (compared.image.sum() + compared.text.sum() + compared.scale)
-        if compared.bias is not None:
-            self.nothing = self.nothing + 0 * compared.bias
+        self.own = torch.stack([pictures, captions])
+        sizes = counts(len(pictures), pictures.device)
+        self.every = gather(self.own.T).T
+        self.at = sum(sizes[:rank]) + torch.arange(len(pictures), device=pictures.device)
 
     def summed(
         self, block: _Block, own: torch.Tensor, every: torch.Tensor, rows: int
     ) -> torch.Tensor:
         """The sum over this process's rows, some at a time."""
-        total = self.nothing
+        total = (
+            every.sum() * 0
+        )  # also of no row, or the others would wait for this process in the backward
         once = len(own) <= rows
         for start in range(0, len(own), rows):
             part = slice(start, start + rows)
@@ -121,13 +124,15 @@ class _Shares:
             )
         return total
 
-    def share(self, total: torch.Tensor) -> torch.Tensor:
-        """Of the mean over the whole batch, times the processes."""
-        return total * self.processes / max(len(self.every[0]), 1)
+    def share(self, total: torch.Tensor, compared: Compared) -> torch.Tensor:
+        """Of the mean over the whole batch, times the processes; DDP waits for a gradient of everything, if of zeros."""
+        unused = compared.image.sum() + compared.text.sum() + compared.scale
+        if compared.bias is not None:
+            unused = unused + compared.bias
+        return total * self.processes / max(self.every.shape[1], 1) + 0 * unused
 
     def _left_out(self, part: slice) -> Bool[torch.Tensor, "rows n"]:
         """Pairs of some rows with columns other than their own that are right as well."""
-        (pictures, captions), (all_pictures, all_captions) = self.own, self.every
-        alike = (pictures[part, None] == all_pictures) | (captions[part, None] == all_captions)
+        alike = (self.own[:, part, None] == self.every[:, None]).any(dim=0)
         alike[torch.arange(len(alike), device=alike.device), self.at[part]] = False
         return alike

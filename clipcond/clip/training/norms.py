@@ -30,9 +30,12 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 
     def forward(self, x: Maps) -> Maps:
         """Normalised maps."""
-        if not self.training or (self.counting and world()[1] == 1):
+        alone = world()[1] == 1
+        if not self.training or (alone and self.counting and len(x)):
             return super().forward(x)
-        if world()[1] == 1:
+        if alone and not len(x):
+            return x
+        if alone:
             return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
         axes = (0, 2, 3)
         count = _total(x.new_tensor(float(x.numel() // x.shape[1])))
@@ -80,7 +83,7 @@ def counting_once(module: nn.Module) -> Iterator[None]:
 
 def _total(own: torch.Tensor) -> torch.Tensor:
     """The sum over processes; its gradient is the sum of theirs."""
-    total: torch.Tensor = _Total.apply(own)
+    total: torch.Tensor = _Total.apply(own)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -92,7 +95,7 @@ class _Total(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(_ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         total = gradient.clone()
         dist.all_reduce(total)

@@ -62,8 +62,11 @@ class Towers(nn.Module):
         ends: Int64[torch.Tensor, " m"],
     ) -> Compared:
         """Features of pictures and captions."""
-        image = self.model.get_image_features(pixel_values=pixels).pooler_output
-        text = text_features(self.model, tokens, ends, self.where)
+        # transformers' towers cannot read nothing, which is a process's share of a short step; batch norms must not read a blank
+        resnet = hasattr(self.model, "visual")
+        shown = pixels if resnet else _some(pixels)
+        image = self.model.get_image_features(pixel_values=shown).pooler_output[: len(pixels)]
+        text = text_features(self.model, _some(tokens), _some(ends), self.where)[: len(tokens)]
         bias = self.logit_bias
         return Compared(
             _unit(image),
@@ -77,3 +80,8 @@ def _unit(features: torch.Tensor) -> torch.Tensor:
     """Unit features; half precision is compared in single."""
     whole = features if features.dtype == torch.float64 else features.float()
     return F.normalize(whole, dim=-1)
+
+
+def _some(rows: torch.Tensor) -> torch.Tensor:
+    """The rows, or a blank one where there is none."""
+    return rows if len(rows) else rows.new_zeros(1, *rows.shape[1:])
