@@ -25,8 +25,8 @@ ROWS = 1024  # of similarities that are there at once
 _LARGEST_SCALE = math.log(100)  # Radford et al. 2021, section 2.5
 
 Numbers = Int64[torch.Tensor, " n"]
-# (own rows, all columns, where each row's own column is, what is left out) -> the sum over the rows
-_Block = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+# (own rows, all columns, which of the process's rows they are) -> the sum over the rows
+_Block = Callable[[torch.Tensor, torch.Tensor, slice], torch.Tensor]
 
 
 def infonce(
@@ -47,9 +47,8 @@ def infonce(
     every_image, every_text = every.tensor_split(2, dim=1)
     pairs = _Pairs(pictures, captions)
 
-    def block(
-        own: torch.Tensor, every: torch.Tensor, at: torch.Tensor, out: torch.Tensor
-    ) -> torch.Tensor:
+    def block(own: torch.Tensor, every: torch.Tensor, part: slice) -> torch.Tensor:
+        at, out = pairs.at[part], pairs.left_out(part)
         logits = (compared.scale * own @ every.T).masked_fill(out, -math.inf)
         return F.cross_entropy(logits, at, reduction="sum")
 
@@ -76,9 +75,8 @@ def sigmoid(
     if bias is None:
         raise ClipcondError("the sigmoid loss needs a logit bias: Towers(clip, bias=-10.0)")
 
-    def block(
-        own: torch.Tensor, every: torch.Tensor, at: torch.Tensor, out: torch.Tensor
-    ) -> torch.Tensor:
+    def block(own: torch.Tensor, every: torch.Tensor, part: slice) -> torch.Tensor:
+        at, out = pairs.at[part], pairs.left_out(part)
         logits = compared.scale * own @ every.T + bias
         sign = -torch.ones_like(logits)
         sign[torch.arange(len(at), device=at.device), at] = 1
@@ -118,7 +116,7 @@ class _Pairs:
         once = len(own) <= rows
         for start in range(0, len(own), rows):
             part = slice(start, start + rows)
-            inputs = (own[part], every, self.at[part], self._left_out(part))
+            inputs = (own[part], every, part)
             total = total + (
                 block(*inputs) if once else checkpoint(block, *inputs, use_reentrant=False)
             )
@@ -131,7 +129,7 @@ class _Pairs:
             unused = unused + compared.bias
         return total * self.processes / max(self.every.shape[1], 1) + 0 * unused
 
-    def _left_out(self, part: slice) -> Bool[torch.Tensor, "rows n"]:
+    def left_out(self, part: slice) -> Bool[torch.Tensor, "rows n"]:
         """Pairs of some rows with columns other than their own that are right as well."""
         alike = (self.own[:, part, None] == self.every[:, None]).any(dim=0)
         alike[torch.arange(len(alike), device=alike.device), self.at[part]] = False

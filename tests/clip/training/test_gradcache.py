@@ -1,0 +1,153 @@
+"""Gradients of parts at a time are those of the whole batch, dropout included."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from clipcond.clip.training import gradcache
+from clipcond.clip.training.losses import LOSSES
+from clipcond.clip.training.towers import Compared
+from tests.clip.training.test_distributed import assert_alike, tiny_towers, whole_batch
+
+
+def gradients(towers, batch, name, chunk, extra=None):
+    """(loss, gradients, running statistics) from a seed."""
+    towers = copy.deepcopy(towers)
+    torch.manual_seed(3)
+    loss = gradcache.backward(towers, batch, LOSSES[name], chunk=chunk, extra=extra)
+    found = {n: p.grad for n, p in towers.named_parameters() if p.grad is not None}
+    return loss, found, {n: b for n, b in towers.named_buffers() if "running" in n}
+
+
+def in_one_graph(towers, batch, name, count):
+    """The same parts, their features kept with their graphs, as much memory as that takes."""
+    towers = copy.deepcopy(towers)
+    torch.manual_seed(3)
+    seen = [towers(part.pixels, part.tokens, part.ends) for part in batch.parts(count)]
+    joined = Compared(
+        torch.cat([each.image for each in seen]),
+        torch.cat([each.text for each in seen]),
+        seen[-1].scale,
+        seen[-1].bias,
+    )
+    loss = LOSSES[name](joined, batch.pictures, batch.captions)
+    loss.backward()
+    found = {n: p.grad for n, p in towers.named_parameters() if p.grad is not None}
+    return loss.detach(), found, {n: b for n, b in towers.named_buffers() if "running" in n}
+
+
+def dropping(towers, share=0.3):
+    """With real dropout behind every MLP and in attention."""
+    for part in towers.modules():
+        if type(part).__name__ == "CLIPMLP":
+            part.fc2 = torch.nn.Sequential(part.fc2, torch.nn.Dropout(share))
+        if type(part).__name__ == "CLIPAttention":
+            part.dropout = share
+    return towers
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("chunk", [1, 3, 4, 11, 50])
+def test_parts_make_the_gradient_of_the_whole_batch(name, chunk):
+    towers, batch = tiny_towers("vit"), whole_batch("vit")
+    loss, expected, _ = gradients(towers, batch, name, None)
+    found = gradients(towers, batch, name, chunk)
+    assert abs(found[0] - loss) < 1e-12
+    assert_alike(found[1], expected, 1e-10)
+
+
+@pytest.mark.parametrize("kind", ["vit", "resnet"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_dropout_drops_the_same_in_both_forwards(kind, name):
+    """A part draws its own random numbers, so the reference is the same parts in one graph; batch norms are trained."""
+    towers, batch = dropping(tiny_towers(kind)), whole_batch(kind)
+    loss, expected, statistics = in_one_graph(towers, batch, name, 3)
+    found = gradients(towers, batch, name, 4)
+    assert abs(found[0] - loss) < 1e-6
+    assert_alike(found[1], expected, 1e-6)
+    for key, value in statistics.items():  # counted once, not in both forwards
+        assert torch.allclose(found[2][key], value, atol=1e-12), key
+    assert gradients(towers, batch, name, None)[0] != loss  # there was dropout
+
+
+def test_a_resnet_with_frozen_norms_equals_the_whole_batch():
+    towers, batch = tiny_towers("resnet"), whole_batch("resnet")
+    for part in towers.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.eval()
+    _, expected, _ = gradients(towers, batch, "infonce", None)
+    assert_alike(gradients(towers, batch, "infonce", 2)[1], expected, 1e-10)
+
+
+def test_random_numbers_afterwards_are_those_of_one_pass():
+    towers, batch = dropping(tiny_towers("vit")), whole_batch("vit")
+    gradients(towers, batch, "infonce", 4)
+    after = torch.rand(3)
+    in_one_graph(towers, batch, "infonce", 3)
+    assert torch.equal(after, torch.rand(3))
+
+
+def test_another_objective_reads_all_features_and_is_trained():
+    class Named(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.head = torch.nn.Linear(8, 2).double()
+
+        def forward(self, seen, target):
+            return (self.head(seen.image) - target).square().mean()
+
+    towers, batch = tiny_towers("vit"), whole_batch("vit")
+    batch = type(batch)(
+        **{name: getattr(batch, name) for name in batch.__slots__ if name != "target"},
+        target=torch.ones(11, 2, dtype=torch.float64),
+    )
+    found = []
+    for chunk in (None, 4):
+        torch.manual_seed(0)
+        named = Named()
+        _, gradient, _ = gradients(towers, batch, "infonce", chunk, named)
+        found.append(gradient | {n: p.grad for n, p in named.named_parameters()})
+    assert_alike(found[1], found[0], 1e-10)
+    plain = gradients(towers, batch, "infonce", None)[1]
+    assert any(not torch.allclose(plain[n], found[0][n]) for n in plain)
+
+
+def test_nothing_has_a_gradient_of_zeros():
+    towers, batch = tiny_towers("vit"), whole_batch("vit").parts(20)[0]
+    assert len(batch) == 0
+    loss, found, _ = gradients(towers, batch, "infonce", 4)
+    assert loss == 0
+    assert all(g.isfinite().all() and not g.any() for g in found.values())
+
+
+_SCRIPT = """
+import resource, sys, torch
+from clipcond.clip.training import gradcache
+from clipcond.clip.training.batch import Batch
+from clipcond.clip.training.building import build_clip
+from clipcond.clip.training.losses import infonce
+from clipcond.clip.training.towers import Towers
+from tests.tiny import clip_tokenizer
+torch.set_num_threads(1)
+rows, chunk = int(sys.argv[1]), int(sys.argv[2])
+towers = Towers(build_clip("tiny", clip_tokenizer(), 0)).train()
+batch = Batch(pixels=torch.randn(rows, 3, 32, 32), tokens=torch.randint(0, 40, (rows, 16)), ends=torch.full((rows,), 9),
+              pictures=torch.arange(rows), captions=torch.arange(rows))
+for _ in range(2):
+    gradcache.backward(towers, batch, infonce, chunk=chunk)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_sixteen_times_the_batch_takes_the_memory_of_one():
+    def peak(rows, chunk):
+        line = [sys.executable, "-c", _SCRIPT, str(rows), str(chunk)]
+        return int(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+
+    small, large, uncached = peak(64, 64), peak(64 * 16, 64), peak(64 * 16, 64 * 16)
+    assert large <= 1.2 * small
+    assert uncached > 1.5 * small  # so that there was something to save
