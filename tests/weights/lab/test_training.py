@@ -17,6 +17,8 @@ from torch.utils.data import DataLoader
 from transformers import CLIPModel, CLIPTokenizer
 
 from clipcond import emoji
+from clipcond.clip.training.checkpointing import Checkpoints
+from clipcond.clip.training.towers import Compared
 from clipcond.emoji.scenes import Item, Scene
 from weights.lab.reports import ROOT
 from weights.lab.train import autoencoder, clip, common, compose, data, denoiser, patches, plan
@@ -87,12 +89,13 @@ def test_a_stage_resumes_where_it_stopped(tmp_path: Path) -> None:
     options = ("--run", tmp_path, "--batch", 2, "--device", "cpu", "--minutes", 2 * MINUTES)
     stage("clip", *options, "--call-minutes", MINUTES)
     assert (tmp_path / "clip").is_dir()
-    first = torch.load(tmp_path / "clip.ckpt", weights_only=True)
-    assert first["minutes"] < 2 * MINUTES
+    checkpoints = Checkpoints(tmp_path / "clip-training", 1)
+    first = checkpoints.newest()
+    assert first.minutes < 2 * MINUTES
     stage("clip", *options)
-    second = torch.load(tmp_path / "clip.ckpt", weights_only=True)
-    assert second["step"] > first["step"] > 0
-    assert second["minutes"] > first["minutes"]
+    second = checkpoints.newest()
+    assert second.step > first.step > 0
+    assert second.minutes > first.minutes
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +199,7 @@ def test_a_denoiser_forward_is_cheap(preset: str) -> None:
 
 def test_the_plan_says_what_the_minutes_give(tmp_path: Path) -> None:
     log = tmp_path / "clip.jsonl"
-    rows = [{"samples": 5_000, "minutes": 1.0}, {"samples": 65_000, "minutes": 1.5}]
+    rows = [{"pictures_per_second": rate} for rate in (5, 1500, 3000)]
     log.write_text("\n".join(map(json.dumps, rows)))
     assert plan.pictures_per_second(log) == pytest.approx(2000)
     rates = {"clip": 2000.0, "judge": 2000.0, "denoiser": 1000.0}
@@ -243,7 +246,7 @@ def test_the_heads_leave_the_towers_to_the_contrast_at_first() -> None:
     heads = clip.LayoutHeads(16, 235)
     image, text = (torch.randn(4, 16, requires_grad=True) for _ in range(2))
     target = torch.randn(4, 235, 4)
-    read = heads(image, text, target)
+    read = heads(Compared(image, text, torch.tensor(1.0), None), target)
     assert read.item() == pytest.approx(2 * target.flatten(1).square().sum(1).mean().item())
     read.backward()
     assert not image.grad.any()

@@ -14,7 +14,9 @@ other does already, and both begin at nothing. So a linear layer on each embeddi
 well (`layout`); these layers are dropped afterwards.
 """
 
-import math
+import signal
+import threading
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,54 +24,48 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+from transformers import CLIPImageProcessorPil, CLIPTokenizer
 
+from clipcond.clip import Clip
+from clipcond.clip.architecture import Architecture, ImageTower
+from clipcond.clip.training import presets
+from clipcond.clip.training.accelerating import make_accelerator
+from clipcond.clip.training.batch import Batch
+from clipcond.clip.training.building import build_clip, start_clip, trained
+from clipcond.clip.training.loop import fit
+from clipcond.clip.training.presets import Preset
+from clipcond.clip.training.settings import Keeping, Settings
+from clipcond.clip.training.towers import Compared
 from clipcond.emoji.scenes import Scene
 from clipcond.emoji.world import PRESETS
 from weights.lab.train import common
 from weights.lab.train.compose import Composer
 from weights.lab.train.data import Batches, loader
 
-SHAPES = {
-    "small": dict(
-        text=(128, 4, 4), vision=(160, 4, 4), patch=4, projection=128, batch=128, rate=1.2e-3
-    ),
-    "full": dict(
-        text=(128, 4, 4), vision=(192, 5, 6), patch=16, projection=160, batch=1024, rate=1e-3
+_TEXT = presets.PRESETS["tiny"].architecture.text
+SIZES: dict[str, Preset] = {
+    "small": presets.PRESETS["tiny"],
+    "full": Preset(
+        architecture=Architecture(
+            text=_TEXT,
+            image=ImageTower(
+                image_size=128,
+                width=192,
+                layers=5,
+                heads=6,
+                mlp=768,
+                patch=16,
+                activation=_TEXT.activation,
+            ),
+            dim=160,
+        ),
+        batch=1024,
+        rate=1e-3,
     ),
 }
 
-_SIZES = {"small": -1.0, "normal": 0.0, "large": 1.0}
+_LENGTHS = {"small": -1.0, "normal": 0.0, "large": 1.0}
 _STEPS = {"left of": (-1, 0), "right of": (1, 0), "above": (0, -1), "below": (0, 1)}
-
-
-def build(preset: str, tokenizer: CLIPTokenizer) -> CLIPModel:
-    """A CLIPModel of the preset's shape, untrained."""
-    shape = SHAPES[preset]
-
-    def tower(width: int, layers: int, heads: int) -> dict[str, object]:
-        return dict(
-            hidden_size=width,
-            intermediate_size=4 * width,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            hidden_act="quick_gelu",
-            projection_dim=shape["projection"],
-        )
-
-    text = tower(*shape["text"]) | dict(
-        vocab_size=len(tokenizer),
-        max_position_embeddings=tokenizer.model_max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    vision = tower(*shape["vision"]) | dict(
-        image_size=PRESETS[preset].size, patch_size=shape["patch"]
-    )
-    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=shape["projection"])
-    return CLIPModel(config)
 
 
 def image_processor(size: int) -> CLIPImageProcessorPil:
@@ -79,38 +75,6 @@ def image_processor(size: int) -> CLIPImageProcessorPil:
     )
 
 
-def normalize(pixels: torch.Tensor, processor: CLIPImageProcessorPil) -> torch.Tensor:
-    """What the processor does to pictures that already have its size: uint8 -> float."""
-    mean, std = (
-        torch.tensor(v, device=pixels.device)[:, None, None]
-        for v in (processor.image_mean, processor.image_std)
-    )
-    return (pixels / 255 - mean) / std
-
-
-class Towers(nn.Module):
-    """Both towers in one forward: unit embeddings of pictures and captions, each [batch, projection]."""
-
-    def __init__(self, model: CLIPModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, images: torch.Tensor, tokens: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """From normalized pictures and token ids; what is behind a caption's first EOS changes nothing."""
-        text = self.model.get_text_features(tokens).pooler_output.float()
-        image = self.model.get_image_features(images).pooler_output.float()
-        return F.normalize(image, dim=-1), F.normalize(text, dim=-1)
-
-
-def contrastive_loss(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    """Symmetric cross-entropy over the N x N similarities."""
-    logits = scale * image @ text.T
-    target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
 def layout(scene: Scene, sprites: tuple[str, ...]) -> np.ndarray:
     """What the embeddings must tell of each sprite: [sprites, 4].
 
@@ -118,7 +82,7 @@ def layout(scene: Scene, sprites: tuple[str, ...]) -> np.ndarray:
     """
     target = np.zeros((len(sprites), 4), np.float32)
     for group in scene.groups:
-        target[sprites.index(group.sprite), :2] = group.count / 2, _SIZES[str(group.size)]
+        target[sprites.index(group.sprite), :2] = group.count / 2, _LENGTHS[str(group.size)]
     if scene.relation:
         step = _STEPS[scene.relation]
         for sign, item in zip((1, -1), scene.items, strict=True):
@@ -139,12 +103,10 @@ class LayoutHeads(nn.Module):
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(
-        self, image: torch.Tensor, text: torch.Tensor, target: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, compared: Compared, target: torch.Tensor) -> torch.Tensor:
         """Squared error of both readings, summed over the layout."""
-        scale = image.shape[1] ** 0.5  # entries of order one
-        readings = (self.image(image * scale), self.text(text * scale))
+        scale = compared.image.shape[1] ** 0.5  # entries of order one
+        readings = (self.image(compared.image * scale), self.text(compared.text * scale))
         return sum((r - target.flatten(1)).square().sum(1).mean() for r in readings)
 
 
@@ -153,7 +115,7 @@ def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
     return Batches(
         preset=args.preset,
         stream=1000 * (1 + args.seed) + step,
-        size=args.batch or SHAPES[args.preset]["batch"],
+        size=args.batch or SIZES[args.preset].batch,
         tokenizer=tokenizer,
         target=partial(layout, sprites=PRESETS[args.preset].sprites),
         contrastive=True,
@@ -162,41 +124,70 @@ def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
     )
 
 
-def train(args: Any, model: CLIPModel, tokenizer: CLIPTokenizer, name: str) -> None:
-    """Train until the clock runs out."""
-    shape, device = SHAPES[args.preset], torch.device(args.device)
-    processor = image_processor(PRESETS[args.preset].size)
-    model.to(device).train()
-    if device.type == "cpu":
-        model.set_attn_implementation("eager")  # its backward is half as long as sdpa's here
-    if args.freeze_text:
-        model.text_model.requires_grad_(False)
-        model.text_projection.requires_grad_(False)
+def shares(args: Any, clip: Clip, step: int) -> Iterator[Batch]:
+    """Batches from a step on, their pictures composed and prepared on the device."""
+    device = torch.device(args.device)
     compose = Composer(args.preset, zooms=True).to(device)
-    heads = LayoutHeads(shape["projection"], len(PRESETS[args.preset].sprites)).to(device)
-    groups = common.decay_groups(model, 0.1) + common.decay_groups(heads, 0.0)
-    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
-    stage = common.Stage(name, args, optimizer, model=model, heads=heads)
-    towers = common.compiled(Towers(model), device)
-    data = loader(batches(args, tokenizer, stage.step), device, args.workers)
-    while stage.going(args.rate or shape["rate"]):
-        batch = next(data)
-        images = normalize(compose(batch.layout), processor)
-        with common.autocast(device):
-            image, text = towers(images, batch.tokens)
-        loss = contrastive_loss(image, text, model.logit_scale.exp())
-        read = heads(image, text, batch.target)
-        stage.optimizer.zero_grad()
-        (loss + read).backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        stage.optimizer.step()
-        model.logit_scale.data.clamp_(0, math.log(100))
-        stage.stepped(loss, len(images), layout=read.detach(), logit_scale=model.logit_scale.exp())
+    mean, std = (
+        torch.tensor(v, device=device)[:, None, None]
+        for v in (clip.preprocessing.mean, clip.preprocessing.std)
+    )
+    for drawn in loader(batches(args, clip.tokenizer, step), device, args.workers):
+        yield Batch(
+            pixels=(compose(drawn.layout) / 255 - mean) / std,
+            tokens=drawn.tokens,
+            ends=(drawn.tokens == clip.tokenizer.eos_token_id).int().argmax(1),
+            pictures=numbers(drawn.layout.tiles.flatten(1), drawn.layout.background),
+            captions=numbers(drawn.tokens),
+            target=drawn.target,
+        )
 
 
-def save(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path, size: int) -> None:
-    """A CLIP folder that stock transformers loads."""
-    common.save_half(model, folder)
+def numbers(*columns: torch.Tensor) -> torch.Tensor:
+    """A number a row that equal rows share."""
+    rows = torch.cat([column.long() for column in columns], dim=1)
+    return rows.unique(dim=0, return_inverse=True)[1]
+
+
+def settings(args: Any, device: torch.device) -> Settings:
+    """As they were found for this world."""
+    return Settings(
+        minutes=args.minutes,
+        rate=args.rate or SIZES[args.preset].rate,
+        warmup=common.WARMUP_STEPS,
+        hold=common.HOLD,
+        lock="text" if args.freeze_text else None,
+        precision=str(common.training_dtype(device)).removeprefix("torch."),
+        compile=device.type == "cuda",
+        seed=args.seed,
+    )
+
+
+def train(args: Any, clip: Clip, out: Path) -> Clip:
+    """Train until the clock runs out, or the call's does; its checkpoint and log are in the folder."""
+    chosen = settings(args, torch.device(args.device))
+    out.mkdir(parents=True, exist_ok=True)
+    last = threading.Timer(60 * (args.call_minutes or 0), signal.raise_signal, [signal.SIGINT])
+    if args.call_minutes:
+        last.start()  # the loop takes a Ctrl-C as the wish to stop after the step
+    try:
+        fitted = fit(
+            clip,
+            partial(shares, args, clip),
+            chosen,
+            accelerator=make_accelerator(chosen, out=out, device=args.device),
+            out=out,
+            keeping=Keeping(minutes=common.SAVE_MINUTES, last=1, log_steps=common.LOG_STEPS),
+            extra=LayoutHeads(clip.architecture.dim, len(PRESETS[args.preset].sprites)),
+        )
+    finally:
+        last.cancel()
+    return trained(clip, fitted.towers)
+
+
+def save(clip: Clip, tokenizer: CLIPTokenizer, folder: Path, size: int) -> None:
+    """A CLIP folder that stock transformers loads, in float16."""
+    common.save_half(clip.model, folder)
     tokenizer.save_pretrained(folder)
     image_processor(size).save_pretrained(folder)
 
@@ -212,17 +203,15 @@ def main() -> None:
     )
     args = common.parse(parser)
     name = "judge" if args.judge else "clip"
-    torch.manual_seed(args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     if args.init:
-        shipped = args.init.parent / "judge" if args.judge else args.init / "clip"
-        model = CLIPModel.from_pretrained(shipped).float()
+        clip = start_clip(args.init.parent / "judge" if args.judge else args.init / "clip")
     else:
-        model = build(args.preset, tokenizer)
-    train(args, model, tokenizer, name)
+        clip = build_clip(SIZES[args.preset], tokenizer, args.seed)
+    clip = train(args, clip, args.run / f"{name}-training")
     # read again: training has set how the first one pads, and that would be saved
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
-    save(model, tokenizer, args.run / name, PRESETS[args.preset].size)
+    save(clip, tokenizer, args.run / name, PRESETS[args.preset].size)
 
 
 if __name__ == "__main__":

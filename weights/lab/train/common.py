@@ -15,6 +15,7 @@ from torch import nn
 from weights.lab import reports
 
 SAVE_MINUTES, LOG_STEPS = 2, 50
+HOLD = 0.5  # share of a stage before its rate falls
 WARMUP_STEPS = 100  # Adam's averages settle in 1 / (1 - 0.98) steps; by the clock, compiling would use the warm-up up
 
 
@@ -80,9 +81,9 @@ class Clock:
         """Share of the time that is used up, 0..1."""
         return min(1.0, self.spent / self.minutes)
 
-    def rate(self, peak: float, step: int, *, hold: float = 0.5) -> float:
+    def rate(self, peak: float, step: int) -> float:
         """Learning rate of the step: a linear warm-up, `peak`, and a cosine to zero over the rest of the time."""
-        falling = max(0.0, self.progress - hold) / (1 - hold)
+        falling = max(0.0, self.progress - HOLD) / (1 - HOLD)
         return peak * min(1.0, (step + 1) / WARMUP_STEPS) * (1 + math.cos(math.pi * falling)) / 2
 
 
@@ -108,6 +109,7 @@ class Stage:
         self.last = self.clock.spent + args.call_minutes if args.call_minutes else math.inf
         self.saved = self.clock.spent
         self.losses: list[torch.Tensor] = []
+        self.logged = self.clock.spent
 
     def going(self, peak: float) -> bool:
         """Whether there is time for another step; sets its learning rate, and saves where that is due."""
@@ -123,9 +125,11 @@ class Stage:
         self.step += 1
         self.losses.append(loss.detach())
         if self.step % LOG_STEPS == 0:
+            spent, since = self.clock.spent, self.logged
             values = dict(
                 samples=self.step * size,
-                minutes=self.clock.spent,
+                minutes=spent,
+                pictures_per_second=len(self.losses) * size / (spent - since) / 60,
                 loss=torch.stack(self.losses).mean().item(),
                 rate=self.optimizer.param_groups[0]["lr"],
             ) | {key: value.item() for key, value in row.items()}
@@ -136,6 +140,7 @@ class Stage:
             print(line, flush=True)
             print(line, file=self.log, flush=True)
             self.losses.clear()
+            self.logged = spent
 
     def save(self) -> None:
         """Write the checkpoint so that a crash leaves the last whole one."""

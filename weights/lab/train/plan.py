@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from statistics import harmonic_mean
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPTokenizer
 
+from clipcond.clip.training.building import build_clip
+from clipcond.clip.training.towers import Towers
 from clipcond.emoji.world import PRESETS
 from weights.lab import reports
 from weights.lab.train import clip, common, denoiser
@@ -29,13 +32,14 @@ from weights.lab.train.tokenizer import POSITIONS
 
 BACKWARD = 2  # a backward costs about as much as so many forwards
 PICTURES, STEPS = 4, 20
+LOGS = {"clip": "clip-training/log.jsonl", "denoiser": "denoiser.jsonl"}
 _MATRIX = 8192
 Row = dict[str, Any]
 
 
 def denoiser_flops(preset: str) -> int:
     """Floating-point operations of one denoiser forward for one picture."""
-    width, side = clip.SHAPES[preset]["text"][0], PRESETS[preset].size // FOLD[preset]
+    width, side = clip.SIZES[preset].architecture.text.width, PRESETS[preset].size // FOLD[preset]
     unet = denoiser.build(preset, width)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         unet(
@@ -48,10 +52,10 @@ def denoiser_flops(preset: str) -> int:
 
 def clip_flops(preset: str, tokenizer: CLIPTokenizer) -> int:
     """Floating-point operations of both towers' forward for one picture and its caption of 16 tokens."""
-    model, size = clip.build(preset, tokenizer), PRESETS[preset].size
-    tokens = torch.full((1, 16), tokenizer.eos_token_id)
+    built, size = build_clip(clip.SIZES[preset], tokenizer, 0), PRESETS[preset].size
+    tokens, ends = torch.full((1, 16), tokenizer.eos_token_id), torch.tensor([15])
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        clip.Towers(model)(torch.zeros(1, 3, size, size), tokens)
+        Towers(built)(torch.zeros(1, 3, size, size), tokens, ends)
     return counter.get_total_flops()
 
 
@@ -72,23 +76,21 @@ def matrix_rate(device: torch.device) -> tuple[float, str]:
 
 
 def pictures_per_second(log: Path) -> float:
-    """From a stage's log: between its first and its last row, so that compiling and starting workers do not count.
+    """From a stage's log: after its first row, so that compiling and starting workers do not count.
 
     Raises:
         SystemExit: the stage ran too short for two rows.
     """
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
     if len(rows) < 2:
-        raise SystemExit(
-            f"{log.stem}: fewer than {2 * common.LOG_STEPS} steps; give more --measure"
-        )
-    first, last = rows[0], rows[-1]
-    return (last["samples"] - first["samples"]) / (last["minutes"] - first["minutes"]) / 60
+        raise SystemExit(f"{log}: fewer than {2 * common.LOG_STEPS} steps; give more --measure")
+    # all rows are of as many pictures
+    return harmonic_mean(row["pictures_per_second"] for row in rows[1:])
 
 
 def sampling_seconds(run: Path, preset: str) -> float:
     """Seconds that an untrained denoiser takes on the CPU for four pictures in twenty steps, guided, and decoded."""
-    pipe = pipeline(run, denoiser.build(preset, clip.SHAPES[preset]["text"][0]))
+    pipe = pipeline(run, denoiser.build(preset, clip.SIZES[preset].architecture.text.width))
     pipe.set_progress_bar_config(disable=True)
     start = time.perf_counter()
     pipe(["a fox"] * PICTURES, num_inference_steps=STEPS, guidance_scale=3.0)
@@ -99,9 +101,9 @@ def measured(preset: str, run: Path, options: list[str]) -> dict[str, float]:
     """Pictures a second of each stage that trains; the judge is another CLIP."""
     prepare(preset, run)
     found = {}
-    for stage in ("clip", "denoiser"):
+    for stage, log in LOGS.items():
         subprocess.run(command(stage, preset, run, *options), check=True)
-        found[stage] = pictures_per_second(run / f"{stage}.jsonl")
+        found[stage] = pictures_per_second(run / log)
     return found | {"judge": found["clip"]}
 
 
