@@ -13,7 +13,7 @@ from clipcond.clip.training.huggingface import DatasetSource, is_dataset, is_sav
 from clipcond.clip.training.rows import BrokenRowError, Columns, Source
 from clipcond.errors import ClipcondError
 
-Rows = Int64[np.ndarray, " n"]
+Rows = Int64[np.ndarray, " _"]
 
 
 def open_source(data: object, columns: Columns) -> Source:

@@ -34,6 +34,7 @@ def attempt(data: str, init: str, out: Path) -> None:
         rate=1e-3,
         ema=0.9,
         save_steps=1,
+        save_minutes=None,
         log_steps=1,
         held_out=0.2,
         device="cpu",
