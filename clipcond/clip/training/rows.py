@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from clipcond.errors import ClipcondError, printable
 
@@ -32,6 +32,7 @@ class Columns:
     label: str | None = None
 
 
+@runtime_checkable
 class Source(Protocol):
     """Pictures with captions by number, read when they are asked for; picklable, so that workers read them.
 
