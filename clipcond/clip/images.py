@@ -14,8 +14,9 @@ pipeline scores exactly as the same picture saved and loaded.
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ def load_picture(image: ImageLike) -> Image.Image:
     )
 
 
-def read_picture(file: Path | BinaryIO, name: str) -> Image.Image:
+def read_picture(file: Path | BytesIO, name: str) -> Image.Image:
     """One encoded picture as PIL RGB, upright and opaque; `name` names it in errors.
 
     Raises:

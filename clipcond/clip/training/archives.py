@@ -5,6 +5,7 @@ from front to back and shuffles what it holds: so an epoch has each row once her
 """
 
 import json
+import os
 import re
 import tarfile
 from array import array
@@ -50,6 +51,8 @@ class ArchiveSource:
     def __init__(self, shards: Sequence[Path], columns: Columns) -> None:
         notes: list[str] = []
         self._shards, self._columns = tuple(shards), columns
+        together = Path(os.path.commonpath([shard.absolute().parent for shard in shards]))
+        self._called = tuple(shard.absolute().relative_to(together).as_posix() for shard in shards)
         self._keys, self._endings = Packed(), Packed()
         self._shard, self._places = array("q"), array("q")
         for number, shard in enumerate(shards):
@@ -69,8 +72,8 @@ class ArchiveSource:
         return len(self._shard)
 
     def name(self, row: int) -> str:
-        """The shard's name and the row's."""
-        return f"{self._file(row).name}/{self._keys[row]}"
+        """The shard's path in the folder that holds all, and the row's key in it."""
+        return f"{self._called[self._shard[row]]}/{self._keys[row]}"
 
     key = name
 
@@ -146,7 +149,7 @@ def _samples(shard: Path, notes: list[str]) -> Iterator[_Sample]:
             if sample is not None:
                 yield sample
             sample = _Sample(key)
-        part = ending if ending in _PARTS else "picture" if is_picture(f".{ending}") else None
+        part = ending if ending in _PARTS else "picture" if is_picture(f"x.{ending}") else None
         sample.endings.append(ending)
         if part is not None:
             sample.parts.setdefault(part, place)
@@ -174,10 +177,19 @@ def _members(shard: Path, notes: list[str]) -> Iterator[tuple[str, str, tuple[in
                 if key is not None:
                     count += 1
                     yield key, ending.lower(), (member.offset_data, member.size)
+            _check_end(shard, archive.offset)
     except (tarfile.TarError, OSError) as error:
         notes.append(
             f"{shard}: cut short or damaged after {count} files ({error}), and the rest is not read"
         )
+
+
+def _check_end(shard: Path, end: int) -> None:
+    """That there is a block of zeros where tarfile saw the end, since it takes what is no header for one."""
+    with shard.open("rb") as file:
+        file.seek(end)
+        if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("no mark of its end")
 
 
 def _fields(content: bytes) -> dict[str, object]:

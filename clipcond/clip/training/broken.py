@@ -25,7 +25,7 @@ class BrokenRows:
     def __init__(self, file: Path, rows: int) -> None:
         self._file, self._window = file, min(rows, _WINDOW)
         self._read = self._broken = 0
-        self._known: dict[int, Broken] = {}
+        self._known: dict[tuple[int, str], Broken] = {}
         self._torn = self._look()
 
     def __len__(self) -> int:
@@ -57,10 +57,9 @@ class BrokenRows:
         Raises:
             ClipcondError: the file cannot be written.
         """
-        new = [each for each in rows if each.row not in self._known]
-        for each in new:
-            self._known.setdefault(each.row, each)
-        self._write(new)
+        new = {place: each for each in rows if (place := (each.row, each.name)) not in self._known}
+        self._known |= new
+        self._write(list(new.values()))
 
     def summary(self) -> str:
         """How many there are, in a line; "" where there is none."""
@@ -105,5 +104,5 @@ class BrokenRows:
                 known = Broken(row=found["row"], name=found["name"], reason=found["reason"])
             except (ValueError, KeyError, TypeError):  # a line that a process died over
                 continue
-            self._known.setdefault(known.row, known)
+            self._known.setdefault((known.row, known.name), known)
         return lines[-1] != b""

@@ -11,7 +11,9 @@ from PIL import Image
 from clipcond.clip.training.rows import BrokenRowError, Columns, Packed, read_bytes, texts_of
 from clipcond.errors import ClipcondError
 
-_NUMBER = re.compile(r"[-_ .]*\(?\d*\)?$")  # that tells pictures of one name apart
+_NUMBER = re.compile(
+    r"(?:[-_ .]+\d+|[-_ .]*\(\d+\)|^\d+)$"
+)  # that tells pictures of one name apart
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 

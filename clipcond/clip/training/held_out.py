@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.training.rows import BrokenRowError, Source
@@ -15,7 +15,9 @@ from clipcond.clip.training.stream import Broken, broken, prepared
 from clipcond.errors import ClipcondError
 
 
-def held_out(source: Source, share: float, seed: int) -> tuple[Rows, Rows]:
+def held_out(
+    source: Source, share: int | float, seed: int
+) -> tuple[Int64[np.ndarray, " training"], Int64[np.ndarray, " held"]]:
     """Rows to train on and rows to measure on; no picture (`Source.key`) is in both.
 
     By a hash of the picture's key, so that a picture stays on its side when rows are added or their order changes. A row

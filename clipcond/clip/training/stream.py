@@ -4,12 +4,12 @@ Epoch after epoch, each a permutation of its own of all rows; of several caption
 crop. So no worker, process or number of them has a say in it, and going on at a place needs nothing but its number.
 """
 
-import io
 import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from io import BytesIO
 
 import numpy as np
 import torch
@@ -173,7 +173,7 @@ def prepared(
     with warnings.catch_warnings():
         # what Pillow finds odd and reads; what it cannot read is an error
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        picture = read_picture(io.BytesIO(content), source.name(row))
+        picture = read_picture(BytesIO(content), source.name(row))
     return prepare(picture), _number(content)
 
 
