@@ -79,7 +79,11 @@ def fit(
     saved = checkpoints.newest()
     if saved is not None:
         checkpoints.load(accelerator, saved)
-    clock = Clock(settings, step=saved.step if saved else 0, minutes=saved.minutes if saved else 0)
+    clock = (
+        Clock(settings)
+        if saved is None
+        else Clock(settings, step=saved.step, minutes=saved.minutes)
+    )
     journal = Journal(accelerator, out, clock, every=keeping.log_steps)
     training = _Training(clip, modules, clock, journal, accelerator, keeping, checkpoints, evaluate)
     try:

@@ -73,9 +73,9 @@ def prepare_modules(
     towers = _towers(clip, settings, accelerator.device)
     groups = parameters.groups(
         towers,
-        rate=settings.rate,
-        weight_decay=settings.weight_decay,
-        layer_decay=settings.layer_decay,
+        rate=float(settings.rate),
+        weight_decay=float(settings.weight_decay),
+        layer_decay=float(settings.layer_decay),
     )
     if extra is not None:
         groups.append({"params": list(extra.parameters()), "weight_decay": 0.0, "scale": 1.0})
