@@ -11,7 +11,7 @@ from clipcond.clip.training import Trained, train
 def run(request: Request) -> int:
     """Train, and say how good it is; 1 where rows were broken, 130 where it was interrupted."""
     hush_loading("transformers")
-    trained = train(request.data, request.out, **_keywords(request))
+    trained = train(request.data, request.out, **keywords(request))
     if request.json:
         write_json(trained.as_dict())
     else:
@@ -21,7 +21,8 @@ def run(request: Request) -> int:
     return 1 if trained.broken else 0
 
 
-def _keywords(request: Request) -> dict[str, Any]:
+def keywords(request: Request) -> dict[str, Any]:
+    """What was typed, as `clipcond.train` takes it."""
     groups = (request.of_data, request.of_model, request.of_loop, request.of_keeping)
     typed = {name: value for each in groups for name, value in asdict(each).items()}
     typed["trackers"] = tuple(typed.pop("tracker") or ())

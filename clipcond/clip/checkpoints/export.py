@@ -38,6 +38,15 @@ def save_clip(clip: Clip, folder: str | Path, *, layout: str = "transformers") -
         raise CheckpointError(f"{root}: cannot write there ({error})") from error
 
 
+def check_openclip(clip: Clip) -> None:
+    """That OpenCLIP's configuration can say what a CLIP is, so that the end of a long training is no surprise.
+
+    Raises:
+        CheckpointError: it cannot.
+    """
+    _openclip_config(clip)
+
+
 def _write_transformers(clip: Clip, root: Path) -> None:
     if clip.architecture.is_resnet:
         raise CheckpointError(

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from clipcond.clip.checkpoints.export import save_clip
+from clipcond.clip.checkpoints.export import check_openclip, save_clip
 from clipcond.clip.towers import Clip
 from clipcond.clip.training.building import trained
 from clipcond.clip.training.evaluation import Evaluation
@@ -66,10 +66,14 @@ def check_layout(asked: str | None, clip: Clip, settings: Settings) -> str:
 
     Raises:
         ClipcondError: it has none in the layout that was asked for.
+        CheckpointError: OpenCLIP's configuration cannot say what this CLIP is.
     """
     biased = settings.loss == "sigmoid" or clip.logit_bias is not None
     plain = not clip.architecture.is_resnet and (clip.architecture.kind == "siglip" or not biased)
     if asked == "hf" and not plain:
         what = "a ResNet tower" if clip.architecture.is_resnet else "a CLIP's logit bias"
         raise ClipcondError(f"layout 'hf': transformers has no place for {what}; write 'openclip'")
-    return asked or ("hf" if plain else "openclip")
+    layout = asked or ("hf" if plain else "openclip")
+    if layout == "openclip":
+        check_openclip(clip)
+    return layout

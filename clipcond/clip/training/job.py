@@ -39,6 +39,7 @@ class Job:
         clip: that it begins with; trained in place.
         batch: pictures a step, of all processes.
         settings: what the weights depend on.
+        keeping: what is written down on the way.
         accelerator: accelerate's.
     """
 
@@ -48,6 +49,7 @@ class Job:
     clip: Clip
     batch: int
     settings: Settings
+    keeping: Keeping
     accelerator: Any
 
     def run(self) -> Trained:
@@ -75,7 +77,7 @@ class Job:
                 after=self._measured(after, held),
                 mixed=mixed,
                 broken=len(broken),
-                notes=self._notes(broken),
+                notes=self._notes(fitted, broken),
             )
         finally:
             if lock is not None:
@@ -148,12 +150,7 @@ class Job:
             self.settings,
             accelerator=self.accelerator,
             out=self.out,
-            keeping=Keeping(
-                steps=self.told.save_steps,
-                minutes=self.told.save_minutes,
-                last=self.told.keep,
-                log_steps=self.told.log_steps,
-            ),
+            keeping=self.keeping,
             evaluate=None
             if held is None
             else lambda clip: evaluate(clip, held, workers=self._workers).as_dict(),
@@ -173,6 +170,10 @@ class Job:
             )
         return mixed, trained(self.clip, fitted.towers)
 
-    def _notes(self, broken: BrokenRows) -> tuple[str, ...]:
+    def _notes(self, fitted: Fitted, broken: BrokenRows) -> tuple[str, ...]:
         lines = [*self.pairs.notes, broken.summary()]
+        if not fitted.finished:
+            lines.append(
+                f"interrupted after step {fitted.step}, which is kept; the same command with --resume goes on from there"
+            )
         return tuple(line for line in lines if line)

@@ -129,4 +129,6 @@ def _checkpoint(clip: Clip) -> None:
         raise ClipcondError(
             f"{clip.name}: a ResNet tower keeps its activations; leave --checkpointing out and name a smaller --chunk"
         )
-    clip.model.gradient_checkpointing_enable({"use_reentrant": False})
+    # transformers 5.23 gave it another name
+    names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+    next(getattr(clip.model, name) for name in names if hasattr(clip.model, name))()

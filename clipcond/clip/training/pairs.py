@@ -1,6 +1,6 @@
 """The pictures of a training, and those that it is measured with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from clipcond.clip.preprocess import Preprocessing
@@ -60,7 +60,8 @@ def open_pairs(data: Any, columns: Columns, *, val: Any, share: int | float, see
     Raises:
         ClipcondError: what `open_source` and `held_out` raise.
     """
-    source = open_source(data, columns)
+    # classes are measured with only
+    source = open_source(data, columns if val is None else replace(columns, label=None))
     if val is None:
         rows, held = held_out(source, float(share), seed)
         return Pairs(source=source, rows=rows, held_source=source, held_rows=held)

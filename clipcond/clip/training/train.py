@@ -17,6 +17,7 @@ from clipcond.clip.training.pairs import Pairs, open_pairs
 from clipcond.clip.training.presets import CLIPS_OWN, Preset, find_preset
 from clipcond.clip.training.result import Trained
 from clipcond.clip.training.rows import Columns
+from clipcond.clip.training.settings import Keeping
 from clipcond.clip.training.sources import all_captions
 from clipcond.clip.training.vocabulary import clips_own, learn
 
@@ -42,6 +43,12 @@ def train(data: Any, out: str | Path, **options: Any) -> Trained:
             training that diverged. The message says what to change.
     """
     told, out = Options(**options), Path(out)
+    keeping = Keeping(
+        steps=told.save_steps,
+        minutes=told.save_minutes,
+        last=told.keep,
+        log_steps=told.log_steps,
+    )
     pairs = open_pairs(
         data,
         Columns(image=told.image_column, caption=told.caption_column, label=told.label_column),
@@ -62,6 +69,7 @@ def train(data: Any, out: str | Path, **options: Any) -> Trained:
         clip=clip,
         batch=batch,
         settings=settings,
+        keeping=keeping,
         accelerator=make_accelerator(settings, out=out, device=told.device, trackers=told.trackers),
     )
     return job.run()
