@@ -53,9 +53,10 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         if running[0] is None or running[1] is None or running[2] is None:
             return
         running[2].add_(some)
-        share = running[2].clamp(min=1).reciprocal() if self.momentum is None else self.momentum
+        counted = running[2].clamp(min=1).to(mean.dtype)
+        share = some.to(mean.dtype) * (1 / counted if self.momentum is None else self.momentum)
         for kept, new in ((running[0], mean), (running[1], variance)):
-            kept.lerp_(new.to(kept.dtype), (some * share).to(kept.dtype))
+            kept.lerp_(new.to(kept.dtype), share.to(kept.dtype))
 
 
 def synchronise(module: nn.Module) -> None:

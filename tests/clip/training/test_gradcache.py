@@ -81,7 +81,7 @@ def test_dropout_drops_the_same_in_both_forwards(kind, name):
     assert abs(found[0] - loss) < 1e-6
     assert_alike(found[1], expected, 1e-6)
     for key, value in statistics.items():  # counted once, not in both forwards
-        assert torch.allclose(found[2][key], value, atol=1e-12), key
+        assert torch.allclose(found[2][key], value, rtol=0, atol=1e-12), key
     assert gradients(towers, batch, name, None)[0] != loss  # there was dropout
 
 
@@ -116,7 +116,9 @@ def test_two_processes_drop_the_same_in_both_forwards(kind, name):
         assert abs(loss - expected[0]) < 1e-10
         assert_alike(found, expected[1])
         assert statistics.keys() == expected[2].keys()
-        assert all(torch.allclose(statistics[n], t, atol=1e-12) for n, t in expected[2].items())
+        assert all(
+            torch.allclose(statistics[n], t, rtol=0, atol=1e-12) for n, t in expected[2].items()
+        )
 
 
 def test_a_resnet_with_frozen_norms_equals_the_whole_batch():
