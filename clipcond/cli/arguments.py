@@ -39,7 +39,8 @@ def option(
         **how: for argparse; one_of=True: one of all such fields has to be typed.
     """
     shown = f"{default:g}" if isinstance(default, float) else default
-    told = summary if default is None else f"{summary} (default {shown})"
+    # a switch that is not typed is off
+    told = summary if default is None or default is False else f"{summary} (default {shown})"
     how |= {"names": also, "help": told, "default": default}
     return field(default=default, metadata=how | ({"metavar": metavar} if metavar else {}))
 

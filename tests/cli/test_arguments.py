@@ -17,6 +17,7 @@ LEAST = {
     "tokens": ["a cat"],
     "convert": ["a cat", "--to", "compel"],
     "encode": ["prompts.csv", "--out", "there"],
+    "train": ["pictures", "--out", "there"],
     "app": [],
 }
 

@@ -30,9 +30,13 @@ class FolderSource:
     notes: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, columns: Columns) -> None:
-        if columns.label is not None:
+        told = [
+            name for name in (columns.image, columns.caption, columns.label) if name is not None
+        ]
+        strange = [name for name in told if name not in (Columns().image, Columns().caption)]
+        if strange:
             raise ClipcondError(
-                f"{folder}: a folder of pictures has no column {columns.label!r}; name a table that has one"
+                f"{folder}: a folder of pictures has no column {strange[0]!r}; name a table that has one"
             )
         files = sorted(_files(folder))
         pictures = [name for name in files if is_picture(name)]

@@ -16,7 +16,7 @@ from clipcond.clip.training.evaluation import Evaluation, HeldOut, evaluate
 from clipcond.clip.training.finishing import check_layout, mix, write
 from clipcond.clip.training.folder import open_folder
 from clipcond.clip.training.interpolation import Interpolated
-from clipcond.clip.training.loading import batches
+from clipcond.clip.training.loading import batches, dead_workers
 from clipcond.clip.training.loop import Fitted, fit
 from clipcond.clip.training.options import Options
 from clipcond.clip.training.pairs import Pairs
@@ -26,6 +26,19 @@ from clipcond.clip.training.stream import Preparation, Stream
 from clipcond.files import State
 
 BROKEN = "broken.jsonl"
+
+
+@dataclass(slots=True)
+class Cut:
+    """How many captions a process read that lost their ends."""
+
+    captions: int = 0
+    of: int = 0
+
+    def add(self, captions: int, of: int) -> None:
+        """Count a step's."""
+        self.captions += captions
+        self.of += of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +75,8 @@ class Job:
             broken.note(unread)
             before = self._before(held)
             begun = self._begun()
-            fitted = self._fit(held, broken)
+            cut = Cut()
+            fitted = self._fit(held, broken, cut)
             mixed, after = self._settled(fitted, held, begun)
             if fitted.finished and self.accelerator.is_main_process:
                 write(after, self.out, layout)
@@ -77,7 +91,7 @@ class Job:
                 after=self._measured(after, held),
                 mixed=mixed,
                 broken=len(broken),
-                notes=self._notes(fitted, broken),
+                notes=self._notes(fitted, broken, cut),
             )
         finally:
             if lock is not None:
@@ -128,8 +142,9 @@ class Job:
         gpu = self.accelerator.device.type != "cpu"
         return defaults.workers(gpu=gpu) if self.told.workers is None else self.told.workers
 
-    def _fit(self, held: HeldOut | None, broken: BrokenRows) -> Fitted:
+    def _fit(self, held: HeldOut | None, broken: BrokenRows, cut: Cut) -> Fitted:
         preparation = Preparation.of(self.clip, crop=self.told.crop)
+        world = self.accelerator.num_processes
         stream = Stream(self.pairs.source, self.pairs.rows, preparation, self.settings.seed)
 
         def shares(first: int) -> Iterator[Batch]:
@@ -138,23 +153,26 @@ class Job:
                 size=self.batch,
                 first=first,
                 rank=self.accelerator.process_index,
-                world=self.accelerator.num_processes,
+                world=world,
                 workers=self._workers,
             ):
                 broken.add(loaded)
+                cut.add(loaded.cut, len(loaded.batch))
                 yield loaded.batch
 
-        return fit(
-            self.clip,
-            shares,
-            self.settings,
-            accelerator=self.accelerator,
-            out=self.out,
-            keeping=self.keeping,
-            evaluate=None
-            if held is None
-            else lambda clip: evaluate(clip, held, workers=self._workers).as_dict(),
-        )
+        # a worker that dies is told of wherever the program is just then
+        with dead_workers():
+            return fit(
+                self.clip,
+                shares,
+                self.settings,
+                accelerator=self.accelerator,
+                out=self.out,
+                keeping=self.keeping,
+                evaluate=None
+                if held is None
+                else lambda clip: evaluate(clip, held, workers=self._workers).as_dict(),
+            )
 
     def _settled(
         self, fitted: Fitted, held: HeldOut | None, begun: State | None
@@ -170,8 +188,13 @@ class Job:
             )
         return mixed, trained(self.clip, fitted.towers)
 
-    def _notes(self, fitted: Fitted, broken: BrokenRows) -> tuple[str, ...]:
+    def _notes(self, fitted: Fitted, broken: BrokenRows, cut: Cut) -> tuple[str, ...]:
         lines = [*self.pairs.notes, broken.summary()]
+        if cut.captions:
+            lines.append(
+                f"{cut.captions} of {cut.of} captions of this run were longer than the {self.clip.positions} tokens that the text tower "
+                "reads; their ends did not count"
+            )
         if not fitted.finished:
             lines.append(
                 f"interrupted after step {fitted.step}, which is kept; the same command with --resume goes on from there"

@@ -1,6 +1,7 @@
 """The pictures of a training, and those that it is measured with."""
 
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from typing import Any
 
 from clipcond.clip.preprocess import Preprocessing
@@ -9,6 +10,8 @@ from clipcond.clip.training.held_out import held_out, held_rows
 from clipcond.clip.training.rows import Columns, Source
 from clipcond.clip.training.sources import Rows, open_source
 from clipcond.clip.training.stream import Broken
+
+_NAMED = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +30,15 @@ class Pairs:
     held_source: Source
     held_rows: Rows
 
-    def as_dict(self) -> dict[str, int]:
-        """How many; JSON-able."""
-        return {"rows": len(self.rows), "held_out_rows": len(self.held_rows)}
+    def as_dict(self) -> dict[str, Any]:
+        """How many, and a digest of some names, by which other data is told; JSON-able."""
+        some = self.rows[:: max(1, len(self.rows) // _NAMED)].tolist()
+        names = "\n".join(self.source.name(row) for row in some)
+        return {
+            "rows": len(self.rows),
+            "held_out_rows": len(self.held_rows),
+            "names": blake2b(names.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest(),
+        }
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import clipcond
 from clipcond.clip.training import train
 from clipcond.clip.training.journal import read_log
 from clipcond.errors import CheckpointError, ClipcondError
@@ -47,6 +49,24 @@ def test_killed_at_random_moments(pictures, beginning, tmp_path, processes, kill
         for name in ("whole", "killed")
     ]  # fmt: skip
     assert logs[0] == logs[1]
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(pictures, beginning, tmp_path):
+    """Features, not weights: a bias of keys has no gradient but rounding's, of which Adam makes whole steps."""
+    shown = [Image.open(file) for file in sorted(pictures.glob("*.png"))]
+    features = []
+    for processes in (1, 2):
+        out = tmp_path / str(processes)
+        killed(pictures, beginning, out, kills=0, processes=processes)
+        features.append(
+            clipcond.ClipScorer.from_pretrained(out).similarity(shown, ["a red cat", "a pink dog"])
+        )
+    before = clipcond.ClipScorer.from_pretrained(beginning).similarity(
+        shown, ["a red cat", "a pink dog"]
+    )
+    assert (features[0] - features[1]).abs().max() < 1e-3
+    assert (features[0] - before).abs().max() > 0.05
 
 
 def brief(data, init, out, **changes):

@@ -146,6 +146,16 @@ def test_broken_rows_are_counted_and_named(beginning, pictures, tmp_path):
     assert any("2 rows" in note for note in result.notes)
 
 
+def test_captions_that_lose_their_ends_are_counted(beginning, pictures, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for file in sorted(pictures.glob("*.png"))[:4]:
+        (data / file.name).write_bytes(file.read_bytes())
+        (data / f"{file.stem}.txt").write_text("a cat " * 90)
+    result = trained(data, tmp_path / "out", beginning, batch=4, steps=2, held_out=0)
+    assert any("8 of 8 captions" in note for note in result.notes)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

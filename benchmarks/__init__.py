@@ -1,0 +1,1 @@
+"""Rows of figures, each beside its peer in the same process."""
