@@ -4,13 +4,15 @@
     python -m benchmarks.clip_gradients --packages packages [--json FILE]
 
 Tiny ViT towers in float64, batches of 24 pairs in equal shares over 2 and 4 gloo processes on the CPU, DDP's average; the
-reference is one process with all pairs and the plain loss. open_clip's loss is read from its own file (open_clip/loss.py) and given the
-same towers.
+reference is one process with all pairs and the formula of Radford et al. 2021, figure 3. open_clip's loss is read from its own
+file (open_clip/loss.py) and given the same towers. They are untrained: where a direction is wrong, how wrong it is depends on
+the weights.
 """
 
 import argparse
 import importlib.util
 import json
+import os
 import platform
 import tempfile
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+import torch.nn.functional as F
 from rich.console import Console
 from rich.table import Table
 from torch.nn.parallel import DistributedDataParallel
@@ -33,6 +36,12 @@ from clipcond.clip.training.vocabulary import learn
 PAIRS, PROCESSES = 24, (2, 4)
 FLAGS = [(local, grad) for local in (False, True) for grad in (False, True)]
 Loss = Callable[[Compared, torch.Tensor], torch.Tensor]
+
+
+def plain(compared: Compared, rows: torch.Tensor) -> torch.Tensor:
+    """The formula, in one process."""
+    logits = compared.scale * compared.image @ compared.text.T
+    return (F.cross_entropy(logits, rows) + F.cross_entropy(logits.T, rows)) / 2
 
 
 def ours(compared: Compared, rows: torch.Tensor) -> torch.Tensor:
@@ -86,8 +95,8 @@ def one(
     )
     found = gradients(model, rows, loss)
     if rank == 0:
-        plain = {name.removeprefix("module."): gradient for name, gradient in found.items()}
-        torch.save(plain, Path(folder) / "gradients.pt")
+        unwrapped = {name.removeprefix("module."): gradient for name, gradient in found.items()}
+        torch.save(unwrapped, Path(folder) / "gradients.pt")
     dist.destroy_process_group()
 
 
@@ -98,7 +107,7 @@ def compared(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) 
     scale = found["model.logit_scale"] / expected["model.logit_scale"]
     return {
         "towers_ratio": (mine.norm() / right.norm()).item(),
-        "towers_cosine": torch.nn.functional.cosine_similarity(mine, right, dim=0).item(),
+        "towers_cosine": F.cosine_similarity(mine, right, dim=0).item(),
         "scale_ratio": scale.item(),
         "largest_difference": ((mine - right).abs().max() / right.abs().max()).item(),
     }
@@ -106,7 +115,7 @@ def compared(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) 
 
 def measure(file: Path) -> list[dict[str, Any]]:
     """A row a loss and number of processes."""
-    expected = gradients(towers(), torch.arange(PAIRS), ours)
+    expected = gradients(towers(), torch.arange(PAIRS), plain)
     rows = []
     for flags in (None, *FLAGS):
         for processes in PROCESSES:
@@ -143,7 +152,9 @@ def main() -> None:
     if args.json:
         (peer,) = (f.name for f in args.packages.glob("open_clip_torch-*.dist-info"))
         machine = {
-            "cpu": platform.machine(),
+            "command": "python -m benchmarks.clip_gradients --packages DIR --json FILE",
+            "cpu": f"{platform.machine()}, {os.cpu_count()} cores",
+            "python": platform.python_version(),
             "torch": torch.__version__,
             "open_clip_torch": peer.removeprefix("open_clip_torch-").removesuffix(".dist-info"),
         }

@@ -29,35 +29,34 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
     counting = True
 
     def forward(self, x: Maps) -> Maps:
-        """Normalised maps."""
-        alone = world()[1] == 1
-        if not self.training or (alone and self.counting and len(x)):
+        """Normalised maps; the bias itself where a channel has one value, and nothing to learn from none."""
+        if not self.training:
             return super().forward(x)
-        if alone and not len(x):
-            return x
-        if alone:
+        if world()[1] == 1 and x.numel() > x.shape[1]:
+            if self.counting:
+                return super().forward(x)
             return F.batch_norm(x, None, None, self.weight, self.bias, training=True, eps=self.eps)
-        axes = (0, 2, 3)
-        count = _total(x.new_tensor(float(x.numel() // x.shape[1])))
-        mean = _total(x.sum(axes)) / count
-        centred = x - mean[:, None, None]
-        variance = _total(centred.square().sum(axes)) / count
+        axes, whole = (0, 2, 3), x.to(self.weight.dtype)  # sums of bfloat16 would be too coarse
+        count = _total(whole.new_tensor(float(x.numel() // x.shape[1])))
+        mean = _total(whole.sum(axes)) / count.clamp(min=1)
+        centred = whole - mean[:, None, None]
+        variance = _total(centred.square().sum(axes)) / count.clamp(min=1)
         if self.counting:
-            self._count(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
+            unbiased = variance.detach() * count / (count - 1).clamp(min=1)
+            self._count(mean.detach(), unbiased, count > 0)
         scale = self.weight * (variance + self.eps).rsqrt()
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(x.dtype)
 
-    def _count(self, mean: torch.Tensor, variance: torch.Tensor) -> None:
-        if (
-            self.running_mean is None
-            or self.running_var is None
-            or self.num_batches_tracked is None
-        ):
+    def _count(self, mean: torch.Tensor, variance: torch.Tensor, some: torch.Tensor) -> None:
+        """Into the running statistics, if there was some picture; without asking a GPU whether there was."""
+        running = (self.running_mean, self.running_var, self.num_batches_tracked)
+        if running[0] is None or running[1] is None or running[2] is None:
             return
-        self.num_batches_tracked += 1
-        share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
-        self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+        running[2].add_(some)
+        counted = running[2].clamp(min=1).to(mean.dtype)
+        share = some.to(mean.dtype) * (1 / counted if self.momentum is None else self.momentum)
+        for kept, new in ((running[0], mean), (running[1], variance)):
+            kept.lerp_(new.to(kept.dtype), share.to(kept.dtype))
 
 
 def synchronise(module: nn.Module) -> None:
@@ -83,6 +82,8 @@ def counting_once(module: nn.Module) -> Iterator[None]:
 
 def _total(own: torch.Tensor) -> torch.Tensor:
     """The sum over processes; its gradient is the sum of theirs."""
+    if world()[1] == 1:
+        return own
     total: torch.Tensor = _Total.apply(own)  # type: ignore[no-untyped-call]
     return total
 

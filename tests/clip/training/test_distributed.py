@@ -1,6 +1,7 @@
 """Gradients over several processes are those of one process with the whole batch (float64, real gloo, real DDP)."""
 
 from contextlib import nullcontext
+from functools import partial
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from clipcond.clip.training import gradcache
 from clipcond.clip.training.batch import Batch
 from clipcond.clip.training.building import build_clip
 from clipcond.clip.training.distributed import gather, mean, world
-from clipcond.clip.training.losses import LOSSES
+from clipcond.clip.training.losses import LOSSES, ROWS
 from clipcond.clip.training.norms import GlobalBatchNorm2d, synchronise
 from clipcond.clip.training.presets import Preset, find_preset
 from clipcond.clip.training.towers import Towers
@@ -77,7 +78,7 @@ def rows_of(batch, start, end):
     return batch._each(lambda column: column[start:end])
 
 
-def gradients(kind, name, sizes, chunk):
+def gradients(kind, name, sizes, chunk, rows=ROWS):
     """(the loss, gradients by name, running statistics) of this process's share."""
     rank, processes = world()
     towers = tiny_towers(kind)
@@ -89,7 +90,7 @@ def gradients(kind, name, sizes, chunk):
     loss = gradcache.backward(
         model,
         share,
-        LOSSES[name],
+        partial(LOSSES[name], rows=rows),
         chunk=chunk,
         no_sync=model.no_sync if processes > 1 else nullcontext,
     )
@@ -129,6 +130,25 @@ def test_chunks_of_several_processes_make_the_same_gradient(name):
         for loss, found, _ in together(2, gradients, "vit", name, [8, 3], chunk):
             assert abs(loss - expected[0]) < 1e-10
             assert_alike(found, expected[1])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_similarities_of_several_processes_are_made_in_pieces(name):
+    """Processes that make one piece and three, which transfers in a piece would not survive."""
+    expected = gradients("vit", name, SHARES[1], None)
+    for loss, found, _ in together(2, gradients, "vit", name, [9, 2], None, 3):
+        assert abs(loss - expected[0]) < 1e-10
+        assert_alike(found, expected[1])
+
+
+@pytest.mark.parametrize("kind", ["vit", "resnet"])
+@pytest.mark.parametrize("chunk", [None, 2])
+def test_a_step_that_no_process_has_a_row_of_is_a_gradient_of_zeros(kind, chunk):
+    for loss, found, statistics in together(2, gradients, kind, "infonce", [0, 0], chunk):
+        assert loss == 0
+        assert found
+        assert not any(gradient.any() for gradient in found.values())
+        assert all(tensor.isfinite().all() for tensor in statistics.values())
 
 
 def gathered(sizes):
