@@ -10,6 +10,8 @@ from accelerate.utils import DistributedDataParallelKwargs, ProjectConfiguration
 from clipcond.clip.training.settings import Settings
 from clipcond.errors import ClipcondError
 
+# what keeps whole weights in every process
+_KINDS = ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU", "MULTI_MLU", "MPS")
 _PRECISION = {"float32": "no", "bfloat16": "bf16"}
 
 
@@ -25,7 +27,7 @@ def make_accelerator(
         trackers: of accelerate, by name.
 
     Raises:
-        ClipcondError: no such device here, or a tracker that is not installed.
+        ClipcondError: no such device here, a tracker that is not installed, or weights that would be sharded.
     """
     # one training after another in a process may differ in precision or device, which accelerate's memory of the first forbids
     alone = not _launched()
@@ -43,11 +45,28 @@ def make_accelerator(
         raise ClipcondError(
             f"trackers {trackers}, precision {settings.precision}: {error}"
         ) from error
+    check_kind(str(accelerator.distributed_type.value))
     if device is not None and accelerator.device.type != device.split(":")[0]:
         raise ClipcondError(
             f"--device: got {device!r}, but accelerate runs on {accelerator.device}; leave it out, or set CUDA_VISIBLE_DEVICES"
         )
     return accelerator
+
+
+def check_kind(kind: str) -> None:
+    """That every process keeps whole weights, which are measured and written as they are.
+
+    Args:
+        kind: accelerate's DistributedType, such as "MULTI_GPU".
+
+    Raises:
+        ClipcondError: accelerate was configured to shard them.
+    """
+    if kind not in _KINDS:
+        raise ClipcondError(
+            f"accelerate is set up for {kind}, which shards or moves the weights; training is by DDP: take that out of its "
+            "configuration (accelerate config), and name a smaller --chunk where the memory is short"
+        )
 
 
 def _launched() -> bool:

@@ -1,6 +1,7 @@
 """What a training changes: the towers as the settings want them trained, their optimiser, their average."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,9 +87,12 @@ def prepare_modules(
         average = AveragedModel(towers, multi_avg_fn=averaging)
         average.to(accelerator.device)
         accelerator.register_for_checkpointing(average)
-    model, optimizer = accelerator.prepare(towers, optimizer)
-    if extra is not None:
-        extra = accelerator.prepare(extra)
+    with warnings.catch_warnings():
+        # torch 2.13 gave the option another name, which accelerate does not know
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers.*", category=FutureWarning)
+        model, optimizer = accelerator.prepare(towers, optimizer)
+        if extra is not None:
+            extra = accelerator.prepare(extra)
     return Modules(
         towers=towers,
         model=model,

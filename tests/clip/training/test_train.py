@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import DistributedType
 from PIL import Image
 
 import clipcond
 from clipcond.clip import load_clip
 from clipcond.clip.training import Options
+from clipcond.clip.training.accelerating import check_kind
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.models import locate
 from tests.clip.tiny_kinds import save_siglip, unigram
@@ -187,6 +189,18 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     with pytest.raises(ClipcondError, match=message):
         trained(pictures, tmp_path / "out", beginning, **changes)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["FSDP", "DEEPSPEED", "MEGATRON_LM", "TP"])
+def test_sharded_weights_are_refused(kind):
+    with pytest.raises(ClipcondError, match=rf"{kind}, which shards.*by DDP"):
+        check_kind(kind)
+
+
+def test_processes_with_whole_weights_are_not():
+    for kind in ("NO", "MULTI_GPU", "MULTI_CPU"):
+        assert DistributedType(kind)
+        check_kind(kind)
 
 
 def test_an_unknown_option_is_a_type_error(pictures, tmp_path):
