@@ -45,8 +45,8 @@ test-gpu:
 test-real: install
 	CLIPCOND_REAL=$(abspath $(REAL)) $(RUN) pytest tests/real
 
-# Every figure, page and picture that rests on the shipped model, on an idle machine, in about an hour; OPENMOJI is a folder of that
-# font's pictures (weights/lab/measure/openmoji.py): without it the figure for another drawing style stays as it is.
+# Every figure, page and picture that rests on the shipped model, on an idle machine, in about an hour and a half; OPENMOJI is a folder of that
+# font's pictures (weights/lab/measure/openmoji.py): without it the figures for another drawing style stay as they are.
 figures: install
 	$(RUN) weights.lab.measure.oracle --json weights/oracle.json
 	$(RUN) weights.lab.evaluate --json weights/evaluation.json
@@ -55,6 +55,7 @@ figures: install
 	$(RUN) weights.lab.measure.weighting --pairs 40
 	$(RUN) weights.lab.measure.reranking --prompts 28
 	$(RUN) weights.lab.measure.steps
+	$(RUN) weights.lab.measure.training $(if $(OPENMOJI),--openmoji $(OPENMOJI)/../..)
 	$(RUN) weights.lab.card
 	rm -rf out/figures
 	$(BIN)/clipcond generate "a red heart to the left of a (fox:1.3)" --candidates 8 --keep 4 --out out/figures

@@ -4,6 +4,7 @@ Each process encodes its share and all know all features afterwards. A process t
 so that the numbers are the same as well.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import nn
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from clipcond.clip.towers import Clip
+from clipcond.clip.training.distributed import world
 from clipcond.clip.training.recall import shares, wrong_before
 from clipcond.errors import ClipcondError
 
@@ -197,7 +200,16 @@ def _pictures(
     )
     features = torch.zeros(count, clip.architecture.dim, device=clip.model.device)
     read = torch.zeros(count, dtype=torch.int64, device=clip.model.device)
-    for block, (pixels, good) in zip(blocks, loader, strict=True):
+    shown = tqdm(
+        loader,
+        desc="measuring",
+        unit=" batches",
+        total=len(blocks),
+        leave=False,
+        file=sys.stderr,
+        disable=None if world()[0] == 0 else True,
+    )
+    for block, (pixels, good) in zip(blocks, shown, strict=True):
         rows = torch.tensor(block)[good]
         if len(rows):
             moved = pixels.to(clip.model.device, clip.model.dtype)
@@ -250,15 +262,14 @@ def _zero_shot(
 
 def _own_blocks(count: int, size: int) -> list[list[int]]:
     """Every world_size-th block of consecutive numbers."""
-    together = dist.is_available() and dist.is_initialized()
-    rank, world = (dist.get_rank(), dist.get_world_size()) if together else (0, 1)
-    starts = range(0, count, size)[rank::world]
+    rank, processes = world()
+    starts = range(0, count, size)[rank::processes]
     return [list(range(start, min(start + size, count))) for start in starts]
 
 
 def _summed(own: torch.Tensor) -> torch.Tensor:
     """Over all processes; each row is zero but in one of them, so that nothing is rounded."""
-    if dist.is_available() and dist.is_initialized():
+    if world()[1] > 1:
         dist.all_reduce(own)
     return own
 
