@@ -43,7 +43,8 @@ def backward(
         batch: this process's share.
         loss: of `LOSSES`.
         chunk: rows a forward; None for all at once.
-        extra: an objective added to the loss, of features and `batch.target`.
+        extra: an objective added to the loss, of features and `batch.target`: the sum over rows, whose mean over those of
+            all processes is added.
         backward: of a scalar.
         no_sync: the context in which DDP leaves gradients where they are; entered for all parts but the last.
 
@@ -54,7 +55,7 @@ def backward(
     if len(parts) == 1:
         compared = towers(batch.pixels, batch.tokens, batch.ends)
         value = loss(compared, batch.pictures, batch.captions)
-        backward(value if extra is None else value + extra(compared, batch.target))
+        backward(value + _beside(extra, compared, batch))
         return value.detach()
     states, found = [], []
     with torch.no_grad(), counting_once(towers):
@@ -63,7 +64,7 @@ def backward(
             found.append(towers(part.pixels, part.tokens, part.ends))
     cached = _leaves(found)
     value = loss(cached, batch.pictures, batch.captions)
-    backward(value if extra is None else value + extra(cached, batch.target))
+    backward(value + _beside(extra, cached, batch))
     sizes = [len(part) for part in parts]
     images, texts = (torch.split(_gradient(t), sizes) for t in (cached.image, cached.text))
     for i, part in enumerate(parts):
@@ -73,6 +74,14 @@ def backward(
             aligned = (again.image * images[i]).sum() + (again.text * texts[i]).sum()
             backward(aligned + _scalars(again, cached) if last else aligned)
     return value.detach()
+
+
+def _beside(extra: Extra | None, compared: Compared, batch: Batch) -> torch.Tensor | float:
+    """This process's share of an objective's mean, times the processes, as a loss has it."""
+    if extra is None:
+        return 0.0
+    each = counts(len(batch), batch.tokens.device)
+    return extra(compared, batch.target) * len(each) / max(sum(each), 1)
 
 
 def _forwards(batch: Batch, chunk: int | None) -> int:

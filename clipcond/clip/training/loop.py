@@ -67,7 +67,7 @@ def fit(
         accelerator: of `accelerating.make_accelerator`.
         out: folder of checkpoints and the log; what is in it is gone on from.
         keeping: what is written down on the way.
-        extra: an objective beside the contrastive one: (Compared, Batch.target) -> a scalar, the mean over rows. Its parameters
+        extra: an objective beside the contrastive one: (Compared, Batch.target) -> a scalar, the sum over rows. Its parameters
             are trained too, without decay.
         evaluate: called at checkpoints; its figures go into the log.
 

@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from clipcond.clip.training import gradcache
-from clipcond.clip.training.distributed import mean
+from clipcond.clip.training.distributed import mean, world
 from clipcond.clip.training.losses import LOSSES
 from clipcond.clip.training.towers import Compared
 from tests.clip.training.test_distributed import assert_alike, rows_of, tiny_towers, whole_batch
@@ -138,29 +139,49 @@ def test_random_numbers_afterwards_are_those_of_one_pass():
     assert torch.equal(after, torch.rand(3))
 
 
-def test_another_objective_reads_all_features_and_is_trained():
-    class Named(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.head = torch.nn.Linear(8, 2).double()
+class Reading(torch.nn.Module):
+    """A linear reading of the pictures' features, begun from a seed."""
 
-        def forward(self, seen, target):
-            return (self.head(seen.image) - target).square().mean()
-
-    towers, batch = tiny_towers("vit"), whole_batch("vit")
-    batch = type(batch)(
-        **{name: getattr(batch, name) for name in batch.__slots__ if name != "target"},
-        target=torch.ones(11, 2, dtype=torch.float64),
-    )
-    found = []
-    for chunk in (None, 4):
+    def __init__(self):
+        super().__init__()
         torch.manual_seed(0)
-        named = Named()
-        _, gradient, _ = gradients(towers, batch, "infonce", chunk, named)
-        found.append(gradient | {n: p.grad for n, p in named.named_parameters()})
-    assert_alike(found[1], found[0], 1e-10)
-    plain = gradients(towers, batch, "infonce", None)[1]
-    assert any(not torch.allclose(plain[n], found[0][n]) for n in plain)
+        self.head = torch.nn.Linear(8, 2).double()
+
+    def forward(self, seen, target):
+        return (self.head(seen.image) - target).square().sum()
+
+
+def targeted():
+    target = torch.arange(22, dtype=torch.float64).reshape(11, 2).sin()
+    return replace(whole_batch("vit"), target=target)
+
+
+def with_a_reading(sizes, chunk):
+    """Gradients to towers and reading that DDP would arrive at, of this process's share."""
+    rank, _ = world()
+    share = rows_of(targeted(), sum(sizes[:rank]), sum(sizes[: rank + 1]))
+    reading = Reading()
+    found = gradients(tiny_towers("vit"), share, "infonce", chunk, reading)[1]
+    return {n: mean(g) for n, g in found.items()} | {
+        n: mean(p.grad) for n, p in reading.named_parameters()
+    }
+
+
+def test_another_objective_is_a_mean_over_all_pairs():
+    towers, batch, reading = tiny_towers("vit"), targeted(), Reading()
+    seen = towers(batch.pixels, batch.tokens, batch.ends)
+    loss = LOSSES["infonce"](seen, batch.pictures, batch.captions)
+    (loss + (reading.head(seen.image) - batch.target).square().sum(1).mean()).backward()
+    expected = {
+        n: p.grad
+        for part in (towers, reading)
+        for n, p in part.named_parameters()
+        if p.grad is not None
+    }
+    for chunk in (None, 4):
+        assert_alike(with_a_reading([11], chunk), expected)
+    for found in together(3, with_a_reading, [7, 0, 4], 3):
+        assert_alike(found, expected)
 
 
 def test_nothing_has_a_gradient_of_zeros():

@@ -104,10 +104,10 @@ class LayoutHeads(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, compared: Compared, target: torch.Tensor) -> torch.Tensor:
-        """Squared error of both readings, summed over the layout."""
+        """Squared error of both readings, summed over the layout and over the pairs."""
         scale = compared.image.shape[1] ** 0.5  # entries of order one
         readings = (self.image(compared.image * scale), self.text(compared.text * scale))
-        return sum((r - target.flatten(1)).square().sum(1).mean() for r in readings)
+        return sum((r - target.flatten(1)).square().sum() for r in readings)
 
 
 def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
