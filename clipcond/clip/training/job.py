@@ -78,6 +78,9 @@ class Job:
             cut = Cut()
             fitted = self._fit(held, broken, cut)
             mixed, after = self._settled(fitted, held, begun)
+            found = fitted.evaluation
+            if mixed or (found is None and fitted.finished):
+                found = self._measured(after, held)
             if fitted.finished and self.accelerator.is_main_process:
                 write(after, self.out, layout)
             self.accelerator.wait_for_everyone()
@@ -88,7 +91,7 @@ class Job:
                 minutes=fitted.minutes,
                 finished=fitted.finished,
                 before=before,
-                after=self._measured(after, held),
+                after=found,
                 mixed=mixed,
                 broken=len(broken),
                 notes=self._notes(fitted, broken, cut),
@@ -171,7 +174,7 @@ class Job:
                 keeping=self.keeping,
                 evaluate=None
                 if held is None
-                else lambda clip: evaluate(clip, held, workers=self._workers).as_dict(),
+                else lambda clip: evaluate(clip, held, workers=self._workers),
             )
 
     def _settled(

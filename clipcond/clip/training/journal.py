@@ -49,7 +49,7 @@ class Journal:
 
         Args:
             loss: this process's share, a scalar.
-            pictures: of all processes.
+            pictures: in that share.
             scale: logits a cosine.
 
         Raises:
@@ -61,13 +61,15 @@ class Journal:
         if self.clock.step % self.every:
             return
         mean = self.accelerator.reduce(torch.stack(self._losses).mean(), reduction="mean").item()
+        seen = torch.tensor(float(self._pictures), device=loss.device)
+        pictures = self.accelerator.reduce(seen, reduction="sum").item()
         seconds = time.monotonic() - self._since
         row = {
             "loss": mean,
             "rate": self.clock.rate(),
             "scale": scale.item(),
             "minutes": self.clock.minutes,
-            "pictures_per_second": self._pictures / seconds,
+            "pictures_per_second": pictures / seconds,
         }
         self._losses, self._pictures, self._since = [], 0, time.monotonic()
         self.write(row)

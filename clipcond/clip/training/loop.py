@@ -6,7 +6,7 @@ On accelerate, so `accelerate launch` or `torchrun` before the command makes it 
 the seed, the step and the process, so there is no generator's state to lose.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from clipcond.clip.towers import Clip
 from clipcond.clip.training import gradcache
 from clipcond.clip.training.batch import Batch
 from clipcond.clip.training.checkpointing import Checkpoints
+from clipcond.clip.training.evaluation import Evaluation
 from clipcond.clip.training.interrupts import Interrupts
 from clipcond.clip.training.journal import Journal
 from clipcond.clip.training.losses import LOSSES, clamp_scale
@@ -26,8 +27,7 @@ from clipcond.clip.training.settings import Keeping, Settings
 from clipcond.clip.training.towers import Towers
 
 Batches = Callable[[int], Iterator[Batch]]  # a process's shares of the steps, from a step on
-# called by every process with the weights as they are
-Evaluate = Callable[[Clip], Mapping[str, Any]]
+Evaluate = Callable[[Clip], Evaluation]  # called by every process with the weights as they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,14 @@ class Fitted:
         step: steps done, over all the calls that it took.
         minutes: spent on them.
         finished: whether it got to its end; False if it was interrupted, and a checkpoint is there.
+        evaluation: of these weights; None if it was not asked for, was interrupted, or had no step to do any more.
     """
 
     towers: Towers
     step: int
     minutes: float
     finished: bool
+    evaluation: Evaluation | None
 
 
 def fit(
@@ -88,10 +90,16 @@ def fit(
     training = _Training(clip, modules, clock, journal, accelerator, keeping, checkpoints, evaluate)
     try:
         with Interrupts(accelerator.num_processes == 1) as interrupts:
-            finished = training.run(batches, interrupts)
+            found = training.run(batches, interrupts)
     finally:
         journal.close()
-    return Fitted(towers=modules.final(), step=clock.step, minutes=clock.minutes, finished=finished)
+    return Fitted(
+        towers=modules.final(),
+        step=clock.step,
+        minutes=clock.minutes,
+        finished=clock.progress >= 1,
+        evaluation=found,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +115,10 @@ class _Training:
     checkpoints: Checkpoints
     evaluate: Evaluate | None
 
-    def run(self, batches: Batches, interrupts: Interrupts) -> bool:
-        """Step until the end, and whether it was reached."""
+    def run(self, batches: Batches, interrupts: Interrupts) -> Evaluation | None:
+        """Step until the end or an interruption, and how good it is at the end."""
         clock, shares = self.clock, batches(self.clock.step)
+        found = None
         kept_step, kept_minutes = clock.step, clock.minutes
         while True:
             clock.look()
@@ -118,9 +127,11 @@ class _Training:
             by_clock = self.keeping.minutes and clock.minutes - kept_minutes >= self.keeping.minutes
             if (over or by_step or by_clock) and clock.step > kept_step:
                 self._keep()
+                # whoever interrupts does not want to wait
+                found = None if interrupts.asked else self._measure()
                 kept_step, kept_minutes = clock.step, clock.minutes
             if over:
-                return clock.progress >= 1
+                return found
             self._step(next(shares))
 
     def _step(self, batch: Batch) -> None:
@@ -141,13 +152,14 @@ class _Training:
             group["lr"] = rate * group["scale"]
         modules.optimizer.step()
         modules.optimizer.zero_grad()
-        clamp_scale(modules.towers)
+        if settings.loss == "infonce":  # SigLIPs have larger ones
+            clamp_scale(modules.towers)
         modules.averaged()
         self.clock.step += 1
         self.journal.stepped(loss, len(batch), modules.towers.model.logit_scale.exp())
 
     def _keep(self) -> None:
-        """A checkpoint, and where there is something to measure by, how good it is."""
+        """A checkpoint."""
         problem = self.checkpoints.save(
             self.accelerator, step=self.clock.step, minutes=self.clock.minutes
         )
@@ -155,7 +167,12 @@ class _Training:
             self.journal.say(
                 f"no checkpoint at step {self.clock.step}: {problem}; training goes on"
             )
-        if self.evaluate is not None:
-            with self.modules.evaluating() as towers:
-                found = self.evaluate(replace(self.clip, model=towers.model))
-            self.journal.write(found)
+
+    def _measure(self) -> Evaluation | None:
+        """How good it is, into the log, where there is something to measure by."""
+        if self.evaluate is None:
+            return None
+        with self.modules.evaluating() as towers:
+            found = self.evaluate(replace(self.clip, model=towers.model))
+        self.journal.write(found.as_dict())
+        return found

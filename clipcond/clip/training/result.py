@@ -21,7 +21,7 @@ class Trained:
         minutes: spent on them.
         finished: whether it came to its end; if not, the same call with resume=True goes on, and `folder` holds no CLIP yet.
         before: how good the CLIP was that it began with; None from nothing, or where nothing was held out.
-        after: how good it is.
+        after: how good it is; None where nothing was held out, or it was interrupted.
         mixed: by share of the new weights, how good their mixtures with the old ones are (WiSE-FT); empty without.
         broken: rows of the data that could not be read; `folder`/broken.jsonl names each.
         notes: what one should know about the data, a line each.

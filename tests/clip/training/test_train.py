@@ -11,6 +11,7 @@ import pytest
 import torch
 from accelerate import DistributedType
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import clipcond
 from clipcond.clip import load_clip
@@ -115,6 +116,16 @@ def test_a_siglip_goes_on_with_its_own_bias(pictures, tmp_path):
     result = trained(pictures, tmp_path / "out", begun, loss="sigmoid")
     assert load_clip(result.folder).architecture.kind == "siglip"
     assert {"logit_bias", "logit_scale"} <= moved(begun, result.folder)
+
+
+def test_the_scale_of_a_siglip_may_be_over_100(pictures, tmp_path):
+    begun = tmp_path / "siglip"
+    save_siglip(begun, unigram())
+    weights = load_file(begun / "model.safetensors")
+    weights["logit_scale"].fill_(4.77)  # as the published ones have it
+    save_file(weights, begun / "model.safetensors", {"format": "pt"})
+    result = trained(pictures, tmp_path / "out", begun, loss="sigmoid", steps=1, warmup=100)
+    assert load_clip(result.folder).model.logit_scale.item() == pytest.approx(4.77, abs=0.01)
 
 
 def test_labels_and_other_data_are_measured_with(pictures, beginning, tmp_path):
