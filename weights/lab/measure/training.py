@@ -45,7 +45,7 @@ TOWERS = ("tiny", "tiny-resnet")
 EPOCHS = 30  # of the digits
 SCENES, STEPS = 60_000, 600
 EACH = 3  # pictures of a drawing
-FINE = dict(epochs=6, batch=128, rate=2e-4, crop=1)
+FINE = dict(epochs=4, batch=128, rate=2e-4, crop=1)
 FILE, PAGE = reports.WEIGHTS / "training.json", reports.ROOT / "docs" / "training-clip.md"
 GRADIENTS = reports.ROOT / "benchmarks" / "results" / "clip_gradients.json"
 
