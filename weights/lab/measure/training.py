@@ -1,6 +1,7 @@
 """Trainings with `clipcond.train`, from nothing and from the shipped CLIP, and how good they come out.
 
-    python -m weights.lab.measure.training                           # digits and scenes, about 20 minutes on two idle cores
+    pip install scikit-learn                                         # its wheel has the digits
+    python -m weights.lab.measure.training                           # digits and scenes, about 50 minutes on one idle core
     npm pack openmoji && tar xzf openmoji-*.tgz                      # pictures are measured with, never shipped (CC BY-SA 4.0)
     python -m weights.lab.measure.training --openmoji package        # and fine-tuning on OpenMoji's drawings: pip install cairosvg
 
