@@ -55,6 +55,7 @@ figures: install
 	$(RUN) weights.lab.measure.weighting --pairs 40
 	$(RUN) weights.lab.measure.reranking --prompts 28
 	$(RUN) weights.lab.measure.steps
+	$(PIP) install --quiet scikit-learn
 	$(RUN) weights.lab.measure.training $(if $(OPENMOJI),--openmoji $(OPENMOJI)/../..)
 	$(RUN) weights.lab.card
 	rm -rf out/figures
