@@ -295,6 +295,10 @@ def test_blank_beginnings_and_prompts_are_read_as_the_pipeline_reads_them(name, 
     for key, theirs in stock(name, prompts).items():
         assert torch.allclose(getattr(ours, key).float(), theirs.float(), atol=1e-6), key
     cached("a cat")  # its row differs from that of "\na cat" in what is dropped only
-    assert_same(cached(f"{blank}a cat"), conditioner_of(name)(f"{blank}a cat"))
+    alone = tensors(conditioner_of(name)(f"{blank}a cat"))
+    for key, tensor in tensors(
+        cached(f"{blank}a cat")
+    ).items():  # rows of another batch, to the last bits
+        assert torch.allclose(tensor.float(), alone[key].float(), atol=1e-5), key
     weighted = conditioner_of(name)(f"{blank}a (cat:1.3)")
     assert not torch.equal(weighted.prompt_embeds[0], ours.prompt_embeds[0])

@@ -17,7 +17,6 @@ from tests.hooks.drawing import (
     draw,
     recorded,
     replaced,
-    same,
     says,
 )
 
@@ -210,7 +209,7 @@ def test_perturbed_attention_is_refused():
         attached(pipe, made, conditioning)
     pipe = made.build()
     plain = draw(pipe, made.call(), **says(conditioning, 0).kwargs_for(pipe), pag_scale=0.0)
-    assert same(attached(pipe, made, conditioning, pag_scale=0.0), plain)
+    assert distance(attached(pipe, made, conditioning, pag_scale=0.0), plain) < CLOSE
 
 
 def test_guess_mode_is_refused():
