@@ -25,8 +25,8 @@ def test_every_block_runs(tmp_path, monkeypatch, capsys):
 
 def test_the_committed_page_says_what_was_measured():
     found = json.loads(training.FILE.read_text())
-    gradients = json.loads(training.GRADIENTS.read_text())
-    assert training.PAGE.read_text() == training.page(found, gradients)
+    beside = [json.loads(f.read_text()) for f in (training.GRADIENTS, training.THROUGHPUT)]
+    assert training.PAGE.read_text() == training.page(found, *beside)
 
 
 def test_digits_are_learnt_in_minutes():

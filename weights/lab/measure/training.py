@@ -48,7 +48,8 @@ SCENES, BATCH, STEPS = 60_000, 64, 2200
 EACH = 3  # pictures of a drawing
 FINE = dict(epochs=4, batch=128, rate=2e-4, crop=1)
 FILE, PAGE = reports.WEIGHTS / "training.json", reports.ROOT / "docs" / "training-clip.md"
-GRADIENTS = reports.ROOT / "benchmarks" / "results" / "clip_gradients.json"
+RESULTS = reports.ROOT / "benchmarks" / "results"
+GRADIENTS, THROUGHPUT = RESULTS / "clip_gradients.json", RESULTS / "clip_throughput.json"
 
 
 def trained(data: Path, out: Path, **options: object) -> Trained:
@@ -172,13 +173,14 @@ MEASURED: dict[str, Callable[[Path, argparse.Namespace], Json]] = {
 }
 
 
-def page(found: Json, gradients: Json) -> str:
+def page(found: Json, gradients: Json, throughput: Json) -> str:
     """docs/training-clip.md."""
     return (
         (reports.TEMPLATES / "training-clip.md")
         .read_text()
         .format(
             gradients=gradient_table(gradients),
+            throughput=throughput_table(throughput),
             digits=tower_table(found["digits"], "zero_shot"),
             digit_pictures=f"{found['digits']['pictures']:,}",
             digit_held=found["digits"]["held_out"],
@@ -209,6 +211,21 @@ def tower_table(found: Json, *figures: str) -> str:
                 found[preset]["hardware"],
             )
             for preset in TOWERS
+        ],
+    )
+
+
+def throughput_table(found: Json) -> str:
+    """What `benchmarks.clip_throughput` found, a row a loop."""
+    return table(
+        ("loop", "pictures a second, median (quartiles)", "share of the matrix rate"),
+        [
+            (
+                row["loop"],
+                f"{row['pictures_per_second']:.0f} ({row['quartiles'][0]:.0f} to {row['quartiles'][1]:.0f})",
+                f"{100 * row['matrix_share']:.0f} %" if row["matrix_share"] else "",
+            )
+            for row in found["rows"]
         ],
     )
 
@@ -251,7 +268,8 @@ def main() -> None:
             reports.write(found | {name: found.get(name, {}) | new}, FILE)
     found = json.loads(FILE.read_text())
     if {"digits", "scenes"} <= found.keys():
-        PAGE.write_text(page(found, json.loads(GRADIENTS.read_text())))
+        measured = (json.loads(file.read_text()) for file in (GRADIENTS, THROUGHPUT))
+        PAGE.write_text(page(found, *measured))
 
 
 if __name__ == "__main__":
