@@ -6,16 +6,15 @@ from typing import Any
 from clipcond.cli.terminal import hush_loading, note, write_json, write_table
 from clipcond.cli.train import Request
 from clipcond.clip.training import Trained, train
+from clipcond.clip.training.distributed import world
 
 
 def run(request: Request) -> int:
     """Train, and say how good it is; 1 where rows were broken, 130 where it was interrupted."""
     hush_loading("transformers")
     trained = train(request.data, request.out, **keywords(request))
-    if request.json:
-        write_json(trained.as_dict())
-    else:
-        _tell(trained)
+    if world()[0] == 0:  # of processes that were launched together one speaks
+        write_json(trained.as_dict()) if request.json else _tell(trained)
     if not trained.finished:
         return 130
     return 1 if trained.broken else 0

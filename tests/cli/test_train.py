@@ -115,3 +115,15 @@ def test_a_disk_that_is_full_costs_no_step_and_no_checkpoint(pictures, beginning
     whole = ["train", str(pictures), "--init", str(beginning), "--out", str(tmp_path / "whole")]
     assert main([*whole, *told]) == 0
     assert load_clip(out).digest == load_clip(tmp_path / "whole").digest
+
+
+def test_of_processes_launched_together_one_speaks(pictures, beginning, tmp_path):
+    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "clipcond", "train"]  # fmt: skip
+    typed = [pictures, "--init", beginning, "--out", tmp_path / "out", *BRIEF, "--json"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+    found = subprocess.run(
+        [*line, *typed], capture_output=True, text=True, env=environment, check=True
+    )
+    (said,) = [each for each in found.stdout.splitlines() if each.startswith("{")]
+    assert json.loads(said)["finished"]
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["processes"] == 2

@@ -73,6 +73,7 @@ class Job:
         try:
             broken = BrokenRows(self.out / BROKEN, len(self.pairs.rows))
             broken.note(unread)
+            self._track()
             before = self._before(held)
             begun = self._begun()
             cut = Cut()
@@ -97,6 +98,8 @@ class Job:
                 notes=self._notes(fitted, broken, cut),
             )
         finally:
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
             if lock is not None:
                 lock.release()
 
@@ -120,6 +123,12 @@ class Job:
             lock = open_folder(self.out, self.about(), resume=self.told.resume)
         self.accelerator.wait_for_everyone()
         return lock
+
+    def _track(self) -> None:
+        """Begin accelerate's trackers, with the settings that are numbers and texts."""
+        about = self.about().items()
+        plain = {name: value for name, value in about if isinstance(value, int | float | str)}
+        self.accelerator.init_trackers("clipcond", config=plain)
 
     def _begun(self) -> State | None:
         """The weights before, where they are mixed in at the end."""
