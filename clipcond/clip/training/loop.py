@@ -152,7 +152,7 @@ class _Training:
             group["lr"] = rate * group["scale"]
         modules.optimizer.step()
         modules.optimizer.zero_grad()
-        if settings.loss == "infonce":  # SigLIPs have larger ones
+        if settings.loss == "infonce":  # whose paper bounds it
             clamp_scale(modules.towers)
         modules.averaged()
         self.clock.step += 1

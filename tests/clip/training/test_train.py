@@ -122,7 +122,7 @@ def test_the_scale_of_a_siglip_may_be_over_100(pictures, tmp_path):
     begun = tmp_path / "siglip"
     save_siglip(begun, unigram())
     weights = load_file(begun / "model.safetensors")
-    weights["logit_scale"].fill_(4.77)  # as the published ones have it
+    weights["logit_scale"].fill_(4.77)  # beyond ln 100
     save_file(weights, begun / "model.safetensors", {"format": "pt"})
     result = trained(pictures, tmp_path / "out", begun, loss="sigmoid", steps=1, warmup=100)
     assert load_clip(result.folder).model.logit_scale.item() == pytest.approx(4.77, abs=0.01)
