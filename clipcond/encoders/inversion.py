@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import nn
 
 from clipcond.encoders.inversion_files import ANY, read_inversion
-from clipcond.encoders.threads import uncompiled
+from clipcond.encoders.threads import between_compilations, uncompiled
 from clipcond.errors import ClipcondError
 from clipcond.tokens import folded
 
@@ -117,9 +117,11 @@ def injected(
         return placed
 
     table = cast(Callable[[], nn.Module], module.get_input_embeddings)()
-    handle = table.register_forward_hook(put)
+    with between_compilations([module]):
+        handle = table.register_forward_hook(put)
     try:
         with uncompiled([module]):
             yield ids.masked_fill(own, 0)
     finally:
-        handle.remove()
+        with between_compilations([module]):
+            handle.remove()

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from clipcond.encoders.threads import uncompiled
+from clipcond.encoders.threads import between_compilations, uncompiled
 from clipcond.errors import ClipcondError
 
 _scale: ContextVar[float] = ContextVar("clipcond_lora_scale", default=1.0)
@@ -76,26 +76,30 @@ def lora_scaled(modules: Sequence[nn.Module], scale: int | float | None) -> Iter
             "call pipe.unfuse_lora() first"
         )
     with ExitStack() as stack:
-        for layer in layers:
-            stack.callback(_give_back, layer, _shared(layer))
+        stack.callback(_give_back, modules, layers, _shared(modules, layers))
         stack.callback(_scale.reset, _scale.set(scale))
         stack.enter_context(uncompiled(modules))
         yield
 
 
-def _shared(layer: Any) -> _Scaled:
-    """The layer's scaling as calls with scales share it; the first of them puts it there."""
-    with _changing:
-        if not isinstance(layer.scaling, _Scaled):
-            layer.scaling = _Scaled(layer.scaling)
-        found: _Scaled = layer.scaling
-        found.users += 1
-        return found
+def _shared(modules: Sequence[nn.Module], layers: Sequence[Any]) -> list[_Scaled]:
+    """The layers' scalings as calls with scales share them; the first of them puts them there."""
+    found = []
+    with between_compilations(modules), _changing:
+        for layer in layers:
+            if not isinstance(layer.scaling, _Scaled):
+                layer.scaling = _Scaled(layer.scaling)
+            layer.scaling.users += 1
+            found.append(layer.scaling)
+    return found
 
 
-def _give_back(layer: Any, scaling: _Scaled) -> None:
+def _give_back(
+    modules: Sequence[nn.Module], layers: Sequence[Any], scalings: Sequence[_Scaled]
+) -> None:
     """The last of them puts back what was there."""
-    with _changing:
-        scaling.users -= 1
-        if not scaling.users and layer.scaling is scaling:
-            layer.scaling = scaling.original
+    with between_compilations(modules), _changing:
+        for layer, scaling in zip(layers, scalings, strict=True):
+            scaling.users -= 1
+            if not scaling.users and layer.scaling is scaling:
+                layer.scaling = scaling.original

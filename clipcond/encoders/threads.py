@@ -6,7 +6,7 @@ their own weights while they run, and compiled ones that have to run as they wer
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from weakref import WeakKeyDictionary
 
 import torch
@@ -48,7 +48,7 @@ def uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
     are counted: compiled code of other threads runs uncompiled meanwhile, which is the same up to rounding.
     """
     global _eager_users  # noqa: PLW0603 torch's stance is global as well
-    if not any(_is_compiled(part) for module in modules for part in module.modules()):
+    if not _any_compiled(modules):
         yield
         return
     with _changing:
@@ -62,6 +62,23 @@ def uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
             _eager_users -= 1
             if not _eager_users:
                 _eager.close()
+
+
+def between_compilations(modules: Sequence[nn.Module]) -> AbstractContextManager[object]:
+    """Held while modules change that another thread may be compiling, for a moment only.
+
+    torch traces a module first and writes down what its code depends on afterwards: a hook that came before the one and
+    went before the other is an IndexError in that thread.
+    """
+    if not _any_compiled(modules):
+        return nullcontext()
+    from torch._dynamo.convert_frame import compile_lock  # costs a second where nothing is compiled
+
+    return compile_lock
+
+
+def _any_compiled(modules: Sequence[nn.Module]) -> bool:
+    return any(_is_compiled(part) for module in modules for part in module.modules())
 
 
 def _is_compiled(part: nn.Module) -> bool:

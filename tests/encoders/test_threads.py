@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from clipcond import Conditioner, EmbeddingCache
+from clipcond.encoders.inversion import FIRST_VECTOR, injected
 from clipcond.encoders.lora_scale import lora_scaled
 from clipcond.encoders.threads import uncompiled
 from clipcond.identity import fingerprint
@@ -168,6 +169,40 @@ def test_compiled_code_comes_back_whoever_leaves_first():
         found = [f.result(SECONDS) for f in [pool.submit(call) for _ in range(3)]]
     assert found == ["force_eager"] * 3
     assert torch._dynamo.eval_frame._stance.stance == "default"
+
+
+def entering(pipe, how):
+    ids = torch.full((1, 4), FIRST_VECTOR)
+    if how == "inversion":
+        return injected(pipe.text_encoder, ids, torch.ones(1, 32))
+    return lora_scaled([pipe.text_encoder], 0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["inversion", "lora scale"])
+def test_nothing_changes_while_another_thread_compiles(how):
+    # a backend is called after the module was traced and before torch writes down what the code depends on
+    pipe = with_lora(tiny.sd1())
+    inside, early = threading.Event(), []
+
+    def enter():
+        with entering(pipe, how):
+            inside.set()
+
+    other = threading.Thread(target=enter)
+
+    def backend(graph, _inputs):
+        if not early:
+            other.start()
+        early.append(inside.wait(0.5))
+        return graph.forward
+
+    pipe.text_encoder.compile(backend=backend)
+    own(pipe)()
+    other.join(SECONDS)
+    assert inside.is_set()
+    assert early
+    assert not any(early)
 
 
 @pytest.mark.slow
