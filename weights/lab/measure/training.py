@@ -6,8 +6,8 @@
     python -m weights.lab.measure.training --openmoji package        # and fine-tuning on OpenMoji's drawings: pip install cairosvg
 
 - digits: scikit-learn's handwritten digits, 1,198 pictures to learn from; the held-out third was written by other people.
-- scenes: 60,000 scenes of the emoji world with one caption each, none of them held out; zero-shot over its 38 sprites alone, also
-  in sizes and on backgrounds that no training picture has, and recall among held-out scenes.
+- scenes: 60,000 scenes of the emoji world with one caption each, none of them held out, half of them of one thing alone; zero-shot
+  over its 38 sprites alone, also in sizes and on backgrounds that no training picture has, and recall among held-out scenes.
 - openmoji: the shipped CLIP fine-tuned on drawings of other things in OpenMoji's style; no drawing of one of the world's nouns
   is trained on, and all 20 are what is measured. What it costs is measured on the world's own sprites and scenes.
 
@@ -44,7 +44,7 @@ from weights.lab.reports import Json, percent, table
 
 TOWERS = ("tiny", "tiny-resnet")
 EPOCHS = 30  # of the digits
-SCENES, BATCH, STEPS = 60_000, 64, 2200
+SCENES, BATCH, MINUTES = 60_000, 64, 18.5
 EACH = 3  # pictures of a drawing
 FINE = dict(epochs=4, batch=128, rate=2e-4, crop=1)
 FILE, PAGE = reports.WEIGHTS / "training.json", reports.ROOT / "docs" / "training-clip.md"
@@ -105,7 +105,7 @@ def scenes(folder: Path, args: argparse.Namespace) -> Json:
             file,
             folder / f"scenes-{preset}",
             preset=preset,
-            steps=STEPS,
+            minutes=MINUTES,
             batch=BATCH,
             held_out=0,
             crop=1,

@@ -13,6 +13,7 @@ from PIL import Image
 
 from clipcond import emoji
 from clipcond.emoji.captions import SYNONYMS
+from clipcond.emoji.scenes import draw, is_held_out
 from clipcond.emoji.world import NOUNS, PRESETS, SIZES, UNITS
 from weights.lab.measure.openmoji import drawing, file_of, openmoji
 from weights.lab.train.compose import Composer, Layout, varied
@@ -72,11 +73,16 @@ def write_table(pairs: Iterable[Pair], file: Path) -> int:
 
 
 def scene_pairs(count: int, preset: str, *, seed: int = 0) -> Iterator[Pair]:
-    """Training scenes as the recipe draws them: half are near misses, half are varied; never a held-out one."""
+    """Training scenes: one thing alone and scenes as the recipe draws them (half near misses) by turns, half of all varied.
+
+    The world's own mixture shows a thing alone in one picture of five. Never a held-out one.
+    """
     stream = _STREAM + seed
     rng = np.random.default_rng(stream)
     composer = Composer(preset, zooms=True)
-    drawn = islice(with_near_misses(scenes(preset, stream), preset, rng), count)
+    several = with_near_misses(scenes(preset, stream), preset, rng)
+    by_turns = (scene for both in zip(_alone(preset, rng), several) for scene in both)  # noqa: B905 endless
+    drawn = islice(by_turns, count)
     while some := list(islice(drawn, _DRAWN_AT_ONCE)):
         layouts = [varied(scene, preset, rng) for scene in some]
         stacked = (torch.from_numpy(np.stack(part)) for part in zip(*layouts, strict=True))
@@ -84,6 +90,14 @@ def scene_pairs(count: int, preset: str, *, seed: int = 0) -> Iterator[Pair]:
         for scene, picture in zip(some, pictures, strict=True):
             caption = emoji.caption(scene, int(rng.integers(1 << 31)))
             yield Pair(Image.fromarray(picture), (caption,), None)
+
+
+def _alone(preset: str, rng: np.random.Generator) -> Iterator[emoji.Scene]:
+    """An endless stream of training scenes with one thing."""
+    while True:
+        scene = draw(rng, PRESETS[preset], "single")
+        if not is_held_out(scene):
+            yield scene
 
 
 def digit_pairs() -> dict[str, list[Pair]]:
