@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 import clipcond
@@ -29,8 +30,11 @@ def test_the_committed_page_says_what_was_measured():
     assert training.PAGE.read_text() == training.page(found, *beside)
 
 
-def test_digits_are_learnt_in_minutes():
-    found = json.loads(training.FILE.read_text())["digits"]
+@pytest.mark.parametrize(
+    ("pictures", "figure", "least"), [("digits", "zero_shot", 0.93), ("scenes", "sprites", 0.9)]
+)
+def test_both_towers_learn_in_minutes(pictures, figure, least):
+    found = json.loads(training.FILE.read_text())[pictures]
     for preset in training.TOWERS:
-        assert found[preset]["zero_shot"]["mean"] >= 0.93
+        assert found[preset][figure]["mean"] >= least
         assert found[preset]["minutes"] <= 20
