@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from clipcond.errors import CheckpointError, ClipcondError
 State = dict[str, torch.Tensor]
 
 WEIGHT_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+UNFINISHED = ".partial"  # ending of a file that is being written
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -101,16 +103,31 @@ def save_whole(
     Raises:
         ClipcondError: it cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    told = None if metadata is None else dict(metadata)
+    write_whole(path, lambda unfinished: save_file(whole, unfinished, told))
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file that is there whole or not at all, whenever the process dies, and whoever else writes the same.
+
+    Args:
+        path: what is to be there.
+        write: called with the path to write to.
+
+    Raises:
+        ClipcondError: the disk refuses.
+    """
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}{UNFINISHED}")
     try:
-        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        save_file(whole, partial, None if metadata is None else dict(metadata))
-        partial.replace(path)
+        write(unfinished)
+        unfinished.replace(path)
     except (OSError, SafetensorError) as error:
-        raise ClipcondError(f"{path} cannot be written: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise ClipcondError(f"{path} cannot be written: {reason}") from error
     finally:
         with suppress(OSError):
-            partial.unlink()
+            unfinished.unlink()
 
 
 def first_line(error: Exception) -> str:

@@ -117,4 +117,16 @@ class ClipRequest:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRequest:
+    """Who does work in bulk, as `clipcond.bulk.find_engine` takes it."""
+
+    engine: str = option(
+        None, "local, or ray: a cluster (clipcond[ray])", default="local", choices=("local", "ray")
+    )
+    workers: int = option("N", "processes, or actors of the cluster", default=1, type=count)
+    address: str | None = option("A", "of the Ray cluster (default: RAY_ADDRESS, or a local one)")
+
+
+BULK = ("who does the work", EngineRequest)
 JUDGE = ("the CLIP that judges", ClipRequest)

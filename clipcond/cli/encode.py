@@ -1,12 +1,27 @@
 """`clipcond encode`: a table's prompts to a folder of embeddings, for training."""
 
-import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clipcond.cli.arguments import DEVICE, DIALECT, DTYPES, LONG_PROMPT, MODEL, argument, option
+from clipcond.cli.arguments import (
+    BULK,
+    DEVICE,
+    DIALECT,
+    DTYPES,
+    LONG_PROMPT,
+    MODEL,
+    EngineRequest,
+    argument,
+    group,
+    option,
+)
 from clipcond.cli.terminal import hush_loading, note, write_json
 from clipcond.cli.values import count, finite
+
+if TYPE_CHECKING:
+    from clipcond.conditioning import Conditioner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,20 +40,21 @@ class Request:
     shard_size: int = option("N", "prompts a file", default=256, type=count)
     device: str | None = option(*DEVICE)
     dtype: str = option(None, "of what is written", default="float16", choices=DTYPES)
+    bulk: EngineRequest = group(*BULK)
     json: bool
 
 
 def run(request: Request) -> int:
     """Encode, with a progress bar; prompts that cannot be encoded are named."""
     import torch
-    from tqdm import tqdm
 
+    from clipcond.bulk import find_engine
     from clipcond.conditioning import Conditioner
-    from clipcond.models import pick_device
     from clipcond.precompute import encode_prompts, summary_json
 
     hush_loading("transformers")
-    device, dtype = pick_device(request.device), getattr(torch, request.dtype)
+    bulk = request.bulk
+    engine = find_engine(bulk.engine, workers=bulk.workers, address=bulk.address)
     conditioner = Conditioner.from_pretrained(
         request.model,
         dialect=request.dialect,
@@ -46,25 +62,17 @@ def run(request: Request) -> int:
         long_prompt=request.long_prompt,
         clip_skip=request.clip_skip,
     )
-    for path in conditioner.paths:
-        # half precision is slow on CPUs; there only the result is rounded
-        path.encoder.module.to(device, torch.float32 if device.type == "cpu" else dtype)
-    with tqdm(unit=" prompts", file=sys.stderr, disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        summary = encode_prompts(
-            conditioner,
-            request.prompts,
-            request.out,
-            column=request.prompt_column,
-            dtype=dtype,
-            batch_size=request.batch_size,
-            shard_size=request.shard_size,
-            progress=show,
-        )
+    summary = encode_prompts(
+        conditioner,
+        request.prompts,
+        request.out,
+        column=request.prompt_column,
+        dtype=getattr(torch, request.dtype),
+        batch_size=request.batch_size,
+        shard_size=request.shard_size,
+        engine=engine,
+        on_worker=partial(_placed, device=request.device, dtype=request.dtype),
+    )
     for failure in summary.failures:
         note(failure)
     found = summary_json(summary, request.out)
@@ -78,3 +86,18 @@ def run(request: Request) -> int:
     if len(summary.failures) == summary.distinct:
         return 2
     return 1 if summary.failures else 0
+
+
+def _placed(conditioner: "Conditioner", *, device: str | None, dtype: str) -> "Conditioner":
+    """The conditioner on a worker's device."""
+    import torch
+
+    from clipcond.models import pick_device
+
+    place = pick_device(device)
+    for path in conditioner.paths:
+        # half precision is slow on CPUs; there only the result is rounded
+        path.encoder.module.to(
+            place, torch.float32 if place.type == "cpu" else getattr(torch, dtype)
+        )
+    return conditioner

@@ -77,8 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         kind, work = _VERBS[arguments.command]
         run: Callable[[Any], int] = importlib.import_module(work).run
         return run(unpack(kind, arguments))
-    except KeyboardInterrupt:
-        _complain("interrupted")
+    except KeyboardInterrupt as interrupt:
+        _complain(str(interrupt) or "interrupted")
         return 130
     except ClipcondError as error:
         if arguments.debug:

@@ -1,22 +1,22 @@
 """Encoding the prompts of a table into a folder of shards.
 
 Distinct prompts are numbered as they appear, and shard k holds the k-th few hundred of them, always the same ones in
-the same batches. So what is there after an interruption needs no looking at: the shards that are missing are made, and
-the result is bit for bit that of a run without interruption.
+the same batches. So it is work in bulk (`clipcond.bulk`): an interrupted run goes on, on this machine or on a Ray cluster,
+and the result is bit for bit that of a run without interruption.
 """
 
 import hashlib
-import json
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from filelock import FileLock, Timeout
 
+from clipcond.bulk import Engine, Finish, Work, batched, claimed, complete, cut, find_engine
+from clipcond.bulk import Shard as Part
 from clipcond.conditioning import Conditioner
 from clipcond.encoders import digest
 from clipcond.errors import ClipcondError
@@ -62,7 +62,8 @@ def encode_prompts(
     dtype: torch.dtype = torch.float16,
     batch_size: int = 32,
     shard_size: int = 256,
-    progress: Callable[[int, int], None] = lambda _done, _of: None,
+    engine: Engine | None = None,
+    on_worker: Callable[[Conditioner], Conditioner] | None = None,
 ) -> Summary:
     """Encode every distinct prompt of a table once; `load_embeddings(out)` reads them.
 
@@ -77,7 +78,8 @@ def encode_prompts(
         dtype: of what is stored.
         batch_size: prompts in one call of the conditioner.
         shard_size: distinct prompts in one file.
-        progress: called with (distinct prompts done, of how many) now and then.
+        engine: who does it (`clipcond.bulk.find_engine`); None: this process.
+        on_worker: called with the conditioner in each worker, first of all: moves it to where it runs there.
 
     Raises:
         ClipcondError: the table cannot be read, or `out` holds what another table, model or option gave, or another
@@ -96,27 +98,35 @@ def encode_prompts(
         },
         "options": _options(conditioner, dtype, batch_size, shard_size),
     }
-    lock = _prepared(out, about)
-    with lock:
-        count = -(-len(first_rows) // shard_size)
-        missing = [n for n in range(count) if not shard_path(out, n).exists()]
-        waiting, done = set(missing), shard_size * (count - len(missing))
-        progress(min(done, len(first_rows)), len(first_rows))
-        for number, texts in enumerate(_batched(_distinct(source, column, rows), shard_size)):
-            if number not in waiting:
-                continue
-            _shard(conditioner, texts, dtype, batch_size).save(shard_path(out, number))
-            done += len(texts)
-            progress(min(done, len(first_rows)), len(first_rows))
+    work = Work(worker=partial(_worker, conditioner, on_worker, dtype, batch_size))
+    with claimed(out, about, parts="shard-*.safetensors"):
+        shards = cut(_distinct(source, column, rows), shard_size, partial(shard_path, out))
+        made = complete(
+            work, shards, engine or find_engine(), total=len(first_rows), unit="prompts"
+        )
         failures = _finish(out, rows, first_rows, shard_size)
-    encoded = sum(min(shard_size, len(first_rows) - n * shard_size) for n in missing)
     return Summary(
         prompts=len(rows),
         distinct=len(first_rows),
-        encoded=encoded,
+        encoded=sum(min(shard_size, len(first_rows) - n * shard_size) for n in made),
         failures=failures,
-        shards=count,
+        shards=-(-len(first_rows) // shard_size),
     )
+
+
+def _worker(
+    conditioner: Conditioner,
+    on_worker: Callable[[Conditioner], Conditioner] | None,
+    dtype: torch.dtype,
+    batch_size: int,
+) -> Finish:
+    """What makes a shard's file."""
+    placed = conditioner if on_worker is None else on_worker(conditioner)
+
+    def finish(part: Part, _prepared: object) -> None:
+        _shard(placed, part.items, dtype, batch_size).save(part.file)
+
+    return finish
 
 
 def _prompts(source: Path, column: str) -> Iterator[str]:
@@ -146,12 +156,6 @@ def _distinct(source: Path, column: str, rows: Numbers) -> Iterator[str]:
             yield text
 
 
-def _batched(items: Iterable[Any], size: int) -> Iterator[tuple[Any, ...]]:
-    """itertools.batched, which Python 3.11 has not."""
-    left = iter(items)
-    return iter(lambda: tuple(islice(left, size)), ())
-
-
 def _options(
     conditioner: Conditioner, dtype: torch.dtype, batch_size: int, shard_size: int
 ) -> dict[str, Any]:
@@ -162,44 +166,6 @@ def _options(
         "batch_size": batch_size,
         "shard_size": shard_size,
     }
-
-
-def _prepared(out: Path, about: dict[str, Any]) -> FileLock:
-    """The folder, for this run alone, with what it is of written down.
-
-    Raises:
-        ClipcondError: it holds something else, or another process has it.
-    """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ClipcondError(f"{out} cannot be made: {error.strerror}") from error
-    lock = FileLock(out / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ClipcondError(f"{out}: another process is writing to it; wait for it") from None
-    except OSError as error:
-        raise ClipcondError(f"{out} cannot be written to: {error.strerror}") from error
-    file = out / "about.json"
-    try:
-        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-    except ValueError:
-        before = None  # torn while it was first written, so there is no shard yet
-    if before is not None and before != about:
-        changed = [key for key in about if before.get(key) != about[key]]
-        lock.release()
-        raise ClipcondError(
-            f"{out} holds embeddings with other {' and '.join(changed)}; name another folder, or delete it"
-        )
-    if before is None:
-        if any(out.glob("shard-*.safetensors")):
-            lock.release()
-            raise ClipcondError(f"{out} holds shards that nothing tells about; name another folder")
-        partial = out / ".about.json.partial"
-        partial.write_text(json.dumps(about, indent=1), encoding="utf-8")
-        partial.replace(file)
-    return lock
 
 
 def _shard(
@@ -214,7 +180,7 @@ def _shard(
         except ClipcondError as error:
             failures[place] = str(error)
     for places in alike.values():
-        for part in _batched(places, batch_size):
+        for part in batched(places, batch_size):
             try:
                 made = _encoded(conditioner, [texts[place] for place in part], dtype)
             except (
