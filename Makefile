@@ -19,8 +19,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PIP) install --quiet -c constraints.txt -e ".[demo,dev]"
 	touch $@
 
-$(STAMP)-quantization: $(STAMP)
-	$(PIP) install --quiet -c constraints.txt -e ".[quantization]"
+$(STAMP)-all: $(STAMP)
+	$(PIP) install --quiet -c constraints.txt -e ".[quantization,ray]"
 	touch $@
 
 demo: install
@@ -32,7 +32,7 @@ app: install
 test: install
 	$(RUN) pytest -n 2 -m "not slow and not gpu and not browser"
 
-test-all: check $(STAMP)-quantization
+test-all: check $(STAMP)-all
 	$(RUN) pytest -n 2 -m "not gpu" --durations=10
 	CLIPCOND_TEST_DEVICE=cpu $(MAKE) test-gpu
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from clipcond import Conditioner, load_embeddings
 from clipcond import files as storage
+from clipcond.bulk import find_engine
 from clipcond.cli import main
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.precompute import encode_prompts
@@ -175,6 +176,22 @@ def test_kill_and_resume(tmp_path):
 def test_kill_and_resume_at_fifty_points(tmp_path):
     # about.json and 6 shards of 3 events each; the last event of all leaves nothing to resume
     killed_and_resumed(tmp_path, [random.Random(seed).randint(1, 18) for seed in range(50)])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("engine", ["local", "ray"])
+def test_every_engine_gives_the_same_bytes(engine, tmp_path):
+    source = table(tmp_path, MANY)
+    encode_prompts(CONDITIONER, source, tmp_path / "here", shard_size=4)
+    encode_prompts(
+        CONDITIONER,
+        source,
+        tmp_path / engine,
+        shard_size=4,
+        engine=find_engine(engine, workers=2),
+    )
+    assert files(tmp_path / engine) == files(tmp_path / "here")
 
 
 def test_two_processes_do_not_write_to_one_folder(tmp_path):
