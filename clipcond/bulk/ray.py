@@ -38,6 +38,15 @@ class Ray:
                 yield from _streamed(ray, work, some, self.workers)
 
 
+def _prepare(row: dict[str, Any], work: Work) -> dict[str, Any]:
+    shard = pickle.loads(row["shard"])
+    try:
+        prepared = work.prepare(shard)
+    except ClipcondError as error:
+        prepared = error
+    return {"prepared": pickle.dumps((shard, prepared))}
+
+
 class _Actor:
     """A worker. What is wrong with the work itself goes back as a value: Ray would take an exception for an accident."""
 
@@ -56,21 +65,13 @@ class _Actor:
 
 
 def _streamed(ray: Any, work: Work, shards: tuple[Shard, ...], workers: int) -> Iterator[Shard]:
-    def prepare(row: dict[str, Any]) -> dict[str, Any]:
-        shard = pickle.loads(row["shard"])
-        try:
-            prepared = work.prepare(shard)
-        except ClipcondError as error:
-            prepared = error
-        return {"prepared": pickle.dumps((shard, prepared))}
-
     by_number = {shard.number: shard for shard in shards}
     rows = [{"shard": pickle.dumps(shard)} for shard in shards]
     gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
     pool = ray.data.ActorPoolStrategy(size=workers)
     found = (
         ray.data.from_items(rows, override_num_blocks=len(rows))
-        .map(prepare)
+        .map(_prepare, fn_args=(work,))
         .map(_Actor, fn_constructor_args=(work,), compute=pool, num_gpus=gpus)
     )
     try:
