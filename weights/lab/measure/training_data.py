@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from clipcond import emoji
-from clipcond.emoji.captions import SYNONYMS
 from clipcond.emoji.scenes import draw, is_held_out
 from clipcond.emoji.world import NOUNS, PRESETS, SIZES, UNITS
 from weights.lab.measure.openmoji import drawing, file_of, openmoji
@@ -119,26 +118,22 @@ def digit_pairs() -> dict[str, list[Pair]]:
 
 
 def other_drawings(package: Path, preset: str) -> list[Drawing]:
-    """OpenMoji's drawings that show none of a preset's nouns, by their names and tags; no skin tones.
+    """OpenMoji's drawings but those that stand for a preset's nouns, by their names; no skin tones.
+
+    Others of the same noun are among them where there are some (a grinning cat), for about half of the nouns.
 
     Args:
         package: the folder of the unpacked npm package.
         preset: of the world.
     """
-    nouns = PRESETS[preset].nouns
-    words = {word for noun in nouns for word in SYNONYMS.get(noun, (noun,))}
-    codes = {file_of(NOUNS[noun], package / "color" / "svg").stem for noun in nouns}
+    svg = package / "color" / "svg"
+    held_out = {file_of(NOUNS[noun], svg).stem for noun in PRESETS[preset].nouns}
     rows = json.loads((package / "data" / "openmoji.json").read_text())
-    found = []
-    for row in rows:
-        text = f"{row['annotation']} {row['tags']} {row['openmoji_tags']}".lower()
-        told = set(text.replace(",", " ").replace("-", " ").split())
-        named = any(set(word.split()) <= told for word in words)
-        if row["group"] in _GROUPS and not row["skintone"] and not named:
-            file = package / "color" / "svg" / f"{row['hexcode']}.svg"
-            if file.stem not in codes:
-                found.append(Drawing(row["hexcode"], row["annotation"].lower(), drawing(file)))
-    return found
+    return [
+        Drawing(row["hexcode"], row["annotation"].lower(), drawing(svg / f"{row['hexcode']}.svg"))
+        for row in rows
+        if row["group"] in _GROUPS and not row["skintone"] and row["hexcode"] not in held_out
+    ]
 
 
 def drawing_pairs(
