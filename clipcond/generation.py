@@ -136,8 +136,7 @@ def generate(
         "circular": circular,
         "seed": seed,
         "candidates": candidates,
-        **_conditions(pipe, conditioner, pipe_kwargs, regions),
-        **_schedules(conditioner.dialect, steps, prompt, negative_prompt),
+        **conditions(pipe, conditioner, prompt, negative_prompt, regions=regions, **pipe_kwargs),
         "scorer": ranking.provenance,
     }
     return _best(images, seeds, ranking, keep, provenance=provenance)
@@ -320,10 +319,16 @@ def _acting(pipe: Any, regions: Sequence[Region]) -> dict[str, Any]:
     return found
 
 
-def _conditions(
-    pipe: Any, conditioner: Conditioner, pipe_kwargs: dict[str, Any], regions: Sequence[Region]
+def conditions(
+    pipe: Any,
+    conditioner: Conditioner,
+    prompt: str,
+    negative_prompt: str | None,
+    *,
+    regions: Sequence[Region] = (),
+    **pipe_kwargs: Any,
 ) -> dict[str, Any]:
-    """For provenance: what the pictures depend on besides prompt and seed."""
+    """What pictures depend on besides prompt and seed, for provenance."""
     parameters = inspect.signature(pipe.__call__).parameters
     defaults = {
         name: parameters[name].default
@@ -341,4 +346,5 @@ def _conditions(
         "weighting": conditioner.weighting,
         "clipcond": clipcond.__version__,
         **_acting(pipe, regions),
+        **_schedules(conditioner.dialect, looks(pipe, pipe_kwargs), prompt, negative_prompt),
     }

@@ -10,15 +10,17 @@ from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.files import check_safetensors
 from clipcond.resources import model_folder
 
+SHIPPED = ("emoji", "judge")
+
 
 def locate(name: str | Path) -> str | Path:
-    """The shipped folder for "emoji", an existing path, or the name itself (a hub id).
+    """The shipped folder for "emoji" and "judge", an existing path, or the name itself (a hub id).
 
     Raises:
         CheckpointError: this installation does not carry the shipped model.
     """
-    if name == "emoji":
-        return model_folder("emoji")
+    if name in SHIPPED:
+        return model_folder(str(name))
     try:
         return Path(name) if Path(name).exists() else name
     except (OSError, ValueError):  # too long for a path, or with a zero in it
@@ -57,7 +59,7 @@ def load_pipeline(name: str | Path, *, device: torch.device, dtype: torch.dtype)
 
     location = locate(name)
     if isinstance(location, Path):
-        _check_folder(location)
+        check_folder(location)
     try:
         pipe = diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]  # as diffusers has it
             location,
@@ -94,7 +96,12 @@ def pick_device(name: str | None) -> torch.device:
     return device
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Look whether a folder is a diffusers model that can be read, without reading its weights.
+
+    Raises:
+        CheckpointError: it is not.
+    """
     index = folder / "model_index.json"
     if not index.is_file():
         raise CheckpointError(f"{folder}: no diffusers folder, since it holds no model_index.json")

@@ -184,7 +184,9 @@ def png(drawn: Drawn, rank: int) -> bytes:
     image.save(
         buffer,
         "PNG",
-        pnginfo=png_info(generation.provenance, seed=seed, score=score, size=image.size),
+        pnginfo=png_info(
+            generation.provenance, seed=seed, scored={"score": score}, size=image.size
+        ),
     )
     return buffer.getvalue()
 

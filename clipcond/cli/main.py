@@ -15,6 +15,7 @@ from clipcond.cli import (
     classify,
     convert,
     encode,
+    evaluate,
     generate,
     parse,
     rerank,
@@ -29,7 +30,11 @@ from clipcond.errors import ClipcondError
 _EXITS = "exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done"
 
 
-# verb -> (what can be typed, whose docstring says what it does; the module with run(request) -> exit code, which
+# first word of verbs that have two -> what they have in common
+_FAMILIES = {
+    "evaluate": "draw or take pictures, judge them by several scorers, and say which model is better"
+}
+# verb, of one word or two -> (what can be typed, whose docstring says what it does; the module with run(request) -> exit code, which
 # is imported when chosen, since it may load torch)
 _VERBS: dict[str, tuple[type[Any], str]] = {
     "generate": (generate.Request, "clipcond.cli.drawing"),
@@ -40,6 +45,10 @@ _VERBS: dict[str, tuple[type[Any], str]] = {
     "tokens": (tokens.Request, "clipcond.cli.tokens"),
     "convert": (convert.Request, "clipcond.cli.convert"),
     "encode": (encode.Request, "clipcond.cli.encode"),
+    "evaluate run": (evaluate.Run, "clipcond.cli.evaluating"),
+    "evaluate pictures": (evaluate.Pictures, "clipcond.cli.evaluating"),
+    "evaluate compare": (evaluate.Compare, "clipcond.cli.evaluating"),
+    "evaluate retrieval": (evaluate.Retrieval, "clipcond.cli.evaluating"),
     "train": (train.Request, "clipcond.cli.training"),
     "app": (app.Request, "clipcond.cli.app"),
 }
@@ -54,9 +63,17 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"clipcond {clipcond.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, (request, _) in _VERBS.items():
+    families: dict[str, Any] = {}
+    for verb, (request, _) in _VERBS.items():
+        family, _, name = verb.rpartition(" ")
+        if family and family not in families:
+            summary = _FAMILIES[family]
+            whole = commands.add_parser(family, help=summary, description=f"{summary}.")
+            families[family] = whole.add_subparsers(dest="verb", required=True, metavar="COMMAND")
         summary = request.__doc__
-        command = commands.add_parser(name, help=summary, description=f"{summary}.", epilog=_EXITS)
+        command = families.get(family, commands).add_parser(
+            name, help=summary, description=f"{summary}.", epilog=_EXITS
+        )
         command.add_argument(
             "--json", action="store_true", help="one JSON object on standard output"
         )
@@ -74,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.debug:
         hush()
     try:
-        kind, work = _VERBS[arguments.command]
+        verb = " ".join(filter(None, [arguments.command, getattr(arguments, "verb", None)]))
+        kind, work = _VERBS[verb]
         run: Callable[[Any], int] = importlib.import_module(work).run
         return run(unpack(kind, arguments))
     except KeyboardInterrupt as interrupt:

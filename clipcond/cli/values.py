@@ -64,3 +64,13 @@ def words(text: str) -> tuple[str, ...]:
     if not all(found):
         raise argparse.ArgumentTypeError(f"got {text!r}; needs words with commas between them")
     return found
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Whole numbers from 1 with commas between them."""
+    return tuple(count(word) for word in words(text))
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Finite numbers with commas between them."""
+    return tuple(finite(word) for word in words(text))

@@ -48,7 +48,7 @@ def save_generation(
     for i, (image, seed, score) in enumerate(rows):
         passed, verdict = marks[i] if marks else (False, "")
         name = f"{run:04d}-{i + 1:02d}-seed{seed}.png"
-        info = png_info(generation.provenance, seed=seed, score=score, size=image.size)
+        info = png_info(generation.provenance, seed=seed, scored={"score": score}, size=image.size)
         image.save(stage / name, pnginfo=info)
         names.append(name)
         captions.append(

@@ -18,7 +18,14 @@ from clipcond.score.probe import few_shot, fit_probe
 from clipcond.score.ranking import Ranking, rerank
 from clipcond.score.results import Scorer, Scores, compare, join
 from clipcond.score.scorer import ClipScorer
-from clipcond.score.statistics import Comparison, Interval, compare_paired, interval, required_n
+from clipcond.score.statistics import (
+    Comparison,
+    Interval,
+    compare_paired,
+    holm,
+    interval,
+    required_n,
+)
 from clipcond.score.variants import VARIANTS, Variant
 from clipcond.score.zeroshot import build_classifier, zero_shot
 
@@ -53,6 +60,7 @@ __all__ = [
     "confusion_of",
     "few_shot",
     "fit_probe",
+    "holm",
     "interval",
     "join",
     "pictures_in",

@@ -73,6 +73,11 @@ class PreferenceScorer:
             name=formula, scale=_SCALES[formula](scorer), prefix="", clamp_items=False, clamp_mean=False
         )  # fmt: skip
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a score depends on, JSON-able."""
+        return {**self.scorer.provenance, "variant": self.variant.as_dict()}
+
     def score(self, images: Images, prompts: Prompts) -> Scores:
         """Score picture i against prompt i; one prompt as a plain string goes with every picture.
 
@@ -172,6 +177,15 @@ class AestheticScorer:
             )
         self._layers, self._relu = list(layers.values()), _HEADS[tuple(layers)]
         self._digest = weights_digest(tensors)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a score depends on, JSON-able."""
+        return {
+            **self.scorer.provenance,
+            "variant": _AESTHETIC.as_dict(),
+            "head_sha256": self._digest,
+        }
 
     def score(self, images: Images, prompts: Prompts = "") -> Scores:
         """How much people would like each picture; the prompts are not read.

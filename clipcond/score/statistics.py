@@ -17,6 +17,7 @@ Values = Sequence[float] | Sequence[int] | np.ndarray | torch.Tensor
 
 _RESAMPLES = 4000
 _PERMUTATIONS = 9999
+_AT_ONCE = 1 << 22  # numbers that resampling holds, so that memory does not grow with the prompts
 _MAX_N = 10_000_000
 
 
@@ -85,6 +86,7 @@ def interval(
             method="percentile",
             confidence_level=confidence,
             n_resamples=_RESAMPLES,
+            batch=max(1, _AT_ONCE // len(sums)),
             rng=np.random.default_rng(0),
         )
         low, high = map(float, found.confidence_interval)
@@ -115,6 +117,7 @@ def compare_paired(
         permutation_type="samples",
         vectorized=True,
         n_resamples=_PERMUTATIONS,
+        batch=max(1, _AT_ONCE // len(counts)),
         rng=np.random.default_rng(0),
     )
     spread = float(per_cluster.std(ddof=1))
@@ -124,6 +127,19 @@ def compare_paired(
         p_value=float(found.pvalue),
         effect=mean / spread if spread else float(np.sign(mean)) * float("inf") if mean else 0.0,
     )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values of several tests, each made so large that one error among all is as rare as it says (Holm 1979).
+
+    Args:
+        p_values: between 0 and 1, in any order.
+    """
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(np.argsort(p_values, kind="stable").tolist()):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
 
 
 def required_n(effect: float, *, power: float = 0.8, alpha: float = 0.05) -> int:

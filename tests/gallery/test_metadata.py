@@ -20,7 +20,7 @@ RE_PARAM = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 
 
 def test_both_texts_survive_the_file(tmp_path):
-    info = png_info(PROVENANCE, seed=7, score=0.25, size=(32, 48))
+    info = png_info(PROVENANCE, seed=7, scored={"score": 0.25}, size=(32, 48))
     Image.new("RGB", (32, 48)).save(tmp_path / "p.png", pnginfo=info)
     with Image.open(tmp_path / "p.png") as opened:
         record = json.loads(opened.text["clipcond"])

@@ -1,15 +1,11 @@
-"""Tables as files, by their ending: .csv, .tsv, .jsonl and .parquet, both ways; and .txt with a text a line, to read.
-
-Rows are read one after another, since a file may be larger than memory. A row that does not fit its header, or has no
-text where one is wanted, is an error that quotes it. All but Parquet is UTF-8, a byte order mark or none. A line ends at
-a line feed (in .csv and .tsv also at a carriage return) and nowhere else: U+2028 and the like belong to the text.
-"""
+"""Reading tables, a row after another."""
 
 import codecs
 import csv
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -17,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from clipcond.errors import ClipcondError
-
-Rows = Sequence[Mapping[str, Any]]
 
 _EXCERPT = 120  # characters of a row in a message
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
@@ -31,10 +25,17 @@ Found = Iterator[tuple[int, Sequence[object]]]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column to read: its name, and the option that names another one, for messages."""
+    """A column to read.
+
+    Attributes:
+        name: in the table's header.
+        option: that names another one, for messages.
+        loose: takes a number as its digits and nothing as an empty text.
+    """
 
     name: str
     option: str
+    loose: bool = False
 
 
 def read_rows(source: Path, columns: Sequence[Column]) -> Iterator[tuple[str, ...]]:
@@ -55,32 +56,60 @@ def read_rows(source: Path, columns: Sequence[Column]) -> Iterator[tuple[str, ..
     if ending not in usable:
         raise ClipcondError(f"{source}: its ending says no table; name a {', '.join(usable)} file")
     number = 0
-    try:
+    with _readable(source, lambda: f" after row {number}"):
         for number, (line, values) in enumerate(_READERS[ending](source, columns), start=1):
             yield _texts(source, number, line, columns=columns, values=values)
+    if not number:
+        names = " and no ".join(column.name for column in columns)
+        raise ClipcondError(f"{source}: holds no row, and so holds no {names}; add some")
+
+
+def column_names(source: Path) -> tuple[str, ...]:
+    """The columns that a table has; none of a .txt, and of a .jsonl those of its first row.
+
+    Raises:
+        ClipcondError: it cannot be read.
+    """
+    ending = source.suffix.lower()
+    if ending not in _READERS:
+        raise ClipcondError(
+            f"{source}: its ending says no table; name a {', '.join(_READERS)} file"
+        )
+    with _readable(source):
+        return tuple(_NAMES[ending](source)) if ending in _NAMES else ()
+
+
+@contextmanager
+def _readable(source: Path, where: Callable[[], str] = str) -> Iterator[None]:
+    """What is wrong with a file, in one line."""
+    try:
+        yield
     except FileNotFoundError:
         raise ClipcondError(f"{source}: no such file; check the path") from None
     except UnicodeDecodeError as error:
         raise ClipcondError(f"{source}: {_undecodable(source)}") from error
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ClipcondError(f"{source}: unreadable after row {number} ({reason})") from error
-    if not number:
-        names = " and no ".join(column.name for column in columns)
-        raise ClipcondError(f"{source}: holds no row, and so holds no {names}; add some")
+        raise ClipcondError(f"{source}: unreadable{where()} ({reason})") from error
 
 
 def _texts(
     source: Path, number: int, line: int, *, columns: Sequence[Column], values: Sequence[object]
 ) -> tuple[str, ...]:
     """The values of a row, which are to be texts."""
-    for column, value in zip(columns, values, strict=True):
+    found = [
+        str("" if value is None else value)
+        if column.loose and (value is None or isinstance(value, int | float))
+        else value
+        for column, value in zip(columns, values, strict=True)
+    ]
+    for column, value in zip(columns, found, strict=True):
         if not isinstance(value, str):
             raise ClipcondError(
-                f"{source}: row {number} has no text in the column {column.name!r}, but {_excerpt(value)}"
+                f"{source}: row {number} has no text in the column {column.name!r}, but {excerpt(value)}"
                 f"{f' (line {line})' if line else ''}; leave the row out, or name another column with {column.option}"
             )
-    return tuple(value for value in values if isinstance(value, str))
+    return tuple(value for value in found if isinstance(value, str))
 
 
 def _lines(source: Path, newline: str) -> Iterator[str]:
@@ -89,7 +118,7 @@ def _lines(source: Path, newline: str) -> Iterator[str]:
         for number, line in enumerate(file, start=1):
             if "\0" in line:
                 raise ClipcondError(
-                    f"{source}: line {number} holds a NUL character: {_excerpt(line)}; take it out, or, if the file is UTF-16, save it as UTF-8"
+                    f"{source}: line {number} holds a NUL character: {excerpt(line)}; take it out, or, if the file is UTF-16, save it as UTF-8"
                 )
             yield line
 
@@ -109,7 +138,7 @@ def _json_lines(source: Path, columns: Sequence[Column]) -> Found:
             row = JSON.decode(text)
         except (ValueError, RecursionError) as error:
             raise ValueError(
-                f"line {line} is {_excerpt(text)}: {error}; write one JSON object a line"
+                f"line {line} is {excerpt(text)}: {error}; write one JSON object a line"
             ) from error
         names = list(row) if isinstance(row, dict) else []
         if all(column.name in names for column in columns):
@@ -118,7 +147,7 @@ def _json_lines(source: Path, columns: Sequence[Column]) -> Found:
             yield line, [row]
         else:
             where = f"{source}: row {number} (line {line})"
-            _places(where, names, columns, hint=f" in {_excerpt(row)}")
+            _places(where, names, columns, hint=f" in {excerpt(row)}")
 
 
 def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -145,7 +174,7 @@ def _separated(source: Path, columns: Sequence[Column], *, separator: str) -> Fo
             )
             raise ClipcondError(
                 f"{source}: row {number} (line {line}) does not fit the header {_listed(names)}: "
-                f"it splits into {_excerpt(fields)}; {repair}"
+                f"it splits into {excerpt(fields)}; {repair}"
             )
         yield line, [fields[place] for place in places]
 
@@ -171,9 +200,14 @@ def _fields(source: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
         try:
             fields = _next_row(reader)
         except csv.Error as error:
+            if (
+                separator == "\t" and reader.line_num == line
+            ):  # PartiPrompts and Google's tables quote nothing
+                yield line, _line(source, line).rstrip("\r\n").split(separator)
+                continue
             raise ClipcondError(
                 f"{source}: the row that begins in line {line} has a quote that is not closed, or text after a closed "
-                f"one ({error}): {_excerpt(_line(source, line))}; quote a value with quotes in it, and double those: "
+                f"one ({error}): {excerpt(_line(source, line))}; quote a value with quotes in it, and double those: "
                 '"a 5"" disk"'
             ) from None
         if fields is None:
@@ -204,7 +238,7 @@ def _line(source: Path, number: int) -> str:
 
 
 def _parquet_rows(source: Path, columns: Sequence[Column]) -> Found:
-    pyarrow, parquet = _pyarrow(source)
+    pyarrow, parquet = pyarrow_for(source)
     names = [column.name for column in columns]
     with source.open("rb") as opened:
         try:
@@ -250,7 +284,7 @@ def _undecodable(source: Path) -> str:
     return f"is not UTF-8; {repair}"
 
 
-def _excerpt(value: object) -> str:
+def excerpt(value: object) -> str:
     """A value in a message: one line, and not all of a long one."""
     return _cut(repr(value))
 
@@ -273,73 +307,39 @@ _READERS: dict[str, Callable[[Path, Sequence[Column]], Found]] = {
 }
 
 
-def _write_separated(rows: Rows, file: Path, *, separator: str) -> None:
-    for value in (value for row in rows for value in row.values() if "\0" in str(value)):
-        raise ClipcondError(f"{file}: {_excerpt(value)} holds a NUL character; write .jsonl")
-    with file.open("w", newline="", encoding="utf-8") as opened:
-        writer = csv.DictWriter(opened, list(rows[0]), delimiter=separator)
-        writer.writeheader()
-        writer.writerows(rows)
+def _header(source: Path, *, separator: str) -> Sequence[str]:
+    return [name.strip() for name in next(_fields(source, separator), (0, []))[1]]
 
 
-def _write_jsonl(rows: Rows, file: Path) -> None:
-    with file.open("w", newline="\n", encoding="utf-8") as opened:
-        opened.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+def _first_keys(source: Path) -> Sequence[str]:
+    first = next((text for text in _lines(source, "\n") if text.strip()), "{}")
+    row = JSON.decode(first)
+    return list(row) if isinstance(row, dict) else []
 
 
-def _write_parquet(rows: Rows, file: Path) -> None:
-    pyarrow, parquet = _pyarrow(file)
-    parquet.write_table(pyarrow.Table.from_pylist([dict(row) for row in rows]), file)
+def _schema(source: Path) -> Sequence[str]:
+    pyarrow, parquet = pyarrow_for(source)
+    try:
+        names: Sequence[str] = parquet.read_schema(source).names
+    except pyarrow.ArrowException as error:
+        raise ValueError(str(error)) from error
+    return names
 
 
-_WRITERS: dict[str, Callable[[Rows, Path], None]] = {
-    ".csv": partial(_write_separated, separator=","),
-    ".jsonl": _write_jsonl,
-    ".parquet": _write_parquet,
-    ".tsv": partial(_write_separated, separator="\t"),
+_NAMES: dict[str, Callable[[Path], Sequence[str]]] = {
+    ".csv": partial(_header, separator=","),
+    ".jsonl": _first_keys,
+    ".parquet": _schema,
+    ".tsv": partial(_header, separator="\t"),
 }
 
 
-def check_table(file: Path) -> None:
-    """Refuse a table that could not be written, before there is anything to write.
+def pyarrow_for(file: Path) -> tuple[Any, Any]:
+    """pyarrow and its Parquet.
 
     Raises:
-        ClipcondError: an unknown ending, a folder that is not there, or Parquet without pyarrow.
+        ClipcondError: it is not installed.
     """
-    if file.suffix.lower() not in _WRITERS:
-        raise ClipcondError(f"{file}: its ending says no table; name a {', '.join(_WRITERS)} file")
-    if not file.parent.is_dir():
-        raise ClipcondError(f"{file}: there is no folder {file.parent}; make it first")
-    if file.suffix.lower() == ".parquet":
-        _pyarrow(file)
-
-
-def write_rows(rows: Rows, file: Path) -> None:
-    """Write rows with the same keys; a file of that name is replaced, whole or not at all.
-
-    Raises:
-        ClipcondError: no row, `check_table` refuses the file, a text that is no Unicode, or the disk refuses.
-    """
-    check_table(file)
-    if not rows:
-        raise ClipcondError(f"{file}: there is no row to write")
-    unfinished = file.with_name(f".{file.name}.partial")
-    try:
-        _WRITERS[file.suffix.lower()](rows, unfinished)
-        unfinished.replace(file)
-    except UnicodeEncodeError as error:
-        raise ClipcondError(
-            f"{file}: {_excerpt(error.object)} holds half of a surrogate pair, which no table can hold; rename it"
-        ) from None
-    except OSError as error:
-        raise ClipcondError(
-            f"{file}: cannot be written ({error.strerror}); name another file"
-        ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _pyarrow(file: Path) -> tuple[Any, Any]:
     try:
         import pyarrow
         from pyarrow import parquet
