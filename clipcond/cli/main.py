@@ -67,8 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
     for verb, (request, _) in _VERBS.items():
         family, _, name = verb.rpartition(" ")
         if family and family not in families:
-            summary = _FAMILIES[family]
-            whole = commands.add_parser(family, help=summary, description=f"{summary}.")
+            common = _FAMILIES[family]
+            whole = commands.add_parser(family, help=common, description=f"{common}.")
             families[family] = whole.add_subparsers(dest="verb", required=True, metavar="COMMAND")
         summary = request.__doc__
         command = families.get(family, commands).add_parser(

@@ -26,9 +26,10 @@ from clipcond.files import first_line, write_whole
 from clipcond.gallery.metadata import png_info
 from clipcond.generation import conditions, draw, is_circular, looks, plain_text
 from clipcond.models import is_emoji, load_pipeline, locate
+from clipcond.precompute.job import shape_of
 
 PICTURES = "pictures"
-_A_SHARD = 32  # pictures, held in memory until they are judged
+_A_SHARD = 32  # pictures at least, held in memory until they are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,10 @@ class Plan:
 
     def shards(self, prompts: Sequence[Prompt], name: Any) -> Iterator[Shard]:
         """A few prompts of one setting each."""
-        number = 0
+        number, size = 0, max(_A_SHARD, self.batch_size)
         for place in range(len(self.settings)):
             sittings = (Sitting(place, i, prompt) for i, prompt in enumerate(prompts))
-            for some in batched(sittings, max(1, _A_SHARD // len(self.seeds))):
+            for some in batched(sittings, max(1, size // len(self.seeds))):
                 yield Shard(number, some, name(number))
                 number += 1
 
@@ -75,6 +76,15 @@ class Plan:
         slug = re.sub(r"[^\w.]+", "-", label).strip("-")[:80]
         folder = self.out / PICTURES / f"{sitting.setting:02d}-{slug}" / f"{sitting.number:05d}"
         return folder / "samples" / f"{seed:04d}.png"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The pictures of a sitting, one a seed, and what to write into them; or why there are none."""
+
+    images: Sequence[Image.Image | None]
+    about: dict[str, Any]
+    problem: str = ""
 
 
 class Studio:
@@ -87,38 +97,38 @@ class Studio:
 
     def finish(self, shard: Shard, _prepared: object) -> None:
         """Draw a shard's pictures, judge them, write them and their rows."""
-        seen: list[Seen] = []
-        infos: list[dict[str, Any]] = []
+        setting = self.plan.settings[shard.items[0].setting]
         circular: dict[str, list[str]] = {}
+        try:
+            pipe = self._pipe(setting)
+            circular = {setting.label: self._circular(pipe)}
+            drawn = self._drawn(pipe, setting, shard.items)
+        except ClipcondError as error:
+            drawn = {sitting: self._nothing(error) for sitting in shard.items}
+        seen, abouts = [], []
         for sitting in shard.items:
-            setting = self.plan.settings[sitting.setting]
-            images: Sequence[Image.Image | None] = [None] * len(self.plan.seeds)
-            about: dict[str, Any] = {}
-            problem = ""
-            try:
-                pipe = self._pipe(setting)
-                images, about = self._drawn(pipe, setting, sitting.prompt)
-                circular[setting.label] = self._circular(pipe)
-            except ClipcondError as error:
-                problem = first_line(error)
-            text = about.get("scored_text", sitting.prompt.text)
-            for seed, image in zip(self.plan.seeds, images, strict=True):
+            own = drawn[sitting]
+            text = own.about.get("scored_text", sitting.prompt.text)
+            for seed, image in zip(self.plan.seeds, own.images, strict=True):
                 picture = Picture(
                     file=self.plan.file(sitting, seed),
                     prompt=Prompt(text, sitting.prompt.id, sitting.prompt.category),
                     model=setting.label,
                     seed=seed,
-                    problem=problem,
+                    problem=own.problem,
                 )
                 seen.append(Seen(picture, image))
-                infos.append(about)
+                abouts.append(own.about)
         rows, made = judge_rows(self.judges, seen, self.plan.out)
-        for each, about, row in zip(seen, infos, rows, strict=True):
+        for each, about, row in zip(seen, abouts, rows, strict=True):
             if each.image is not None:
                 self._save(each.picture, each.image, about, row)
         for sitting in shard.items:
             self._save_metadata(sitting)
         write_part(shard.file, rows, made, circular=circular)
+
+    def _nothing(self, error: ClipcondError) -> Drawn:
+        return Drawn([None] * len(self.plan.seeds), {}, first_line(error))
 
     def _circular(self, pipe: Any) -> list[str]:
         """Judges whose text tower also conditions the pictures."""
@@ -155,35 +165,57 @@ class Studio:
         return pipe, pipe.scheduler
 
     def _drawn(
-        self, pipe: Any, setting: Setting, prompt: Prompt
-    ) -> tuple[list[Image.Image], dict[str, Any]]:
-        """(a picture a seed, what to write into them)."""
+        self, pipe: Any, setting: Setting, sittings: Sequence[Sitting]
+    ) -> dict[Sitting, Drawn]:
+        """Every prompt's pictures; prompts of as many windows share calls, so that none is filled up for another."""
         model = setting.model
-        shipped = isinstance(model, str | Path) and is_emoji(locate(model))
-        setting = setting.at_best(shipped=shipped)
-        text = setting.template.replace(PROMPT, prompt.text)
+        setting = setting.at_best(shipped=isinstance(model, str | Path) and is_emoji(locate(model)))
         conditioner = Conditioner.from_pipeline(pipe, **setting.conditioner_options)
-        steps = looks(pipe, setting.pipe_kwargs)
-        conditioning = conditioner(text, negative_prompt=setting.negative, steps=steps)
-        seeds, batch = self.plan.seeds, self.plan.batch_size
+        found: dict[Sitting, Drawn] = {}
+        alike: dict[tuple[int, ...], list[Sitting]] = {}
+        for sitting in sittings:
+            try:
+                shape = shape_of(conditioner, _text(setting, sitting))
+                alike.setdefault(shape, []).append(sitting)
+            except ClipcondError as error:
+                found[sitting] = self._nothing(error)
+        together = max(1, self.plan.batch_size // len(self.plan.seeds))
+        for same in alike.values():
+            for some in batched(same, together):
+                found |= self._of_one_call(pipe, conditioner, setting, some)
+        return found
+
+    def _of_one_call(
+        self, pipe: Any, conditioner: Conditioner, setting: Setting, some: Sequence[Sitting]
+    ) -> dict[Sitting, Drawn]:
+        """The pictures of prompts that go together, unless one of them is refused."""
+        texts = [_text(setting, sitting) for sitting in some]
+        negative, steps = setting.negative, looks(pipe, setting.pipe_kwargs)
+        seeds = list(self.plan.seeds)
+        try:
+            conditioning = conditioner(texts, negative_prompt=negative, steps=steps)
+        except ClipcondError as error:
+            if len(some) == 1:
+                return {some[0]: self._nothing(error)}
+            alone = [self._of_one_call(pipe, conditioner, setting, [each]) for each in some]
+            return {sitting: drawn for each in alone for sitting, drawn in each.items()}
         with conditioning.attached(pipe):
             images = draw(
                 pipe,
-                lambda part: conditioning.kwargs_for(pipe, num_images_per_prompt=len(seeds[part])),
-                seeds,
-                batch_size=batch,
+                lambda part: conditioning.kwargs_for(
+                    pipe, num_images_per_prompt=len(seeds[part]) if len(some) == 1 else len(seeds)
+                ),
+                seeds * len(some),
+                batch_size=self.plan.batch_size if len(some) == 1 else len(seeds) * len(some),
                 **setting.pipe_kwargs,
             )
-        about = {
-            "prompt": text,
-            "negative_prompt": setting.negative,
-            "scored_text": plain_text(
-                prompt.text, setting.dialect, **({"steps": steps} if steps else {})
-            ),
-            "setting": setting.label,
-            **conditions(pipe, conditioner, text, setting.negative, **setting.pipe_kwargs),
+        return {
+            sitting: Drawn(
+                images[i * len(seeds) : (i + 1) * len(seeds)],
+                _about(pipe, conditioner, setting, sitting),
+            )
+            for i, sitting in enumerate(some)
         }
-        return images, about
 
     def _save(self, picture: Picture, image: Image.Image, about: dict[str, Any], row: Row) -> None:
         scores = {name: row[name] for name in self.judges}
@@ -198,6 +230,26 @@ class Studio:
         text = prompt.about or json.dumps(plain, ensure_ascii=False)
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "metadata.jsonl", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _text(setting: Setting, sitting: Sitting) -> str:
+    """What is drawn."""
+    return setting.template.replace(PROMPT, sitting.prompt.text)
+
+
+def _about(
+    pipe: Any, conditioner: Conditioner, setting: Setting, sitting: Sitting
+) -> dict[str, Any]:
+    """What pictures of a prompt say about themselves."""
+    text, steps = _text(setting, sitting), looks(pipe, setting.pipe_kwargs)
+    known = {"steps": steps} if steps else {}
+    return {
+        "prompt": text,
+        "negative_prompt": setting.negative,
+        "scored_text": plain_text(sitting.prompt.text, setting.dialect, **known),
+        "setting": setting.label,
+        **conditions(pipe, conditioner, text, setting.negative, **setting.pipe_kwargs),
+    }
 
 
 def _scheduler(name: str, own: Any) -> Any:

@@ -100,6 +100,7 @@ def draw_and_judge(
         "models": {s.label: s.as_dict() | {"files": found[s.label]} for s in kept},
         "prompts": hashlib.sha256(json.dumps(texts).encode()).hexdigest(),
         "seeds": [seeds.start, seeds.stop],
+        "batch_size": batch_size,
         "dtype": str(dtype).removeprefix("torch."),
     }
     plan = Plan(

@@ -199,8 +199,7 @@ def _shard(
 
 
 def _shape(conditioner: Conditioner, text: str) -> tuple[int, ...]:
-    """Windows, or the length of a row that is longer than usual: prompts alike in this share a call, so that none is
-    filled up for another's sake."""
+    """As `shape_of`, of a prompt that one embedding can say."""
     prompt = parse(text, dialect=conditioner.dialect).without_tags
     composed = prompt.joined == "compose"
     if composed or prompt.is_scheduled:
@@ -208,6 +207,16 @@ def _shape(conditioner: Conditioner, text: str) -> tuple[int, ...]:
         raise ClipcondError(
             f"the prompt {shortened(text)!r} {what}, which no embedding of it can say; give each of its texts a row"
         )
+    return shape_of(conditioner, text)
+
+
+def shape_of(conditioner: Conditioner, text: str) -> tuple[int, ...]:
+    """Windows, or the length of a row that is longer than usual: prompts alike in this share a call, so that none is
+    filled up for another's sake.
+
+    Raises:
+        ClipcondError: a prompt that cannot be read.
+    """
     report = conditioner.report(text)
     shape: list[int] = []
     for path in conditioner.paths:
