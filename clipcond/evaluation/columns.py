@@ -16,7 +16,7 @@ from clipcond.evaluation.rows import ERROR, MISSED, TRUNCATED
 _NO_SEED = -1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Columns:
     """Every row's numbers, row i at place i.
 
