@@ -1,7 +1,7 @@
 """The work of `clipcond evaluate`: run and pictures make an evaluation, compare and retrieval read what there is."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ from clipcond.evaluation import Columns, Evaluation, PromptSet, Setting, find_ju
 from clipcond.evaluation.comparing import ALL, Contrast, Standing
 from clipcond.evaluation.geneval import read_results, write_results
 from clipcond.evaluation.job import draw_and_judge, judge_pictures
-from clipcond.evaluation.judges import Judge
+from clipcond.evaluation.judges import Judge, clip_of
+from clipcond.evaluation.lacking import lowest_clauses
 from clipcond.evaluation.pictures import find_pictures
+from clipcond.evaluation.report import write_report
 from clipcond.evaluation.retrieval import Recalls, recall_of_table
 from clipcond.evaluation.settings import Spec, combinations, read_spec
 from clipcond.evaluation.value import as_json, compare
@@ -66,7 +68,7 @@ def _(request: Run) -> int:
         dtype=getattr(torch, dtype),
         engine=_engine(request.bulk),
     )
-    return _finish(request)
+    return _finish(request, judges)
 
 
 @run.register
@@ -76,15 +78,16 @@ def _(request: Pictures) -> int:
     prompts: PromptSet | None = read_prompts(request.prompts, columns) if request.prompts else None
     listed = find_pictures(request.source, prompts=prompts, columns=columns, model=request.name)
     given = {"geneval": read_results(request.geneval)} if request.geneval else {}
+    judges = _judges(request.judges, None)
     judge_pictures(
         listed,
-        _judges(request.judges, None),
+        judges,
         request.out,
         engine=_engine(request.bulk),
         device=pick_device(request.device),
         given=given,
     )
-    return _finish(request)
+    return _finish(request, judges)
 
 
 @run.register
@@ -165,7 +168,7 @@ def _engine(bulk: EngineRequest) -> Engine:
     return find_engine(bulk.engine, workers=bulk.workers, address=bulk.address)
 
 
-def _finish(request: Run | Pictures) -> int:
+def _finish(request: Run | Pictures, judges: Mapping[str, Judge]) -> int:
     """Say how the models do, write what was asked for, and what went wrong."""
     evaluation = Evaluation.load(request.out)
     if request.table:
@@ -181,16 +184,19 @@ def _finish(request: Run | Pictures) -> int:
         raise ClipcondError(
             f"none of the {evaluation.about['pictures']:,} pictures could be judged"
         )
-    report = evaluation.report(request.out / _REPORT)
+    clips = {name: clip for name, judge in judges.items() if (clip := clip_of(judge))}
+    first = next(iter(clips), None)
+    clauses = lowest_clauses(evaluation, first, clips[first]) if first else ()
+    report = write_report([evaluation], request.out / _REPORT, clauses=clauses)
     if request.json:
         write_json(_told(evaluation, standings, report))
     else:
         _show_standings(standings)
-        for model, judges in evaluation.about["circular"].items():
-            if judges:
-                note(
-                    f"{model}: {', '.join(judges)} also conditioned the pictures (circular), which flatters their scores"
-                )
+        circular = {who for own in evaluation.about["circular"].values() for who in own}
+        if circular:
+            note(
+                f"{', '.join(sorted(circular))} also conditioned the pictures (circular), which flatters its scores"
+            )
         note(
             f"{evaluation.about['pictures']:,} pictures: {report} shows them, clipcond evaluate compare tests them"
         )

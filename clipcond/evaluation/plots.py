@@ -57,21 +57,26 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME else name[: _NAME - 1] + "…"
 
 
-def means(standings: Sequence[Standing], unit: str) -> str:
-    """A dot and its interval for each model."""
+def colors(names: Sequence[str]) -> dict[str, str]:
+    """A colour for each name, the same in every plot."""
+    return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
+
+
+def means(standings: Sequence[Standing], unit: str, ink: Mapping[str, str]) -> str:
+    """A dot and its interval for each model, in its colour."""
     with _axes(0.7 + 0.3 * len(standings)) as (_, axes, svg):
         for row, each in enumerate(standings):
-            color = SERIES[row % len(SERIES)]
+            color = ink[each.model]
             axes.plot([each.low, each.high], [row, row], color=color, linewidth=2.4)
             axes.plot([each.mean], [row], "o", color=color, markersize=7)
         axes.set_yticks(range(len(standings)), [_short(each.model) for each in standings])
         axes.set_ylim(len(standings) - 0.5, -0.5)
-        axes.set_xlabel(f"mean {unit}, 95 % interval over prompts")
+        axes.set_xlabel(f"{unit}: mean and 95 %")
         axes.grid(visible=False, axis="y")
     return _inlined(svg, f"Mean {unit} of each model")
 
 
-def distributions(values: Mapping[str, np.ndarray], unit: str) -> str:
+def distributions(values: Mapping[str, np.ndarray], unit: str, ink: Mapping[str, str]) -> str:
     """How each model's scores are spread; "" where there is nothing to draw."""
     shown = {name: own for name, own in values.items() if len(np.unique(own)) > 2}
     if not shown:
@@ -81,8 +86,8 @@ def distributions(values: Mapping[str, np.ndarray], unit: str) -> str:
         parts = axes.violinplot(
             list(shown.values()), places, orientation="horizontal", widths=0.85, showmedians=True
         )
-        for i, body in enumerate(parts["bodies"]):
-            body.set(facecolor=SERIES[i % len(SERIES)], alpha=0.55)
+        for name, body in zip(shown, parts["bodies"], strict=True):
+            body.set(facecolor=ink[name], alpha=0.55)
         for name in ("cmins", "cmaxes", "cbars", "cmedians"):
             parts[name].set(color=_INK, linewidth=1 if name == "cmedians" else 0.6)
         axes.set_yticks(places, [_short(name) for name in shown])

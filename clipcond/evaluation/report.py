@@ -12,7 +12,15 @@ import numpy as np
 
 from clipcond.errors import ClipcondError
 from clipcond.evaluation import plots
-from clipcond.evaluation.comparing import ALL, Contestant, Contrast, Standing, contrasts, standings
+from clipcond.evaluation.comparing import (
+    ALL,
+    ALPHA,
+    Contestant,
+    Contrast,
+    Standing,
+    contrasts,
+    standings,
+)
 from clipcond.evaluation.sheet import sheets
 from clipcond.evaluation.value import Evaluation, contestants, judges
 from clipcond.files import write_whole
@@ -105,12 +113,9 @@ def _page(
         heat=_heat(found, who, names),
         sheets=sheets(evaluations, models, who, couple),
         clauses=clauses,
-        circular=[
-            (model, ", ".join(own))
-            for each in about
-            for model, own in each["circular"].items()
-            if own
-        ],
+        circular=sorted(
+            {who for each in about for own in each["circular"].values() for who in own}
+        ),
         failures=failures[:_FAILURES],
         more_failures=max(0, len(failures) - _FAILURES),
         provenance=json.dumps(about, indent=1, ensure_ascii=False),
@@ -133,16 +138,18 @@ def _panel(
 ) -> Panel:
     own = _ranked(found, scorer, category)
     which = None if category == ALL else category
-    values = {m.name: m.columns.scores[scorer][m.of(which, scorer)] for m in models}
-    values = {name: own for name, own in values.items() if len(own)}
+    by_name = {m.name: m for m in models}
+    ranked = [by_name[each.model] for each in own]
+    values = {m.name: m.columns.scores[scorer][m.of(which, scorer)] for m in ranked}
+    ink = plots.colors([m.name for m in models])
     percent = all(np.isin(each, (0, 1)).all() for each in values.values())
     unit = f"{scorer} (share of pictures)" if percent else scorer
     settings = {m: said for each in evaluations for m, said in each.about.get("models", {}).items()}
-    drawn = {"Means": plots.means(own, unit)}
+    drawn = {"Means": plots.means(own, unit, ink)}
     if category == ALL:
         drawn["Over the settings"] = plots.curves(own, settings, unit)
         if len(models) <= _MANY:
-            drawn["Distribution"] = plots.distributions(values, unit)
+            drawn["Distribution"] = plots.distributions(values, unit, ink)
         couple = _couple(models, compared)
         if couple and not percent:
             drawn["Prompt by prompt"] = plots.against(*_by_prompt(couple, scorer), unit)
@@ -188,26 +195,23 @@ def _headlines(
     compared: Sequence[Contrast],
     who: Sequence[str],
     baseline: str | None,
-) -> list[str]:
-    """What every scorer says, in a sentence."""
+) -> list[tuple[str, str]]:
+    """(scorer, what it says in a sentence)."""
     said = []
     for scorer in who:
         ranked = _ranked(found, scorer, ALL)
         own = [c for c in compared if (c.scorer, c.category) == (scorer, ALL)]
         if not ranked:
             continue
+        best = ranked[0]
+        sentence = f"mean {best.mean:.4f}, 95 % from {best.low:.4f} to {best.high:.4f}"
         if len(own) == 1:
-            said.append(f"{scorer}: {own[0].verdict}.")
+            sentence = f"“{own[0].first}” against “{own[0].second}”: {own[0].verdict}"
         elif own:
-            seen = sum(each.p_holm < 0.05 for each in own)
-            against = f" from {baseline}" if baseline else ""
-            said.append(
-                f"{scorer}: {ranked[0].model} has the highest mean; {seen} of {len(own)} differences{against} are more "
-                "than chance."
-            )
-        else:
-            best = ranked[0]
-            said.append(f"{scorer}: {best.mean:.4f} ({best.low:.4f} to {best.high:.4f}).")
+            seen = sum(each.p_holm < ALPHA for each in own)
+            against = f" from “{baseline}”" if baseline else ""
+            sentence = f"“{best.model}” has the highest mean; {seen} of {len(own)} differences{against} are more than chance"
+        said.append((scorer, sentence))
     return said
 
 
