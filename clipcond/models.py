@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from packaging.version import Version
 
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.files import check_safetensors
 from clipcond.resources import model_folder
 
 SHIPPED = ("emoji", "judge")
+_RENAMED = Version("0.42")  # of diffusers, where torch_dtype is dtype at the latest
 
 
 def locate(name: str | Path) -> str | Path:
@@ -60,10 +62,11 @@ def load_pipeline(name: str | Path, *, device: torch.device, dtype: torch.dtype)
     location = locate(name)
     if isinstance(location, Path):
         check_folder(location)
+    told = "dtype" if Version(diffusers.__version__) >= _RENAMED else "torch_dtype"
     try:
         pipe = diffusers.DiffusionPipeline.from_pretrained(  # type: ignore[no-untyped-call]  # as diffusers has it
             location,
-            torch_dtype=dtype,
+            **{told: dtype},
             use_safetensors=True,
             local_files_only=isinstance(location, Path),
         )

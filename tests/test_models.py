@@ -12,7 +12,6 @@ from clipcond.models import is_emoji, load_pipeline, locate, own_scorer, pick_de
 from clipcond.resources import model_folder
 
 
-@pytest.mark.filterwarnings("ignore:.*torch_dtype.*")  # what diffusers says while loading
 def test_emoji_is_the_shipped_model_to_all_that_take_a_name():
     assert locate("emoji") == model_folder("emoji")
     scorer = ClipScorer.from_pretrained("emoji")

@@ -5,13 +5,17 @@ them as they are. Each PNG says how it was made.
 """
 
 import json
+import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import diffusers
 import torch
+import transformers
 from PIL import Image
 
 from clipcond.bulk import Shard, batched
@@ -100,9 +104,9 @@ class Studio:
         setting = self.plan.settings[shard.items[0].setting]
         circular: dict[str, list[str]] = {}
         try:
-            pipe = self._pipe(setting)
-            circular = {setting.label: self._circular(pipe)}
-            drawn = self._drawn(pipe, setting, shard.items)
+            with self._set_up(setting) as pipe:
+                circular = {setting.label: self._circular(pipe)}
+                drawn = self._drawn(pipe, setting, shard.items)
         except ClipcondError as error:
             drawn = {sitting: self._nothing(error) for sitting in shard.items}
         seen, abouts = [], []
@@ -135,34 +139,48 @@ class Studio:
         scorers = {name: clip_of(judge) for name, judge in self.judges.items()}
         return [n for n, scorer in scorers.items() if scorer and is_circular(pipe, scorer)]
 
-    def _pipe(self, setting: Setting) -> Any:
-        """The setting's pipeline, loaded unless it was the last one.
+    @contextmanager
+    def _set_up(self, setting: Setting) -> Iterator[Any]:
+        """The setting's pipeline, silent and with its scheduler, and afterwards as it was.
+
+        Raises:
+            ClipcondError: the model does not load, or there is no such scheduler.
+        """
+        pipe = self._pipe(setting.model)
+        own, config = pipe.scheduler, dict(getattr(pipe, "_progress_bar_config", {}))
+        if setting.scheduler is not None:
+            pipe.scheduler = _scheduler(setting.scheduler, own)
+        pipe.set_progress_bar_config(**{**config, "disable": True})  # the work has a bar
+        try:
+            yield pipe
+        finally:
+            pipe.scheduler = own
+            pipe.set_progress_bar_config(**config)
+
+    def _pipe(self, model: Any) -> Any:
+        """A model's pipeline, loaded unless it was the last one.
 
         Raises:
             ClipcondError: it does not load; asked again, it is not tried again.
         """
-        key = (
-            str(setting.model) if isinstance(setting.model, str | Path) else f"{id(setting.model)}"
-        )
+        if not isinstance(model, str | Path):
+            return model
+        key = str(model)
         if key in self._failed:
             raise ClipcondError(self._failed[key])
         if key not in self._pipes:
             self._pipes.clear()  # first, since two may not fit
+            if multiprocessing.parent_process() is not None:  # its bars would tear the work's
+                for library in (diffusers, transformers):
+                    cast("Any", library.utils.logging).disable_progress_bar()
             try:
-                self._pipes[key] = self._loaded(setting)
+                self._pipes[key] = load_pipeline(
+                    model, device=self.plan.device, dtype=self.plan.dtype
+                )
             except ClipcondError as error:
                 self._failed[key] = first_line(error)
                 raise
-        pipe, own = self._pipes[key]
-        pipe.scheduler = own if setting.scheduler is None else _scheduler(setting.scheduler, own)
-        return pipe
-
-    def _loaded(self, setting: Setting) -> tuple[Any, Any]:
-        pipe = setting.model
-        if isinstance(pipe, str | Path):
-            pipe = load_pipeline(pipe, device=self.plan.device, dtype=self.plan.dtype)
-        pipe.set_progress_bar_config(disable=True)  # the work has one
-        return pipe, pipe.scheduler
+        return self._pipes[key]
 
     def _drawn(
         self, pipe: Any, setting: Setting, sittings: Sequence[Sitting]
@@ -258,8 +276,6 @@ def _scheduler(name: str, own: Any) -> Any:
     Raises:
         ClipcondError: there is none of that name.
     """
-    import diffusers
-
     kind = getattr(diffusers, name, None)
     if not isinstance(kind, type) or not issubclass(kind, diffusers.SchedulerMixin):
         raise ClipcondError(
