@@ -22,7 +22,7 @@ from clipcond.score import ClipScorer, PictureError
 from clipcond.tables import Column, read_rows
 
 KS = (1, 5, 10)
-_AT_ONCE = 1 << 22  # similarities: 16 MB, and as much again for what is asked of them
+_AT_ONCE = 1 << 21  # similarities: 8 MB, and some times as much for what is asked of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,15 +29,16 @@ def wrong_before(
     right = right[right[:, 0].argsort(stable=True)]
     bounds = torch.arange(0, len(queries) + block, block, device=right.device)
     edges = torch.searchsorted(right[:, 0].contiguous(), bounds).tolist()
-    found = []
+    # one tensor for all: small ones that stay would lie between the blocks, and memory would grow with every block
+    found = torch.empty(len(queries), dtype=torch.int64, device=queries.device)
     for start, first, last in zip(bounds.tolist(), edges, edges[1:], strict=False):
         similarities = queries[start : start + block] @ answers.T
         own = torch.zeros_like(similarities, dtype=torch.bool)
         own[right[first:last, 0] - start, right[first:last, 1]] = True
         best = similarities.masked_fill(~own, -torch.inf).amax(dim=1, keepdim=True)
         # not >=, so that of NaN everything is wrong
-        found.append((~(similarities < best) & ~own).sum(dim=1))
-    return torch.cat(found)
+        found[start : start + block] = (~(similarities < best) & ~own).sum(dim=1)
+    return found
 
 
 def shares(before: Int64[torch.Tensor, " n"], ks: Sequence[int]) -> dict[int, float]:
