@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ScoreError,
         UnsupportedPipelineError,
     )
+    from clipcond.evaluation import Evaluation, Setting, evaluate
     from clipcond.generation import generate
     from clipcond.hooks.guiding import guidance
     from clipcond.hooks.maps import attention_maps
@@ -46,10 +47,12 @@ _HOMES: dict[str, str | None] = {
     "Conditioner": "clipcond.conditioning",
     "Conditioning": "clipcond.conditioning",
     "EmbeddingCache": "clipcond.conditioning",
+    "Evaluation": "clipcond.evaluation",
     "PromptSyntaxError": "clipcond.errors",
     "PromptTooLongError": "clipcond.errors",
     "Region": "clipcond.hooks.region",
     "ScoreError": "clipcond.errors",
+    "Setting": "clipcond.evaluation",
     "TextualInversion": "clipcond.encoders",
     "UnsupportedPipelineError": "clipcond.errors",
     "apply_loras": "clipcond.encoders",
@@ -57,6 +60,7 @@ _HOMES: dict[str, str | None] = {
     "concat": "clipcond.conditioning",
     "convert": "clipcond.prompt",
     "emoji": None,
+    "evaluate": "clipcond.evaluation",
     "expand": "clipcond.prompt",
     "generate": "clipcond.generation",
     "guidance": "clipcond.hooks.guiding",
@@ -78,10 +82,12 @@ __all__ = [
     "Conditioner",
     "Conditioning",
     "EmbeddingCache",
+    "Evaluation",
     "PromptSyntaxError",
     "PromptTooLongError",
     "Region",
     "ScoreError",
+    "Setting",
     "TextualInversion",
     "UnsupportedPipelineError",
     "apply_loras",
@@ -89,6 +95,7 @@ __all__ = [
     "concat",
     "convert",
     "emoji",
+    "evaluate",
     "expand",
     "generate",
     "guidance",

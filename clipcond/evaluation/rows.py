@@ -11,7 +11,7 @@ from PIL import Image
 
 from clipcond.clip import load_picture
 from clipcond.errors import ClipcondError, ScoreError
-from clipcond.evaluation.judges import Judge, Oracle, Verdicts
+from clipcond.evaluation.judges import Judge, Oracle, Verdicts, clip_of
 from clipcond.evaluation.pictures import Picture
 from clipcond.evaluation.prompts import Prompt
 from clipcond.files import write_whole
@@ -87,6 +87,9 @@ def judge_rows(
         for each in seen
     ]
     made: dict[str, Any] = {}
+    for judge in judges.values():  # a shard is a function of its items alone
+        if (scorer := clip_of(judge)) is not None:
+            scorer.forget()
     images = {i: each.image for i, each in enumerate(seen) if each.image is not None}
     for name, judge in judges.items():
         texts = {place: str(rows[place]["prompt"]) for place in images}

@@ -115,7 +115,7 @@ class ClipFeatures:
         texts = checked_texts(texts)
         with self._lock:
             found = {t: self._known[t] for t in dict.fromkeys(texts) if t in self._known}
-            missing = sorted({text for text in texts if text not in found}, key=len)
+            missing = sorted((t for t in dict.fromkeys(texts) if t not in found), key=len)
             for batch in _batches(missing, self.batch_size):
                 found |= self._encoded_texts(batch)
             self._remember(found)
@@ -123,6 +123,11 @@ class ClipFeatures:
             features=torch.stack([found[text][0] for text in texts]),
             truncated=torch.tensor([found[text][1] for text in texts]),
         )
+
+    def forget(self) -> None:
+        """Let go of the texts that are kept, so that features do not depend on what came before, by their last bits."""
+        with self._lock:
+            self._known.clear()
 
     def scores(
         self,

@@ -17,6 +17,10 @@ LEAST = {
     "tokens": ["a cat"],
     "convert": ["a cat", "--to", "compel"],
     "encode": ["prompts.csv", "--out", "there"],
+    "evaluate run": ["--out", "there"],
+    "evaluate pictures": ["pictures", "--out", "there"],
+    "evaluate compare": ["there"],
+    "evaluate retrieval": ["pairs.csv"],
     "train": ["pictures", "--out", "there"],
     "app": [],
 }
@@ -25,7 +29,9 @@ LEAST = {
 @pytest.mark.parametrize("verb", _VERBS)
 def test_defaults_are_what_requests_say_they_are(verb):
     kind, _ = _VERBS[verb]
-    typed = unpack(kind, build_parser().parse_args([verb, *LEAST[verb]]))  # beartype checks each
+    typed = unpack(
+        kind, build_parser().parse_args([*verb.split(), *LEAST[verb]])
+    )  # beartype checks each
     assert type(typed) is kind
     assert getattr(typed, "clip", ClipRequest()) == ClipRequest()
 

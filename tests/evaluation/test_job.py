@@ -76,6 +76,19 @@ def test_pictures_are_those_of_generate_and_say_so(run):
     assert about == {"tag": "single", "include": [], "prompt": "a (blue:1.2) square"}
 
 
+def test_a_shard_is_a_function_of_its_items(run, tmp_path):
+    """What a worker judged before does not show, not in the last bit."""
+    from clipcond.evaluation.pictures import find_pictures
+    from clipcond.evaluation.rows import judge_rows, look
+
+    judges = find_judges(["judge"])
+    seen = [look(each) for each in find_pictures(run.folder / "scores.jsonl")()]
+    alone, _ = judge_rows(judges, seen[6:12], run.folder)
+    judge_rows(judges, seen[8:], run.folder)
+    again, _ = judge_rows(judges, seen[6:12], run.folder)
+    assert alone == again
+
+
 def test_called_again_it_makes_nothing_and_changes_nothing(run):
     before = kills.contents(run.folder)
     evaluate(SETTINGS, PROMPTS, scorers=SCORERS, out=run.folder, seeds=2, batch_size=4)
