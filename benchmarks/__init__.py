@@ -1,1 +1,1 @@
-"""Rows of figures, each beside its peer in the same process."""
+"""Speed and memory, measured: each module is a program that writes what its docstring says."""

@@ -6,6 +6,7 @@ an interval over 10 prompts with 100 pictures each is as wide as 10 prompts make
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -111,22 +112,29 @@ def compare_paired(
         raise ScoreError(f"got {len(a)} and {len(b)} values; a paired test takes pairs")
     (a_sums, counts), (b_sums, _) = _by_cluster(a, clusters), _by_cluster(b, clusters)
     per_cluster = (a_sums - b_sums) / counts
-    found = stats.permutation_test(
-        (a_sums, b_sums),
-        lambda x, y, axis: (x - y).sum(axis) / counts.sum(),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=_PERMUTATIONS,
-        batch=max(1, _AT_ONCE // len(counts)),
-        rng=np.random.default_rng(0),
-    )
     spread = float(per_cluster.std(ddof=1))
     mean = float(per_cluster.mean())
     return Comparison(
         difference=interval(a - b, clusters),
-        p_value=float(found.pvalue),
+        p_value=_sign_flips(a_sums - b_sums),
         effect=mean / spread if spread else float(np.sign(mean)) * float("inf") if mean else 0.0,
     )
+
+
+def _sign_flips(gaps: np.ndarray) -> float:
+    """How often a sum is as far from 0 as this one when each summand's sign is either: scipy's paired permutation test of a
+    sum, which takes forty times as long, since it draws an order for each pair."""
+    observed = abs(gaps.sum()) * (1 - 1e-12)  # what is equal up to rounding is as far
+    if 2 ** len(gaps) <= _PERMUTATIONS:
+        signs = np.array(list(product((-1.0, 1.0), repeat=len(gaps))))
+        return float((np.abs(signs @ gaps) >= observed).mean())
+    rng, left, as_far = np.random.default_rng(0), _PERMUTATIONS, 1  # itself is one of them
+    while left:
+        some = min(left, max(1, _AT_ONCE // len(gaps)))
+        flipped = rng.integers(0, 2, size=(some, len(gaps)), dtype=np.int8) @ (2 * gaps)
+        as_far += int((np.abs(flipped - gaps.sum()) >= observed).sum())
+        left -= some
+    return as_far / (_PERMUTATIONS + 1)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

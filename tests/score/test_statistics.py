@@ -61,6 +61,21 @@ def test_permutation_test_holds_its_level_and_sees_a_difference():
     assert compare_paired(base + 0.5 + 0.1 * rng.normal(size=40), base).p_value < 0.001
 
 
+@pytest.mark.parametrize("count", [6, 12, 40])
+def test_the_permutation_test_is_scipys(count):
+    rng = np.random.default_rng(count)
+    a, b = rng.normal(0.4, 1, size=count), rng.normal(size=count)
+    expected = stats.permutation_test(
+        (a, b),
+        lambda x, y, axis: (x - y).sum(axis),
+        permutation_type="samples",
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    ).pvalue
+    tolerance = 1e-12 if count <= 12 else 4 * np.sqrt(expected * (1 - expected) / 9999)
+    assert compare_paired(a, b).p_value == pytest.approx(expected, abs=tolerance)
+
+
 def test_prompts_not_pictures_are_swapped():
     rng = np.random.default_rng(3)
     shift = np.repeat(rng.normal(size=6), 50)  # six prompts, each moved its own way
