@@ -45,7 +45,7 @@ test-gpu:
 test-real: install
 	CLIPCOND_REAL=$(abspath $(REAL)) $(RUN) pytest tests/real
 
-# Every figure, page and picture that rests on the shipped model, on an idle machine, in about an hour and a half; OPENMOJI is a folder of that
+# Every figure, page and picture that rests on the shipped model, on an idle machine, in about two hours and a half; OPENMOJI is a folder of that
 # font's pictures (weights/lab/measure/openmoji.py): without it the figures for another drawing style stay as they are.
 figures: install
 	$(RUN) weights.lab.measure.oracle --json weights/oracle.json
@@ -55,6 +55,8 @@ figures: install
 	$(RUN) weights.lab.measure.weighting --pairs 40
 	$(RUN) weights.lab.measure.reranking --prompts 28
 	$(RUN) weights.lab.measure.steps
+	$(RUN) weights.lab.measure.evaluating
+	$(RUN) benchmarks.evaluating --json benchmarks/evaluating.json
 	$(PIP) install --quiet scikit-learn
 	$(RUN) weights.lab.measure.training $(if $(OPENMOJI),--openmoji $(OPENMOJI)/../..)
 	$(RUN) weights.lab.card

@@ -1,4 +1,4 @@
-"""Evaluations at scale: memory at 10,000 and 100,000 pairs, time outside of forwards, and the rate beside torchmetrics.
+"""Evaluations at scale: memory at 10,000 and 100,000 pairs, what Ray costs, time outside of forwards, the rate beside torchmetrics.
 
     python -m benchmarks.evaluating --json benchmarks/evaluating.json        # on an idle machine, about 20 minutes on two cores
 
@@ -54,9 +54,9 @@ def small_table(folder: Path, count: int) -> Path:
     return table
 
 
-def peak(table: Path, out: Path) -> Json:
+def whole(table: Path, out: Path, *engine: str) -> Json:
     """A whole `clipcond evaluate pictures` in a process of its own: its peak of memory and its time."""
-    typed = ["evaluate", "pictures", str(table), "--scorer", "emoji", "--out", str(out)]
+    typed = ["evaluate", "pictures", str(table), "--scorer", "emoji", "--out", str(out), *engine]
     start = time.monotonic()
     child = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-m", "clipcond", *typed])
     _, status, used = os.wait4(child, 0)
@@ -192,11 +192,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     found: Json = {"hardware": f"{torch.get_num_threads()} CPU threads", "torch": torch.__version__}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
         for count in args.pairs:
-            found[f"{count} pairs"] = peak(small_table(folder, count), folder / f"out-{count}")
+            found[f"{count} pairs"] = whole(small_table(folder, count), folder / f"out-{count}")
             shutil.rmtree(folder / f"out-{count}")
+        for engine in ((), ("--engine", "ray")):
+            name = engine[-1] if engine else "local"
+            table = folder / f"{args.pairs[0]}.csv"
+            found[f"two workers, {name}"] = whole(table, folder / name, "--workers", "2", *engine)
+        same = [(folder / name / "scores.jsonl").read_bytes() for name in ("local", "ray")]
+        found["two workers, the same bytes"] = same[0] == same[1]
         clip, table = vit_b_32(folder / "clip"), large_table(folder, args.large)
         found["ViT-B/32"] = ours(
             ClipScorer.from_pretrained(clip, batch_size=BATCH), table, folder / "out"

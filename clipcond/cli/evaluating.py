@@ -28,10 +28,10 @@ from clipcond.evaluation.job import draw_and_judge, judge_pictures
 from clipcond.evaluation.judges import Judge, clip_of
 from clipcond.evaluation.lacking import lowest_clauses
 from clipcond.evaluation.pictures import find_pictures
+from clipcond.evaluation.record import as_json, compare
 from clipcond.evaluation.report import write_report
 from clipcond.evaluation.retrieval import Recalls, recall_of_table
 from clipcond.evaluation.settings import Spec, combinations, read_spec
-from clipcond.evaluation.value import as_json, compare
 from clipcond.models import pick_device
 from clipcond.score import ClipScorer
 from clipcond.tables import check_table, write_rows

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from clipcond.errors import ClipcondError, ScoreError
-from clipcond.evaluation.columns import Columns, pairs
+from clipcond.evaluation.numbers import Numbers, pairs
 from clipcond.score.statistics import compare_paired, holm, interval, required_n
 
 ALPHA = 0.05
@@ -89,12 +89,12 @@ class Contestant:
     """A model in a table, under the name that it is compared by."""
 
     name: str
-    columns: Columns
+    numbers: Numbers
     model: str
 
     def of(self, category: str | None, judge: str) -> np.ndarray:
         """Places of its rows."""
-        return self.columns.of(self.model, category, judge)
+        return self.numbers.of(self.model, category, judge)
 
 
 def standings(contestants: Sequence[Contestant], judges: Sequence[str]) -> list[Standing]:
@@ -110,7 +110,7 @@ def standings(contestants: Sequence[Contestant], judges: Sequence[str]) -> list[
 
 def categories(contestants: Sequence[Contestant]) -> list[str | None]:
     """None for all together, then each category where there are several."""
-    names = dict.fromkeys(n for each in contestants for n in each.columns.category_names)
+    names = dict.fromkeys(n for each in contestants for n in each.numbers.category_names)
     return [None, *names] if len(names) > 1 else [None]
 
 
@@ -118,8 +118,8 @@ def _standing(contestant: Contestant, category: str | None, judge: str) -> Stand
     places = contestant.of(category, judge)
     if not len(places):
         return None
-    values = contestant.columns.scores[judge][places]
-    prompts = contestant.columns.prompts[places]
+    values = contestant.numbers.scores[judge][places]
+    prompts = contestant.numbers.prompts[places]
     mean = float(values.mean())
     count = len(np.unique(prompts))
     found = interval(values, prompts.tolist()) if count > 1 else None
@@ -187,12 +187,12 @@ def _contrast(
     first: Contestant, second: Contestant, *, judge: str, category: str | None
 ) -> Contrast | None:
     ours, theirs = pairs(
-        first.columns, first.of(category, judge), second.columns, second.of(category, judge)
+        first.numbers, first.of(category, judge), second.numbers, second.of(category, judge)
     )
     if not len(ours):
         return None
-    a, b = first.columns.scores[judge][ours], second.columns.scores[judge][theirs]
-    prompts = first.columns.prompts[ours]
+    a, b = first.numbers.scores[judge][ours], second.numbers.scores[judge][theirs]
+    prompts = first.numbers.prompts[ours]
     count = len(np.unique(prompts))
     tested = compare_paired(a, b, prompts.tolist()) if count > 1 else None
     difference = float((a - b).mean())

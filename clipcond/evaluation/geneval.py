@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from clipcond.errors import ClipcondError
-from clipcond.evaluation.columns import read_table
 from clipcond.evaluation.job import TABLE
 from clipcond.evaluation.judges import ORACLE
+from clipcond.evaluation.numbers import read_table
+from clipcond.evaluation.record import Record
 from clipcond.evaluation.rows import MISSED
-from clipcond.evaluation.value import Evaluation
 from clipcond.tables import JSON, write_rows
 
 
@@ -40,7 +40,7 @@ def read_results(file: Path) -> dict[str, float]:
     return found
 
 
-def write_results(evaluation: Evaluation, file: Path, judge: str = ORACLE) -> None:
+def write_results(evaluation: Record, file: Path, judge: str = ORACLE) -> None:
     """Write a judge's verdicts in that format, for GenEval's summary_scores.py.
 
     Raises:
@@ -53,7 +53,7 @@ def write_results(evaluation: Evaluation, file: Path, judge: str = ORACLE) -> No
     write_rows(list(_results(evaluation, judge)), file)
 
 
-def _results(evaluation: Evaluation, judge: str) -> Iterator[dict[str, Any]]:
+def _results(evaluation: Record, judge: str) -> Iterator[dict[str, Any]]:
     for row in read_table(evaluation.folder / TABLE):
         verdict = row[judge]
         if verdict is None:

@@ -4,16 +4,16 @@ import heapq
 
 from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
-from clipcond.evaluation.columns import read_table
 from clipcond.evaluation.job import TABLE
-from clipcond.evaluation.value import Evaluation
+from clipcond.evaluation.numbers import read_table
+from clipcond.evaluation.record import Record
 from clipcond.score import ClauseTable, ClipScorer
 
 _TABLES = 8
 _NULL = 64  # other prompts, whose clauses say what is far from a picture
 
 
-def lowest_clauses(evaluation: Evaluation, judge: str, scorer: ClipScorer) -> list[ClauseTable]:
+def lowest_clauses(evaluation: Record, judge: str, scorer: ClipScorer) -> list[ClauseTable]:
     """Clause by clause, the pictures that a judge scores lowest, each prompt once.
 
     Args:

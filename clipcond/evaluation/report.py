@@ -21,8 +21,8 @@ from clipcond.evaluation.comparing import (
     contrasts,
     standings,
 )
+from clipcond.evaluation.record import Record, contestants, judges
 from clipcond.evaluation.sheet import sheets
-from clipcond.evaluation.value import Evaluation, contestants, judges
 from clipcond.files import write_whole
 from clipcond.score.clauses import ClauseTable
 
@@ -53,7 +53,7 @@ class Panel:
 
 
 def write_report(
-    evaluations: Sequence[Evaluation],
+    evaluations: Sequence[Record],
     path: Path,
     *,
     baseline: str | None = None,
@@ -79,7 +79,7 @@ def write_report(
 
 
 def _page(
-    evaluations: Sequence[Evaluation], *, baseline: str | None, clauses: Sequence[ClauseTable]
+    evaluations: Sequence[Record], *, baseline: str | None, clauses: Sequence[ClauseTable]
 ) -> str:
     from jinja2 import Environment
 
@@ -128,7 +128,7 @@ def _ranked(found: Sequence[Standing], scorer: str, category: str) -> list[Stand
 
 
 def _panel(
-    evaluations: Sequence[Evaluation],
+    evaluations: Sequence[Record],
     models: Sequence[Contestant],
     scorer: str,
     category: str,
@@ -140,7 +140,7 @@ def _panel(
     which = None if category == ALL else category
     by_name = {m.name: m for m in models}
     ranked = [by_name[each.model] for each in own]
-    values = {m.name: m.columns.scores[scorer][m.of(which, scorer)] for m in ranked}
+    values = {m.name: m.numbers.scores[scorer][m.of(which, scorer)] for m in ranked}
     ink = plots.colors([m.name for m in models])
     percent = all(np.isin(each, (0, 1)).all() for each in values.values())
     unit = f"{scorer} (share of pictures)" if percent else scorer
@@ -170,8 +170,8 @@ def _by_prompt(
     found: list[dict[int, float]] = []
     for each in couple:
         places = each.of(None, scorer)
-        keys, inverse = np.unique(each.columns.prompts[places], return_inverse=True)
-        sums = np.bincount(inverse, weights=each.columns.scores[scorer][places])
+        keys, inverse = np.unique(each.numbers.prompts[places], return_inverse=True)
+        sums = np.bincount(inverse, weights=each.numbers.scores[scorer][places])
         found.append(dict(zip(keys.tolist(), (sums / np.bincount(inverse)).tolist(), strict=True)))
     common = [key for key in found[0] if key in found[1]]
     first, second = (np.array([own[key] for key in common]) for own in found)

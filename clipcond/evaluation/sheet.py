@@ -13,11 +13,11 @@ from scipy.stats import rankdata
 
 from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
-from clipcond.evaluation.columns import pairs, read_table
 from clipcond.evaluation.comparing import Contestant
 from clipcond.evaluation.job import TABLE
+from clipcond.evaluation.numbers import pairs, read_table
+from clipcond.evaluation.record import Record
 from clipcond.evaluation.rows import MISSED
-from clipcond.evaluation.value import Evaluation
 
 _SHOWN = 12  # of all categories together
 _A_CATEGORY = 4
@@ -76,18 +76,18 @@ class _Field:
         found = np.empty(len(self.places))
         for i, contestant in enumerate(self.contestants):
             mine = self.owners == i
-            found[mine] = contestant.columns.scores[judge][self.places[mine]]
+            found[mine] = contestant.numbers.scores[judge][self.places[mine]]
         return found
 
     def picked(self, order: np.ndarray) -> list[Choice]:
         """The first rows of all in an order, and the first of each category."""
         counts: dict[str, int] = {}
-        names = {n for c in self.contestants for n in c.columns.category_names}
+        names = {n for c in self.contestants for n in c.numbers.category_names}
         found: list[Choice] = []
         for rank, i in enumerate(order.tolist()):
             owner = self.contestants[self.owners[i]]
             place = int(self.places[i])
-            category = owner.columns.category_names[owner.columns.categories[place]]
+            category = owner.numbers.category_names[owner.numbers.categories[place]]
             counts[category] = counts.get(category, 0) + 1
             if rank < _SHOWN or counts[category] <= _A_CATEGORY:
                 found.append((((owner, place),), rank < _SHOWN))
@@ -97,7 +97,7 @@ class _Field:
 
 
 def sheets(
-    evaluations: Sequence[Evaluation],
+    evaluations: Sequence[Record],
     contestants: Sequence[Contestant],
     judges: Sequence[str],
     couple: tuple[Contestant, Contestant] | None,
@@ -144,9 +144,9 @@ def _side_by_side(
     """Pictures of the same prompt and seed, where one model does best and where the other does."""
     first, second = couple
     ours, theirs = pairs(
-        first.columns, first.of(None, judge), second.columns, second.of(None, judge)
+        first.numbers, first.of(None, judge), second.numbers, second.of(None, judge)
     )
-    gap = first.columns.scores[judge][ours] - second.columns.scores[judge][theirs]
+    gap = first.numbers.scores[judge][ours] - second.numbers.scores[judge][theirs]
     field = _Field([first], np.zeros(len(ours), int), ours)
     partner = dict(zip(ours.tolist(), theirs.tolist(), strict=True))
     for better, worse, sign in ((first, second, 1), (second, first, -1)):
@@ -156,11 +156,11 @@ def _side_by_side(
         yield f"Better by {better.name}", f"than by {worse.name}, to {judge}", both
 
 
-def _rows(evaluations: Sequence[Evaluation], wanted: set[Row]) -> dict[Row, dict[str, Any]]:
+def _rows(evaluations: Sequence[Record], wanted: set[Row]) -> dict[Row, dict[str, Any]]:
     """Those rows with their pictures, each table read once."""
     found = {}
     for evaluation in evaluations:
-        own = {each[1]: each for each in wanted if each[0].columns is evaluation.columns}
+        own = {each[1]: each for each in wanted if each[0].numbers is evaluation.numbers}
         for place, row in enumerate(read_table(evaluation.folder / TABLE)):
             if place in own:
                 missed = [row[name] for name in row if name.endswith(MISSED) and row[name]]
@@ -179,7 +179,7 @@ def _card(rows: Sequence[dict[str, Any]], overall: bool) -> Card:  # noqa: FBT00
     )
 
 
-def data_url(evaluation: Evaluation, file: str) -> str:
+def data_url(evaluation: Record, file: str) -> str:
     """A picture small enough for the page, as part of it; "" where it is gone."""
     try:
         picture = load_picture(evaluation.folder / file)

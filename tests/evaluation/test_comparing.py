@@ -11,9 +11,9 @@ from scipy import stats
 
 from clipcond.errors import ClipcondError, ScoreError
 from clipcond.evaluation import Evaluation
-from clipcond.evaluation.columns import Columns, pairs, read_columns
 from clipcond.evaluation.comparing import Contestant, contrasts, standings
-from clipcond.evaluation.value import as_json, compare
+from clipcond.evaluation.numbers import Numbers, pairs, read_numbers
+from clipcond.evaluation.record import as_json, compare
 from clipcond.score.statistics import holm, interval, required_n
 
 SIMULATIONS = 1000
@@ -25,7 +25,7 @@ def columns(models, *, categories=None, seeds=None, prompts=None):
     count, own = first.shape
     n = count * own
     kinds = categories or [""]
-    return Columns(
+    return Numbers(
         np.tile(np.repeat(prompts if prompts is not None else np.arange(count), own), len(models)),
         np.repeat(np.arange(len(models)), n),
         np.tile(np.repeat(np.arange(count) % len(kinds), own), len(models)),
@@ -165,7 +165,7 @@ def test_standings_are_means_with_intervals_over_prompts():
 
 
 def test_an_evaluation_tells_itself(run):
-    assert run.columns.model_names == read_columns(run.folder / "scores.jsonl").model_names
+    assert run.numbers.model_names == read_numbers(run.folder / "scores.jsonl").model_names
     assert len(run.table) == 24
     assert set(run.summary().columns) >= {"model", "category", "scorer", "mean", "low", "high"}
     found = run.compare()

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from clipcond.errors import ClipcondError
+from clipcond.evaluation import Evaluation
 from clipcond.evaluation.geneval import read_results, write_results
 from clipcond.evaluation.job import judge_pictures
 from clipcond.evaluation.judges import find_judges
 from clipcond.evaluation.pictures import find_pictures
-from clipcond.evaluation.value import Evaluation
 
 
 def test_what_is_written_has_what_its_summary_reads(run, tmp_path):

@@ -10,7 +10,7 @@ from clipcond import emoji, generate
 from clipcond.bulk import find_engine
 from clipcond.errors import ClipcondError
 from clipcond.evaluation import Evaluation, Prompt, PromptSet, Setting, evaluate, find_judges
-from clipcond.evaluation.columns import read_table
+from clipcond.evaluation.numbers import read_table
 from clipcond.models import load_pipeline
 from clipcond.score import ClipScorer
 from clipcond.tables import write_rows

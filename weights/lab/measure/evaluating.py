@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from clipcond.bulk import find_engine
 from clipcond.evaluation import Evaluation, Setting, evaluate
 from clipcond.evaluation.comparing import ALL
-from clipcond.evaluation.value import compare
+from clipcond.evaluation.record import compare
 from weights.lab.reports import TEMPLATES, Json, page_options, panels, publish, table
 
 STEPS = (5, 10, 20, 40)

@@ -17,7 +17,7 @@ _NO_SEED = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Columns:
+class Numbers:
     """Every row's numbers, row i at place i.
 
     Attributes:
@@ -73,7 +73,7 @@ def judges_of(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def read_columns(file: Path) -> Columns:
+def read_numbers(file: Path) -> Numbers:
     """The numbers of an evaluation's table.
 
     Raises:
@@ -92,7 +92,7 @@ def read_columns(file: Path) -> Columns:
         seeds.append(_NO_SEED if row["seed"] is None else row["seed"])
         for name, values in scores.items():
             values.append(np.nan if row[name] is None else row[name])
-    return Columns(
+    return Numbers(
         np.array(prompts, np.int64),
         np.array(models, np.int32),
         np.array(categories, np.int32),
@@ -109,7 +109,7 @@ def _number(text: str) -> int:
 
 
 def pairs(
-    first: Columns, one: np.ndarray, second: Columns, other: np.ndarray
+    first: Numbers, one: np.ndarray, second: Numbers, other: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of rows that show the same prompt with the same seed, in both tables.
 
@@ -130,12 +130,12 @@ def pairs(
 
 
 def _numbered(
-    columns: Columns, places: Sequence[int] | np.ndarray
+    numbers: Numbers, places: Sequence[int] | np.ndarray
 ) -> dict[tuple[int, int, int], int]:
     """(prompt, seed, how manieth of these) -> place."""
     seen: dict[tuple[int, int], int] = {}
     found = {}
-    keys = zip(columns.prompts[places].tolist(), columns.seeds[places].tolist(), strict=True)
+    keys = zip(numbers.prompts[places].tolist(), numbers.seeds[places].tolist(), strict=True)
     for key, place in zip(keys, np.asarray(places).tolist(), strict=True):
         order = seen[key] = seen.get(key, -1) + 1
         found[*key, order] = place
