@@ -145,9 +145,9 @@ def _panel(
     percent = all(np.isin(each, (0, 1)).all() for each in values.values())
     unit = f"{scorer} (share of pictures)" if percent else scorer
     settings = {m: said for each in evaluations for m, said in each.about.get("models", {}).items()}
-    drawn = {"Means": plots.means(own, unit, ink)}
+    drawn = {"Over the settings": plots.curves(own, settings, unit)} if category == ALL else {}
+    drawn["Means"] = plots.means(own, unit, ink)
     if category == ALL:
-        drawn["Over the settings"] = plots.curves(own, settings, unit)
         if len(models) <= _MANY:
             drawn["Distribution"] = plots.distributions(values, unit, ink)
         couple = _couple(models, compared)

@@ -98,6 +98,19 @@ def test_categories_and_pairs_share_one_correction():
         contrasts(contestants(columns(models)), ["clip"], baseline="d")
 
 
+def test_what_is_plain_is_seen_among_hundreds_of_comparisons():
+    rng = np.random.default_rng(7)
+    models = {f"m{i}": rng.normal(size=(60, 1)) for i in range(20)} | {
+        "best": rng.normal(3, 1, size=(60, 1))
+    }
+    found = compared(models)
+    assert len(found) == 210
+    assert all(
+        each.verdict == "best is better" for each in found if "best" in (each.first, each.second)
+    )
+    assert sum("is better" in each.verdict for each in found) == 20
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_is_between_what_it_corrects_and_bonferroni(p_values):
     found = holm(p_values)

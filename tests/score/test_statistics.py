@@ -76,6 +76,18 @@ def test_the_permutation_test_is_scipys(count):
     assert compare_paired(a, b).p_value == pytest.approx(expected, abs=tolerance)
 
 
+def test_what_is_beyond_random_signs_is_bounded_and_never_below_the_truth():
+    plain = compare_paired(
+        np.ones(200) + 0.1 * np.random.default_rng(0).normal(size=200), np.zeros(200)
+    )
+    assert 0 < plain.p_value < 1e-30
+    for count in (14, 16):  # all signs can still be told one by one
+        gaps = np.random.default_rng(count).normal(1.5, 1, size=count)
+        signs = np.array(np.meshgrid(*[[-1, 1]] * count)).reshape(count, -1)
+        exact = (abs(gaps @ signs) >= abs(gaps.sum()) - 1e-12).mean()
+        assert compare_paired(gaps, np.zeros(count)).p_value >= 0.9 * exact
+
+
 def test_prompts_not_pictures_are_swapped():
     rng = np.random.default_rng(3)
     shift = np.repeat(rng.normal(size=6), 50)  # six prompts, each moved its own way

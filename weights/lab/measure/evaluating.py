@@ -4,21 +4,25 @@
     python -m weights.lab.measure.evaluating --page-only          # the page and the plot again, from the JSON
 
 The drawing is `clipcond.evaluate`, so that it goes on in the same folder when it was interrupted. Writes
-weights/evaluating.json, docs/evaluating.md (from weights/lab/templates/evaluating.md) and docs/evaluating.png; the report is
-OUT/report.html. The prompts are held out; nothing is chosen by what is found here.
+weights/evaluating.json, docs/evaluating.md (from weights/lab/templates/evaluating.md), docs/evaluating.png, and a screenshot of the
+report, OUT/report.html (needs Debian's chromium). The prompts are held out; nothing is chosen by what is found here.
 """
 
 import argparse
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+from playwright.sync_api import sync_playwright
 from scipy.stats import spearmanr
 
 from clipcond.bulk import find_engine
 from clipcond.evaluation import Evaluation, Setting, evaluate
 from clipcond.evaluation.comparing import ALL
 from clipcond.evaluation.record import compare
+from demos.screenshots import CHROMIUM
 from weights.lab.reports import TEMPLATES, Json, page_options, panels, publish, table
 
 STEPS = (5, 10, 20, 40)
@@ -101,10 +105,28 @@ def picture_by_picture(evaluation: Evaluation) -> Json:
     return found
 
 
+def photograph(page: Path, file: Path) -> None:
+    """The report's top as on a desk, and as on a phone in the dark."""
+    shots = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for width, scheme in ((1240, "light"), (390, "dark")):
+            options: dict[str, Any] = {"color_scheme": scheme}
+            view = browser.new_page(viewport={"width": width, "height": 1500}, **options)
+            view.goto(page.absolute().as_uri())
+            shots.append(Image.open(BytesIO(view.screenshot())).convert("RGB"))
+        browser.close()
+    both = Image.new("RGB", (sum(shot.width for shot in shots) + 40, 1500), "#c9c9c4")
+    both.paste(shots[0], (0, 0))
+    both.paste(shots[1], (shots[0].width + 40, 0))
+    both.quantize(256).save(file, optimize=True)
+
+
 def measure(args: argparse.Namespace) -> Json:
     """Draw, and ask."""
     evaluation = drawn(args)
-    evaluation.report(args.out / "report.html")
+    report = evaluation.report(args.out / "report.html")
+    photograph(report, args.docs / "img" / "evaluating-report.png")
     means: Json = {}
     for each in evaluation.standings():
         if each.category == ALL:
