@@ -28,6 +28,7 @@ from weights.lab.reports import TEMPLATES, Json, page_options, panels, publish, 
 STEPS = (5, 10, 20, 40)
 GUIDANCE = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0)
 CLIPS = ("emoji", "judge")
+PARTS = ("all", "better half")
 ORACLE = "oracle"
 NAMES = {"emoji": "the model's own CLIP", "judge": "the judge", "oracle": "the oracle"}
 
@@ -90,18 +91,25 @@ def verdicts(evaluation: Evaluation) -> Json:
 
 
 def picture_by_picture(evaluation: Evaluation) -> Json:
-    """Two pictures of one prompt, one right and one wrong: how often a CLIP scores the right one higher."""
-    frame = evaluation.table
+    """Two pictures of one prompt, one right and one wrong: how often a CLIP scores the right one higher.
+
+    Of all settings, and of the better half, whose wrong pictures are less plainly wrong.
+    """
+    table = evaluation.table
+    order = table.groupby("model").oracle.mean().sort_values(ascending=False).index
+    parts = {"all": table, "better half": table[table.model.isin(order[: len(order) // 2])]}
     found: Json = {}
     for clip in CLIPS:
-        shares: dict[str, list[float]] = {}
-        for _, own in frame.groupby("prompt"):
-            right, wrong = (own[own.oracle == verdict][clip].to_numpy() for verdict in (1, 0))
-            if len(right) and len(wrong):
-                share = float((right[:, None] > wrong[None]).mean())
-                shares.setdefault(own.category.iloc[0], []).append(share)
-        found[clip] = {task: float(np.mean(own)) for task, own in shares.items()}
-        found[clip][ALL] = float(np.mean([share for own in shares.values() for share in own]))
+        for part, frame in parts.items():
+            shares: dict[str, list[float]] = {}
+            for _, own in frame.groupby("prompt"):
+                right, wrong = (own[own.oracle == verdict][clip].to_numpy() for verdict in (1, 0))
+                if len(right) and len(wrong):
+                    share = float((right[:, None] > wrong[None]).mean())
+                    shares.setdefault(own.category.iloc[0], []).append(share)
+            means = {task: float(np.mean(own)) for task, own in shares.items()}
+            every = [share for own in shares.values() for share in own]
+            found.setdefault(clip, {})[part] = means | {ALL: float(np.mean(every))}
     return found
 
 
@@ -154,15 +162,15 @@ def _means(report: Json, scorer: str, form: str, factor: int = 1) -> str:
 
 def page(report: Json) -> str:
     """docs/evaluating.md."""
-    tasks = [name for name in report["picture_by_picture"]["judge"] if name != ALL]
+    tasks = [name for name in report["picture_by_picture"]["judge"]["all"] if name != ALL]
     rows: list[tuple[Any, ...]] = [
         (
             name,
-            *(f"{report['ranks'][clip][part][name]:.2f}" for clip in CLIPS for part in ("all", "better half")),
-            *(f"{100 * report['picture_by_picture'][clip][name]:.0f} %" for clip in CLIPS),
+            *(f"{report['ranks']['judge'][part][name]:.2f}" for part in PARTS),
+            *(f"{100 * report['picture_by_picture']['judge'][part][name]:.0f} %" for part in PARTS),
         )
         for name in (ALL, *tasks)
-    ]  # fmt: skip
+    ]
     counts = report["verdicts"]
     decided = sum(counts["judge"][name] for name in ("agrees", "cannot tell", "opposite"))
     return (TEMPLATES / "evaluating.md").read_text().format(
@@ -170,16 +178,14 @@ def page(report: Json) -> str:
         prompts=report["prompts"],
         oracle=_means(report, ORACLE, "{:.1f} %", 100),
         judge=_means(report, "judge", "{:.4f}"),
-        ranks=table(
-            ("prompts", "own CLIP: rank", "better half", "judge: rank", "better half", "own CLIP: pictures", "judge: pictures"),
-            rows,
-        ),
+        ranks=table(("prompts", "rank of settings", "of the better half", "right over wrong", "of the better half"), rows),
+        own_rank=f"{report['ranks']['emoji']['all'][ALL]:.2f}",
+        own_half=f"{report['ranks']['emoji']['better half'][ALL]:.2f}",
         pairs=counts["pairs"],
         decided=decided,
         undecided=counts["pairs"] - decided,
         **{f"{clip}_{name.replace(' ', '_')}": n for clip in CLIPS for name, n in counts[clip].items()},
         hardware=report["hardware"],
-        minutes=f"{report['minutes']:.0f}",
     )  # fmt: skip
 
 
