@@ -54,7 +54,7 @@ def _(request: Run) -> int:
     prompts = read_prompts(request.prompts or spec.prompts or ["emoji"], columns)
     seeds, first = request.seeds or spec.seeds or 4, request.first_seed or spec.first_seed or 0
     judges = _judges(request.judges, spec.scorers)
-    device = pick_device(request.device)
+    device = _device(request)
     dtype = request.dtype or ("float32" if device.type == "cpu" else "float16")
     hush_loading("diffusers")
     draw_and_judge(
@@ -64,7 +64,7 @@ def _(request: Run) -> int:
         request.out,
         seeds=range(first, first + seeds),
         batch_size=request.batch_size,
-        device=device,
+        device=request.device,
         dtype=getattr(torch, dtype),
         engine=_engine(request.bulk),
     )
@@ -78,13 +78,14 @@ def _(request: Pictures) -> int:
     prompts: PromptSet | None = read_prompts(request.prompts, columns) if request.prompts else None
     listed = find_pictures(request.source, prompts=prompts, columns=columns, model=request.name)
     given = {"geneval": read_results(request.geneval)} if request.geneval else {}
+    _device(request)
     judges = _judges(request.judges, None)
     judge_pictures(
         listed,
         judges,
         request.out,
         engine=_engine(request.bulk),
-        device=pick_device(request.device),
+        device=request.device,
         given=given,
     )
     return _finish(request, judges)
@@ -162,6 +163,11 @@ def _judges(typed: JudgeRequest, spec: Sequence[str] | None) -> dict[str, Judge]
 
 def _columns(typed: ColumnsRequest) -> Columns:
     return Columns(prompt=typed.prompt_column, category=typed.category_column, id=typed.id_column)
+
+
+def _device(request: Run | Pictures) -> torch.device:
+    """Where it runs here; a cluster's workers have devices of their own."""
+    return pick_device(request.device if request.bulk.engine == "local" else None)
 
 
 def _engine(bulk: EngineRequest) -> Engine:

@@ -61,7 +61,7 @@ def evaluate(
         name: what drew the pictures that exist; None: their folder's name.
         columns: of a table.
         batch_size: pictures a call of a pipeline.
-        device: None: cuda where there is one.
+        device: of a worker; None: cuda where there is one.
         dtype: of pipelines.
         engine: who does the work (`clipcond.bulk.find_engine`); None: this process.
 
@@ -72,11 +72,12 @@ def evaluate(
     judges = scorers if isinstance(scorers, Mapping) else find_judges(scorers)
     if not judges:
         raise ClipcondError("scorers: got none; name one")
-    place = pick_device(device)
+    if engine is None:
+        pick_device(device)  # refused before any work
     known = prompts if isinstance(prompts, PromptSet | None) else read_prompts(prompts, columns)
     if isinstance(source, str | Path):
         listed = find_pictures(Path(source), prompts=known, columns=columns, model=name)
-        judge_pictures(listed, judges, folder, engine=engine, device=place)
+        judge_pictures(listed, judges, folder, engine=engine, device=device)
         return Evaluation.load(folder)
     if known is None:
         raise ClipcondError("prompts: got none; name what is to be drawn")
@@ -89,7 +90,7 @@ def evaluate(
         folder,
         seeds=range(first_seed, first_seed + seeds),
         batch_size=batch_size,
-        device=place,
+        device=device,
         dtype=dtype,
         engine=engine,
     )

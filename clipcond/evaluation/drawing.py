@@ -29,7 +29,7 @@ from clipcond.evaluation.settings import PROMPT, Setting
 from clipcond.files import first_line, write_whole
 from clipcond.gallery.metadata import png_info
 from clipcond.generation import conditions, draw, is_circular, looks, plain_text
-from clipcond.models import is_emoji, load_pipeline, locate
+from clipcond.models import is_emoji, load_pipeline, locate, pick_device
 from clipcond.precompute.job import shape_of
 
 PICTURES = "pictures"
@@ -54,7 +54,7 @@ class Plan:
         seeds: of every prompt.
         out: the folder of the evaluation.
         batch_size: pictures a call of the pipeline.
-        device: where pipelines run.
+        device: where pipelines run on a worker; None: cuda where there is one.
         dtype: of their weights.
     """
 
@@ -62,7 +62,7 @@ class Plan:
     seeds: range
     out: Path
     batch_size: int
-    device: torch.device
+    device: str | None
     dtype: torch.dtype
 
     def shards(self, prompts: Sequence[Prompt], name: Any) -> Iterator[Shard]:
@@ -175,7 +175,7 @@ class Studio:
                     cast("Any", library.utils.logging).disable_progress_bar()
             try:
                 self._pipes[key] = load_pipeline(
-                    model, device=self.plan.device, dtype=self.plan.dtype
+                    model, device=pick_device(self.plan.device), dtype=self.plan.dtype
                 )
             except ClipcondError as error:
                 self._failed[key] = first_line(error)

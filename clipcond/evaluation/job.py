@@ -19,7 +19,7 @@ from clipcond.evaluation.rows import ERROR, Row, Seen, judge_rows, look, write_p
 from clipcond.evaluation.settings import Setting, require_distinct
 from clipcond.files import is_hub_id, write_whole
 from clipcond.identity import weights_digest
-from clipcond.models import check_folder, locate
+from clipcond.models import check_folder, locate, pick_device
 from clipcond.score.provenance import require_same
 
 VERSION = 1
@@ -35,7 +35,7 @@ def judge_pictures(
     out: Path,
     *,
     engine: Engine | None = None,
-    device: torch.device | None = None,
+    device: str | None = None,
     given: Mapping[str, Mapping[str, float]] | None = None,
 ) -> None:
     """Judge pictures that exist into `out`.
@@ -45,7 +45,7 @@ def judge_pictures(
         judges: by name.
         out: a folder, made if need be; an interrupted run goes on in it.
         engine: who does it; None: this process.
-        device: of the judges' CLIPs.
+        device: of the judges' CLIPs on a worker; None: cuda where there is one.
         given: verdicts from elsewhere: name -> (last three parts of a picture's path -> number).
 
     Raises:
@@ -70,7 +70,7 @@ def draw_and_judge(
     *,
     seeds: range,
     batch_size: int,
-    device: torch.device,
+    device: str | None,
     dtype: torch.dtype,
     engine: Engine | None = None,
 ) -> None:
@@ -83,7 +83,7 @@ def draw_and_judge(
         out: a folder, made if need be; an interrupted run goes on in it.
         seeds: of every prompt.
         batch_size: pictures a call of the pipeline.
-        device: of pipelines and judges.
+        device: of pipelines and judges on a worker; None: cuda where there is one.
         dtype: of pipelines.
         engine: who does it; None: this process.
 
@@ -181,11 +181,11 @@ def _look(shard: Shard) -> list[Seen]:
 def _judging(
     judges: dict[str, Judge],
     out: Path,
-    device: torch.device | None,
+    device: str | None,
     given: Mapping[str, Mapping[str, float]],
 ) -> Finish:
     """What judges a shard of pictures."""
-    ready = placed(judges, device) if device else judges
+    ready = placed(judges, pick_device(device))
 
     def finish(shard: Shard, seen: list[Seen]) -> None:
         rows, made = judge_rows(ready, seen, out)
@@ -207,7 +207,7 @@ def _give(row: Row, key: str, given: Mapping[str, Mapping[str, float]]) -> None:
 
 
 def _studio(plan: Plan, judges: dict[str, Judge]) -> Finish:
-    return Studio(plan, dict(placed(judges, plan.device))).finish
+    return Studio(plan, dict(placed(judges, pick_device(plan.device)))).finish
 
 
 def _gather(out: Path, count: int, told: Mapping[str, Any]) -> None:
