@@ -95,27 +95,24 @@ def vit_b_32(folder: Path) -> Path:
 
 
 class Watched:
-    """How long a function was at work."""
+    """How long a module's forwards take, together."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function, self.seconds = function, 0.0
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.seconds = 0.0
+        module.register_forward_pre_hook(self._begin)
+        module.register_forward_hook(self._end)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function, timed."""
-        start = time.perf_counter()
-        try:
-            return self.function(*args, **kwargs)
-        finally:
-            self.seconds += time.perf_counter() - start
+    def _begin(self, *_: object) -> None:
+        self._start = time.perf_counter()
+
+    def _end(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self._start
 
 
 def ours(scorer: ClipScorer, table: Path, out: Path) -> Json:
     """Rate of the whole, and the share of its time that is not forwards."""
     judge = Varied(scorer, find_variant("torchmetrics"))
-    watched = []
-    for name in ("get_image_features", "get_text_features"):
-        watched.append(Watched(getattr(scorer.clip.model, name)))
-        setattr(scorer.clip.model, name, watched[-1])
+    watched = [Watched(getattr(scorer.clip.model, name)) for name in ("vision_model", "text_model")]
     listed = find_pictures(table)
     count = sum(1 for _ in listed())
     start = time.perf_counter()
@@ -182,6 +179,42 @@ def theirs(folder: Path, table: Path) -> Json:
     }
 
 
+def memory(folder: Path, args: argparse.Namespace) -> Json:
+    """Peaks at both numbers of pairs."""
+    found = {}
+    for count in args.pairs:
+        found[f"{count} pairs"] = whole(small_table(folder, count), folder / f"out-{count}")
+        shutil.rmtree(folder / f"out-{count}")
+    return found
+
+
+def engines(folder: Path, args: argparse.Namespace) -> Json:
+    """Two processes, and two actors of a local cluster."""
+    table, found = small_table(folder, args.pairs[0]), {}
+    for name in ("local", "ray"):
+        typed = ("--workers", "2", "--engine", name)
+        found[f"two workers, {name}"] = whole(table, folder / name, *typed)
+    same = [(folder / name / "scores.jsonl").read_bytes() for name in ("local", "ray")]
+    return found | {"two workers, the same bytes": same[0] == same[1]}
+
+
+def rate(folder: Path, args: argparse.Namespace) -> Json:
+    """With towers of the shape that most people use."""
+    clip, table = vit_b_32(folder / "clip"), large_table(folder, args.large)
+    scorer = ClipScorer.from_pretrained(clip, batch_size=BATCH)
+    found = {"ViT-B/32": ours(scorer, table, folder / "out")}
+    if importlib.util.find_spec("torchmetrics"):
+        found["ViT-B/32 torchmetrics"] = theirs(clip, table)
+    return found
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], Json]] = {
+    "memory": memory,
+    "engines": engines,
+    "rate": rate,
+}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(
@@ -189,26 +222,17 @@ def main() -> None:
     )
     parser.add_argument("--pairs", type=int, nargs=2, default=[10_000, 100_000])
     parser.add_argument("--large", type=int, default=640, help="JPEGs for the rate")
+    parser.add_argument(
+        "--only", choices=PARTS, action="append", help="one part, the others from the JSON"
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    found: Json = {"hardware": f"{torch.get_num_threads()} CPU threads", "torch": torch.__version__}
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        for count in args.pairs:
-            found[f"{count} pairs"] = whole(small_table(folder, count), folder / f"out-{count}")
-            shutil.rmtree(folder / f"out-{count}")
-        for engine in ((), ("--engine", "ray")):
-            name = engine[-1] if engine else "local"
-            table = folder / f"{args.pairs[0]}.csv"
-            found[f"two workers, {name}"] = whole(table, folder / name, "--workers", "2", *engine)
-        same = [(folder / name / "scores.jsonl").read_bytes() for name in ("local", "ray")]
-        found["two workers, the same bytes"] = same[0] == same[1]
-        clip, table = vit_b_32(folder / "clip"), large_table(folder, args.large)
-        found["ViT-B/32"] = ours(
-            ClipScorer.from_pretrained(clip, batch_size=BATCH), table, folder / "out"
-        )
-        if importlib.util.find_spec("torchmetrics"):
-            found["ViT-B/32 torchmetrics"] = theirs(clip, table)
+    known = args.only and args.json and args.json.exists()
+    found: Json = json.loads(args.json.read_text()) if known else {}
+    found |= {"hardware": f"{torch.get_num_threads()} CPU threads", "torch": torch.__version__}
+    for name in args.only or PARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            found |= PARTS[name](Path(folder), args)
     text = json.dumps(found, indent=1)
     sys.stdout.write(text + "\n")
     if args.json:

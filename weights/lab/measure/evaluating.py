@@ -9,6 +9,7 @@ report, OUT/report.html (needs Debian's chromium). The prompts are held out; not
 """
 
 import argparse
+import json
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,12 @@ from clipcond.evaluation import Evaluation, Setting, evaluate
 from clipcond.evaluation.comparing import ALL
 from clipcond.evaluation.record import compare
 from demos.screenshots import CHROMIUM
-from weights.lab.reports import TEMPLATES, Json, page_options, panels, publish, table
+from weights.lab.reports import ROOT, TEMPLATES, Json, page_options, panels, publish, table
 
 STEPS = (5, 10, 20, 40)
 GUIDANCE = (1.0, 2.0, 3.0, 4.0, 5.0, 7.0)
 CLIPS = ("emoji", "judge")
+BENCHMARK = ROOT / "benchmarks" / "evaluating.json"
 PARTS = ("all", "better half")
 ORACLE = "oracle"
 NAMES = {"emoji": "the model's own CLIP", "judge": "the judge", "oracle": "the oracle"}
@@ -186,7 +188,25 @@ def page(report: Json) -> str:
         undecided=counts["pairs"] - decided,
         **{f"{clip}_{name.replace(' ', '_')}": n for clip in CLIPS for name, n in counts[clip].items()},
         hardware=report["hardware"],
+        **_scale(json.loads(BENCHMARK.read_text())),
     )  # fmt: skip
+
+
+def _scale(bench: Json) -> dict[str, str]:
+    """What benchmarks/evaluating.py found, for the page."""
+    small, large = (int(name.split()[0]) for name in bench if name.endswith(" pairs"))
+    ray, local = (bench[f"two workers, {name}"]["seconds"] for name in ("ray", "local"))
+    return {
+        "small_pairs": f"{small:,}",
+        "large_pairs": f"{large:,}",
+        "small_peak": str(bench[f"{small} pairs"]["peak_mb"]),
+        "large_peak": str(bench[f"{large} pairs"]["peak_mb"]),
+        "outside": f"{100 * bench['ViT-B/32']['outside_forwards']:.0f}",
+        "ours": str(bench["ViT-B/32"]["pictures_a_second"]),
+        "theirs": str(bench["ViT-B/32 torchmetrics"]["pictures_a_second"]),
+        "ray": f"{ray - local:.0f}",
+        "bench_hardware": bench["hardware"],
+    }
 
 
 def plot(report: Json, file: Path) -> None:
