@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from clipcond.precompute import load_embeddings
     from clipcond.prompt import convert, expand, parse
     from clipcond.score import ClipScorer, rerank, zero_shot
+    from clipcond.search import Index
 
 __version__ = "0.1.0"
 
@@ -48,6 +49,7 @@ _HOMES: dict[str, str | None] = {
     "Conditioning": "clipcond.conditioning",
     "EmbeddingCache": "clipcond.conditioning",
     "Evaluation": "clipcond.evaluation",
+    "Index": "clipcond.search",
     "PromptSyntaxError": "clipcond.errors",
     "PromptTooLongError": "clipcond.errors",
     "Region": "clipcond.hooks.region",
@@ -83,6 +85,7 @@ __all__ = [
     "Conditioning",
     "EmbeddingCache",
     "Evaluation",
+    "Index",
     "PromptSyntaxError",
     "PromptTooLongError",
     "Region",

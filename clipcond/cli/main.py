@@ -20,6 +20,7 @@ from clipcond.cli import (
     parse,
     rerank,
     score,
+    search,
     tokens,
     train,
 )
@@ -32,7 +33,8 @@ _EXITS = "exit codes: 0 all done; 1 some items failed, each named; 2 nothing cou
 
 # first word of verbs that have two -> what they have in common
 _FAMILIES = {
-    "evaluate": "draw or take pictures, judge them by several scorers, and say which model is better"
+    "search": "find pictures of your own by texts and pictures",
+    "evaluate": "draw or take pictures, judge them by several scorers, and say which model is better",
 }
 # verb, of one word or two -> (what can be typed, whose docstring says what it does; the module with run(request) -> exit code, which
 # is imported when chosen, since it may load torch)
@@ -49,6 +51,11 @@ _VERBS: dict[str, tuple[type[Any], str]] = {
     "evaluate pictures": (evaluate.Pictures, "clipcond.cli.evaluating"),
     "evaluate compare": (evaluate.Compare, "clipcond.cli.evaluating"),
     "evaluate retrieval": (evaluate.Retrieval, "clipcond.cli.evaluating"),
+    "search index": (search.Add, "clipcond.cli.searching"),
+    "search find": (search.Find, "clipcond.cli.searching"),
+    "search duplicates": (search.Duplicates, "clipcond.cli.searching"),
+    "search stats": (search.Stats, "clipcond.cli.searching"),
+    "search tune": (search.Tune, "clipcond.cli.searching"),
     "train": (train.Request, "clipcond.cli.training"),
     "app": (app.Request, "clipcond.cli.app"),
 }

@@ -21,6 +21,11 @@ LEAST = {
     "evaluate pictures": ["pictures", "--out", "there"],
     "evaluate compare": ["there"],
     "evaluate retrieval": ["pairs.csv"],
+    "search index": ["pictures", "--db", "there"],
+    "search find": ["a cat", "--db", "there"],
+    "search duplicates": ["--db", "there"],
+    "search stats": ["--db", "there"],
+    "search tune": ["--db", "there"],
     "train": ["pictures", "--out", "there"],
     "app": [],
 }

@@ -1,0 +1,73 @@
+"""`clipcond search`: what can be typed after index, find, duplicates, stats and tune."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clipcond.cli.arguments import BULK, DEVICE, EngineRequest, argument, group, option
+from clipcond.cli.values import count, finite
+
+DB = ("DIR", "the index's folder")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Add:
+    """index pictures of folders, zips and tars; again: what is new comes in, what is gone goes out"""
+
+    roots: list[Path] = argument("DIR", "folders, archives or pictures", type=Path, nargs="+")
+    db: Path = option(*DB, required=True, type=Path)
+    scorer: str = option(
+        "C",
+        "'emoji' (shipped), 'judge', a CLIP folder, file or hub id; an index that is there has its own",
+        default="emoji",
+    )
+    device: str | None = option(*DEVICE)
+    bulk: EngineRequest = group(*BULK)
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find:
+    """find pictures by a text, a picture, or several with signs and weights"""
+
+    query: str = argument("QUERY", "as 'a red fox', ./x.jpg or '2*a dog + ./x.jpg - snow'")
+    db: Path = option(*DB, required=True, type=Path)
+    where: str | None = option(
+        "SQL",
+        "over path, bytes, width, height, date, prompt, seed and generator, as \"width > 512 and date > '2025'\"",
+    )
+    top: int = option("N", "how many at most", default=10, type=count)
+    min: float | None = option("X", "cosine that they have at least", type=finite)
+    distinct: float | None = option(
+        "X", "tell near duplicates, of such a cosine, with the best of them (0.98)", type=finite
+    )
+    approximate: bool = option(
+        None, "use the index that tune made", action="store_true", default=False
+    )
+    copy_to: Path | None = option("DIR", "copy them there, numbered", type=Path)
+    sheet: Path | None = option("FILE", "write a contact sheet as .png", type=Path)
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duplicates:
+    """groups of pictures that are alike"""
+
+    db: Path = option(*DB, required=True, type=Path)
+    threshold: float = option("X", "cosine; less for kinds of pictures", default=0.98, type=finite)
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """what an index holds"""
+
+    db: Path = option(*DB, required=True, type=Path)
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tune:
+    """make an approximate index, for a million pictures and more, and measure what it finds"""
+
+    db: Path = option(*DB, required=True, type=Path)
+    json: bool

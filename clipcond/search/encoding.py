@@ -1,0 +1,82 @@
+"""New pictures to rows with vectors: work in bulk, in shards that a killed run leaves for the next."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from clipcond.bulk import Finish, Shard, Work
+from clipcond.clip.images import read_picture
+from clipcond.errors import ClipcondError
+from clipcond.files import save_whole
+from clipcond.models import pick_device
+from clipcond.score import ClipScorer, PictureError
+from clipcond.search.facts import facts
+from clipcond.search.pictures import Source, read_source
+
+Row = dict[str, Any]
+A_SHARD = 64  # pictures, decoded at once
+
+
+def digest(content: bytes) -> str:
+    """Of a picture's bytes."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def encoding(scorer: ClipScorer, device: str | None) -> Work:
+    """What is done with a shard of sources."""
+    return Work(worker=partial(_worker, scorer, device), prepare=_prepare)
+
+
+def read_part(file: Path) -> Iterator[tuple[Row, np.ndarray | None]]:
+    """(row, its vector) of each picture of a finished shard; the row of one that has none says why under "problem"."""
+    with safe_open(file, framework="np") as opened:
+        rows = json.loads(opened.metadata()["rows"])
+        vectors = iter(opened.get_tensor("vectors"))
+        for row in rows:
+            yield row, None if row["problem"] else next(vectors)
+
+
+def _prepare(shard: Shard) -> list[tuple[Row, Image.Image | None]]:
+    return [_looked(source) for source in shard.items]
+
+
+def _looked(source: Source) -> tuple[Row, Image.Image | None]:
+    row: Row = {"path": source.path, "bytes": source.size, "changed": source.changed}
+    try:
+        content = read_source(source.path)
+        picture = read_picture(BytesIO(content), source.path)
+        with Image.open(BytesIO(content)) as opened:
+            row |= facts(opened)
+    except ClipcondError as error:
+        return row | {"problem": str(error)}, None
+    return row | {"hash": digest(content), "problem": ""}, picture
+
+
+def _worker(scorer: ClipScorer, device: str | None) -> Finish:
+    scorer.clip.model.to(pick_device(device))
+
+    def finish(shard: Shard, looked: list[tuple[Row, Image.Image | None]]) -> None:
+        rows = [row for row, _ in looked]
+        left = {i: picture for i, (_, picture) in enumerate(looked) if picture is not None}
+        vectors = torch.zeros(0, scorer.clip.architecture.dim)
+        while left:
+            try:
+                vectors = scorer.image_features(list(left.values()))
+                break
+            except PictureError as error:
+                places = list(left)
+                for i, reason in error.reasons.items():
+                    rows[places[i]]["problem"] = f"{rows[places[i]]['path']}: {reason}"
+                left = {p: left[p] for i, p in enumerate(places) if i not in error.reasons}
+        save_whole(shard.file, {"vectors": vectors.contiguous()}, {"rows": json.dumps(rows)})
+
+    return finish

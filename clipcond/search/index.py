@@ -1,0 +1,318 @@
+"""The index: a LanceDB table of pictures with a vector each, brought up to date, and asked. Opening one loads no torch."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.search.table import COLUMNS, lancedb_or_refuse, open_table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from clipcond.bulk import Engine
+    from clipcond.score import ClipScorer
+    from clipcond.search.updating import Update
+
+ABOUT = "about.json"
+METRIC = "dot"  # of unit vectors: the cosine
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture that was found.
+
+    Attributes:
+        path: of its file, or of a member of an archive.
+        score: cosine with the query.
+        row: its other columns.
+        alike: paths of near duplicates of it, further down.
+    """
+
+    path: str
+    score: float
+    row: dict[str, Any] = field(repr=False)
+    alike: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return {"path": self.path, "score": self.score, **self.row, "alike": list(self.alike)}
+
+
+@dataclass(frozen=True)
+class Index:
+    """Pictures and their vectors by one CLIP.
+
+    Attributes:
+        folder: of the database.
+    """
+
+    folder: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Index":
+        """An index that is there, or is made by the first `add`.
+
+        Raises:
+            ClipcondError: LanceDB is not installed, or the folder holds something else.
+        """
+        lancedb_or_refuse()
+        folder = Path(path)
+        if folder.exists() and not (folder / ABOUT).exists() and any(folder.iterdir()):
+            raise ClipcondError(
+                f"{folder}: holds something else than an index; name another folder"
+            )
+        return cls(folder)
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Which CLIP made it.
+
+        Raises:
+            CheckpointError: nothing was added yet, or the file is damaged.
+        """
+        try:
+            found: dict[str, Any] = json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"{self.folder}: holds no index ({error}); make one with clipcond search index"
+            ) from error
+        return found
+
+    @cached_property
+    def scorer(self) -> "ClipScorer":
+        """The CLIP that made it, loaded when it is first needed.
+
+        Raises:
+            CheckpointError: it is not there any more, or has other weights.
+        """
+        from clipcond.score import ClipScorer
+
+        about = self.about
+        scorer = ClipScorer.from_pretrained(about["source"])
+        self._require(scorer, about)
+        return scorer
+
+    def add(
+        self,
+        roots: Sequence[str | Path],
+        scorer: "ClipScorer | None" = None,
+        *,
+        source: str = "emoji",
+        engine: "Engine | None" = None,
+        device: str | None = None,
+    ) -> "Update":
+        """Bring the index up to date with folders, archives and files: what is new comes in, what is gone goes out, what was
+        moved keeps its vector. A run that was killed goes on when called again.
+
+        Args:
+            roots: pictures under them are indexed; those of other roots stay.
+            scorer: the CLIP; None: the index's own, or `source` where there is none yet.
+            source: a CLIP by name; where `scorer` is given, how it is loaded again when a text is looked for.
+            engine: who does it (`clipcond.bulk.find_engine`); None: this process.
+            device: of a worker; None: cuda where there is one.
+
+        Raises:
+            ClipcondError: a root that is not there, an index of another CLIP, or another process is writing to it.
+        """
+        from clipcond.bulk import claimed
+        from clipcond.score import ClipScorer
+        from clipcond.search.updating import Updating
+
+        if scorer is None:
+            scorer = (
+                self.scorer
+                if (self.folder / ABOUT).exists()
+                else ClipScorer.from_pretrained(source)
+            )
+        if (self.folder / ABOUT).exists():
+            self._require(scorer, about := self.about)
+        else:
+            about = {
+                "version": 1,
+                "source": source,
+                "scorer": scorer.clip.name,
+                "weights_sha256": scorer.clip.digest,
+                "preprocessing": scorer.clip.preprocessing.as_dict(),
+                "dtype": str(scorer.clip.model.dtype).removeprefix("torch."),
+                "dim": scorer.clip.architecture.dim,
+            }
+        whole = [Path(root).resolve() for root in roots]
+        for root in whole:
+            if not root.exists():
+                raise ClipcondError(f"{root}: no such folder or file; check the path")
+        with claimed(self.folder, about, parts="*.lance"):
+            return Updating(self.folder, scorer).run(whole, engine, device)
+
+    def _require(self, scorer: "ClipScorer", about: dict[str, Any]) -> None:
+        if scorer.clip.digest != about["weights_sha256"]:
+            raise CheckpointError(
+                f"{self.folder}: was indexed with {about['scorer']} ({about['weights_sha256'][:12]}...), not with "
+                f"{scorer.clip.name} ({scorer.clip.digest[:12]}...); take that one, or index into another folder"
+            )
+
+    @property
+    def table(self) -> Any:
+        """LanceDB's table, as of now.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        return open_table(self.folder)
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        count: int = self.table.count_rows()
+        return count
+
+    def search(
+        self,
+        query: "str | np.ndarray",
+        *,
+        where: str | None = None,
+        top: int = 10,
+        least: int | float | None = None,
+        distinct: int | float | None = None,
+        exact: bool = True,
+    ) -> list[Hit]:
+        """The nearest pictures, the nearest first.
+
+        Args:
+            query: a text; a picture's path; several with signs and weights ("2*a dog + ./x.jpg - snow"); or a vector.
+            where: SQL over the columns (path, bytes, width, height, date, prompt, seed, generator), applied before the nearest
+                are taken.
+            top: how many at most.
+            least: cosine that they have at least.
+            distinct: pictures with a cosine of this or more to a better one are told with it (`Hit.alike`), not by themselves.
+            exact: whether an index of `tune` is passed by.
+
+        Raises:
+            ClipcondError: a `where` that is no SQL of these columns, or a number that makes no sense.
+            ScoreError: a query that cannot be encoded.
+        """
+        if top < 1:
+            raise ClipcondError(f"top: got {top}; needs at least 1")
+        vector = self._vector(query)
+        asked = self.table.search(vector, vector_column_name="vector").distance_type(METRIC)
+        if where:
+            asked = asked.where(where, prefilter=True)
+        if exact:
+            asked = asked.bypass_vector_index()
+        wanted = top if distinct is None else max(4 * top, 100)
+        try:
+            rows = asked.limit(wanted).to_list()
+        except (RuntimeError, ValueError, OSError) as error:  # what LanceDB makes of SQL
+            raise ClipcondError(
+                f"where: {where!r} is not understood ({str(error).splitlines()[0][:200]})"
+            ) from error
+        hits = [_hit(row) for row in rows]
+        kept = [
+            (hit, row["vector"])
+            for hit, row in zip(hits, rows, strict=True)
+            if least is None or hit.score >= least
+        ]
+        return _distinct(kept, distinct)[:top]
+
+    def _vector(self, query: "str | np.ndarray") -> "np.ndarray":
+        from clipcond.search.query import query_vector, read_query
+
+        return query_vector(read_query(query), self.scorer) if isinstance(query, str) else query
+
+    def groups(self, threshold: int | float = 0.98) -> list[list[str]]:
+        """Paths of pictures that are alike, the largest group first (`clipcond.search.alike.groups`).
+
+        Raises:
+            ClipcondError: a threshold that is no cosine.
+        """
+        from clipcond.search.alike import groups
+
+        return groups(self.folder, threshold)
+
+    def stats(self) -> dict[str, Any]:
+        """What there is, JSON-able."""
+        table, about = self.table, self.about
+        count = table.count_rows()
+        rows = (
+            table.search()
+            .select(["path", "bytes", "hash", "prompt", "date"])
+            .limit(count or 1)
+            .to_list()
+        )
+        endings: dict[str, int] = {}
+        for row in rows:
+            ending = Path(row["path"]).suffix.lower()
+            endings[ending] = endings.get(ending, 0) + 1
+        return {
+            "pictures": count,
+            "distinct": len({row["hash"] for row in rows}),
+            "bytes": sum(row["bytes"] for row in rows),
+            "with_prompt": sum(row["prompt"] is not None for row in rows),
+            "with_date": sum(row["date"] is not None for row in rows),
+            "endings": dict(sorted(endings.items(), key=lambda each: -each[1])),
+            "scorer": about["scorer"],
+            "weights_sha256": about["weights_sha256"],
+            "dim": about["dim"],
+            "index": [index.name for index in table.list_indices()],
+            "on_disk": sum(
+                file.stat().st_size for file in self.folder.rglob("*") if file.is_file()
+            ),
+        }
+
+    def tune(self, *, queries: int = 100, top: int = 10) -> dict[str, float]:
+        """Make an approximate index (IVF_PQ) for `search(exact=False)`, and say how good it is.
+
+        Args:
+            queries: vectors of the index that are asked for their neighbours, exactly and not.
+            top: how many neighbours.
+
+        Raises:
+            ClipcondError: too few pictures, or another process is writing.
+        """
+        from clipcond.bulk import claimed
+        from clipcond.search.tuning import tune
+
+        with claimed(self.folder, self.about, parts="*.lance"):
+            return tune(self.table, queries=queries, top=top, metric=METRIC)
+
+    def remove(self, where: str) -> int:
+        """Take pictures out by SQL over the columns; how many.
+
+        Raises:
+            ClipcondError: it is not understood, or another process is writing.
+        """
+        from clipcond.bulk import claimed
+
+        with claimed(self.folder, self.about, parts="*.lance"):
+            before = len(self)
+            try:
+                self.table.delete(where)
+            except (RuntimeError, ValueError, OSError) as error:
+                raise ClipcondError(
+                    f"where: {where!r} is not understood ({str(error).splitlines()[0][:200]})"
+                ) from error
+            return before - len(self)
+
+
+def _hit(row: dict[str, Any]) -> Hit:
+    told = {name: row[name] for name in COLUMNS if name != "path"}
+    return Hit(row["path"], 1.0 - row["_distance"], told)
+
+
+def _distinct(kept: "list[tuple[Hit, Any]]", threshold: int | float | None) -> list[Hit]:
+    """Hits without those that are alike to a better one, which has their paths."""
+    import numpy as np
+
+    if threshold is None:
+        return [hit for hit, _ in kept]
+    first: list[tuple[Hit, np.ndarray, list[str]]] = []
+    for hit, vector in kept:
+        own = np.asarray(vector, np.float32)
+        better = next((paths for _, other, paths in first if float(own @ other) >= threshold), None)
+        if better is None:
+            first.append((hit, own, []))
+        else:
+            better.append(hit.path)
+    return [Hit(hit.path, hit.score, hit.row, tuple(paths)) for hit, _, paths in first]

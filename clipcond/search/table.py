@@ -1,0 +1,84 @@
+"""The table that an index is: its columns, and how rows get in and out of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from clipcond.errors import CheckpointError, ClipcondError
+
+TABLE = "pictures"
+COLUMNS = (
+    "path",
+    "bytes",
+    "changed",
+    "hash",
+    "width",
+    "height",
+    "date",
+    "prompt",
+    "seed",
+    "generator",
+)
+_AT_ONCE = 500  # paths in a statement
+
+
+def lancedb_or_refuse() -> Any:
+    """LanceDB.
+
+    Raises:
+        ClipcondError: it is not installed.
+    """
+    try:
+        import lancedb
+    except ImportError:
+        raise ClipcondError("search needs LanceDB: pip install 'clipcond[search]'") from None
+    return lancedb
+
+
+def open_table(folder: Path) -> Any:
+    """LanceDB's table, as of now.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if not _file(folder).is_dir():  # connecting would make the folder
+        raise CheckpointError(f"{folder}: holds no index; make one with clipcond search index")
+    return lancedb_or_refuse().connect(folder).open_table(TABLE)
+
+
+def _file(folder: Path) -> Path:
+    """Where LanceDB keeps it."""
+    return folder / f"{TABLE}.lance"
+
+
+def make_table(folder: Path, dim: int) -> Any:
+    """The table, made if need be, for vectors of so many numbers."""
+    import pyarrow as pa
+
+    db = lancedb_or_refuse().connect(folder)
+    if _file(folder).is_dir():
+        return db.open_table(TABLE)
+    text, whole = pa.string(), pa.int64()
+    kinds = (text, whole, whole, text, whole, whole, text, text, whole, text)
+    columns = [*zip(COLUMNS, kinds, strict=True), ("vector", pa.list_(pa.float32(), dim))]
+    return db.create_table(TABLE, schema=pa.schema(columns))
+
+
+def upsert(table: Any, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows, each in place of the one with its path."""
+    import pyarrow as pa
+
+    if rows:
+        data = pa.Table.from_pylist(list(rows), schema=table.schema)
+        table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(
+            data
+        )
+
+
+def delete(table: Any, paths: Sequence[str]) -> None:
+    """Take rows out."""
+    for start in range(0, len(paths), _AT_ONCE):
+        some = ", ".join(
+            "'" + path.replace("'", "''") + "'" for path in paths[start : start + _AT_ONCE]
+        )
+        table.delete(f"path IN ({some})")
