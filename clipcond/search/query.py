@@ -14,7 +14,7 @@ from clipcond.search.pictures import ENDINGS
 if TYPE_CHECKING:
     from clipcond.score import ClipScorer
 
-_SIGN = re.compile(r"\s+([+-])\s+")
+_SIGN = re.compile(r"\s([+-])(?=\s|$)")
 _WEIGHT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*\*\s*")
 
 
@@ -40,9 +40,8 @@ def read_query(text: str) -> tuple[Term, ...]:
     Raises:
         ScoreError: nothing between two signs.
     """
-    parts = _SIGN.split(
-        f" + {text.strip()}" if text.strip()[:2] not in ("+ ", "- ") else f" {text.strip()}"
-    )
+    signed = text.strip().startswith(("+ ", "- "))
+    parts = _SIGN.split(f" {text.strip()}" if signed else f" + {text.strip()}")
     found = []
     for sign, said in zip(parts[1::2], parts[2::2], strict=True):
         weight = _WEIGHT.match(said)
