@@ -11,7 +11,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 
-from . import api, attention, drawing, judge, steps, weighing, world
+from . import api, attention, drawing, judge, search, steps, weighing, world
 from .stream import Switches
 from .studio import Studio
 from .theme import CSS, theme
@@ -29,6 +29,7 @@ TABS: dict[str, Build] = {
     "Steps": steps.build,
     "Attention": attention.build,
     "Judge": judge.build,
+    "Search": search.build,
     "World": world.build,
 }
 _OF_THE_WORLD = ("World",)

@@ -14,7 +14,7 @@ from .studio import Studio
 from .uploads import MAX_PICTURES, PROMPTS_FILE, lines, read_uploads
 from .wiring import MODEL
 
-_TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".zip"]
+TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".zip"]
 
 
 def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
@@ -26,7 +26,7 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
         )
         files = gr.File(
             label="Pictures, or a zip of them",
-            file_count="multiple", file_types=_TYPES, height=150, elem_id="files",
+            file_count="multiple", file_types=TYPES, height=150, elem_id="files",
         )  # fmt: skip
         prompts = gr.Textbox(label="Prompts, one a line", lines=3, max_lines=10, elem_id="judge-prompts",
                              placeholder="a fox and a banana")  # fmt: skip

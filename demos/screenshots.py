@@ -77,6 +77,22 @@ def judge(page: Page) -> None:
         page.wait_for_selector("#judged table.told", timeout=_PATIENCE)
 
 
+def search(page: Page) -> None:
+    """Two dozen pictures, asked for words, then for more like one of them."""
+    page.get_by_role("tab", name="Search").click()
+    with TemporaryDirectory() as folder:
+        scenes = []
+        for number in range(24):
+            path = Path(folder) / f"{number}.png"
+            emoji.render(emoji.sample(number), 64).save(path)
+            scenes.append(str(path))
+        page.set_input_files("#search-files input[type=file]", scenes)
+        page.wait_for_selector("#search-files .file-preview", timeout=_PATIENCE)
+        page.fill("#query input, #query textarea", "a green heart + a fox")
+        page.click("#search")
+        page.wait_for_selector("#searched button.card", timeout=_PATIENCE)
+
+
 def world(page: Page) -> None:
     """A scene read back, and a quiz answered."""
     page.get_by_role("tab", name="World").click()
@@ -96,6 +112,7 @@ SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
     "app-steps": (steps, (1280, 1620), "light"),
     "app-attention": (attention, (1280, 1060), "light"),
     "app-judge": (judge, (1280, 1160), "light"),
+    "app-search": (search, (1280, 1000), "light"),
     "app-world": (world, (1280, 920), "light"),
     "app-phone": (generate, _PHONE, "light"),
 }

@@ -16,6 +16,7 @@ from .settings import text
 
 MAX_FILE = 20 * 2**20  # bytes, of an upload or of what a zip holds
 MAX_PICTURES = 48
+MAX_SEARCHED = 200
 MAX_PIXELS = 64_000_000  # of all pictures together: 192 MB of RGB
 _MAX_MEMBERS = 200
 PROMPTS_FILE = "prompts.txt"
@@ -36,8 +37,8 @@ class Upload:
     prompts: tuple[str, ...]
 
 
-def read_uploads(paths: Sequence[str]) -> Upload:
-    """Read pictures, and zips of pictures with a prompts.txt if they like.
+def read_uploads(paths: Sequence[str], *, most: int = MAX_PICTURES) -> Upload:
+    """Read pictures, at most so many, and zips of pictures with a prompts.txt if they like.
 
     Raises:
         ClipcondError: what cannot be read or is too much of it; the message names the file.
@@ -49,8 +50,8 @@ def read_uploads(paths: Sequence[str]) -> Upload:
         if PurePosixPath(name).name == PROMPTS_FILE:
             prompts += lines(content.decode("utf-8", errors="replace"), PROMPTS_FILE)
             continue
-        if len(pictures) == MAX_PICTURES:
-            raise ClipcondError(f"pictures: more than {MAX_PICTURES}; upload fewer at a time")
+        if len(pictures) == most:
+            raise ClipcondError(f"pictures: more than {most}; upload fewer at a time")
         pixels += (picture := opened(name, content, MAX_PIXELS - pixels)).width * picture.height
         names.append(PurePosixPath(name).name)
         pictures.append(picture)

@@ -261,7 +261,7 @@ class Index:
             ),
         }
 
-    def tune(self, *, queries: int = 100, top: int = 10) -> dict[str, float]:
+    def tune(self, *, queries: int = 100, top: int = 10) -> dict[str, int | float]:
         """Make an approximate index (IVF_PQ) for `search(exact=False)`, and say how good it is.
 
         Args:

@@ -10,7 +10,7 @@ from clipcond.errors import ClipcondError
 LEAST = 256  # rows that a product quantizer is trained on
 
 
-def tune(table: Any, *, queries: int, top: int, metric: str) -> dict[str, float]:
+def tune(table: Any, *, queries: int, top: int, metric: str) -> dict[str, int | float]:
     """Make LanceDB's IVF_PQ index; recall and median times beside exact search.
 
     Args:
@@ -27,10 +27,10 @@ def tune(table: Any, *, queries: int, top: int, metric: str) -> dict[str, float]
         raise ClipcondError(
             f"{count} pictures are too few for an approximate index; exact search needs none below {LEAST}"
         )
+    from lancedb.index import IvfPq
+
     dim = table.schema.field("vector").type.list_size
-    table.create_index(
-        metric=metric, vector_column_name="vector", index_type="IVF_PQ", num_sub_vectors=_parts(dim)
-    )
+    table.create_index("vector", config=IvfPq(distance_type=metric, num_sub_vectors=_parts(dim)))
     places = np.random.default_rng(0).choice(count, min(queries, count), replace=False)
     asked = table.take_offsets(places.tolist()).to_list()
     shares: list[float] = []
@@ -41,7 +41,7 @@ def tune(table: Any, *, queries: int, top: int, metric: str) -> dict[str, float]
             search = (
                 table.search(row["vector"], vector_column_name="vector")
                 .distance_type(metric)
-                .select(["path"])
+                .select(["path", "_distance"])
             )
             search = (
                 search.bypass_vector_index()

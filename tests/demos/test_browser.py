@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demos.screenshots import CHROMIUM, attention, judge, steps, weights, world
+from demos.screenshots import CHROMIUM, attention, judge, search, steps, weights, world
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 pytestmark = [
@@ -104,6 +104,20 @@ def test_the_other_tabs(visit):
     page.wait_for_selector("#judged table.clauses")
     world(page)
     assert page.locator("#scenes .scene").count() == 2
+
+
+def test_pictures_are_found_and_one_brings_more_like_it(visit):
+    page = visit()
+    search(page)
+    assert page.locator("#searched button.card").count() == 24
+    second = page.locator('#searched [data-rank="1"]')
+    name = second.get_attribute("aria-label").split(",")[0]
+    second.click()
+    page.wait_for_function(
+        f"document.querySelector('#search-status').innerText.includes('“{name}”')"
+    )
+    first = page.locator('#searched [data-rank="0"]').get_attribute("aria-label")
+    assert first.startswith(f"{name}, cosine 1.000")
 
 
 def test_steps_and_attention(visit):
