@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from clipcond.errors import CheckpointError, ClipcondError
 from clipcond.search.table import COLUMNS, lancedb_or_refuse, open_table
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clipcond.search.updating import Update
 
 ABOUT = "about.json"
-METRIC = "dot"  # of unit vectors: the cosine
+METRIC: Final = "dot"  # of unit vectors: the cosine
 
 
 @dataclass(frozen=True, slots=True)
