@@ -105,9 +105,10 @@ def scenes(folder: Path, args: argparse.Namespace) -> Json:
     pictures.mkdir()
     for number in range(args.scenes):
         emoji.render(emoji.sample(number), 32).save(pictures / f"{number}.png")
-    scorer, index = ClipScorer.from_pretrained("judge", batch_size=64), Index.open(folder / "db")
+    scorer = ClipScorer.from_pretrained("judge", batch_size=64)
+    index = Index.open(folder / "db", scorer)
     start = time.perf_counter()
-    index.add([pictures], scorer, source="judge")
+    index.add([pictures])
     found: Json = {"scenes": args.scenes, "index_s": round(time.perf_counter() - start)}
     rows = index.table.search().select(["path", "vector"]).limit(args.scenes).to_arrow()
     paths = rows.column("path").to_pylist()
@@ -141,7 +142,7 @@ def _updated(index: Index, scorer: ClipScorer, pictures: Path) -> Json:
         (pictures / f"{number}.png").unlink()
         (pictures / f"{number + 100}.png").rename(pictures / f"moved-{number}.png")
         emoji.render(emoji.sample(2_000_000 + number), 40).save(pictures / f"{number + 200}.png")
-    told = index.add([pictures], scorer).as_dict()
+    told = index.add([pictures]).as_dict()
     return {name: told[name] for name in ("pictures", "encoded", "known", "removed")} | {
         "seen": seen
     }

@@ -15,10 +15,9 @@ class Add:
 
     roots: list[Path] = argument("DIR", "folders, archives or pictures", type=Path, nargs="+")
     db: Path = option(*DB, required=True, type=Path)
-    scorer: str = option(
+    scorer: str | None = option(
         "C",
-        "'emoji' (shipped), 'judge', a CLIP folder, file or hub id; an index that is there has its own",
-        default="emoji",
+        "'emoji', 'judge', a CLIP folder, file or hub id (default: the index's own, or emoji for a new one)",
     )
     device: str | None = option(*DEVICE)
     bulk: EngineRequest = group(*BULK)

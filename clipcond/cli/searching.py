@@ -26,10 +26,8 @@ def _(request: Add) -> int:
 
     hush_loading("transformers")
     bulk = request.bulk
-    index = Index.open(request.db)
-    found = index.add(
+    found = Index.open(request.db, request.scorer).add(
         request.roots,
-        source=request.scorer,
         engine=find_engine(bulk.engine, workers=bulk.workers, address=bulk.address),
         device=request.device,
     )

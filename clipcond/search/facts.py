@@ -34,7 +34,11 @@ def facts(opened: Image.Image) -> dict[str, Any]:
 
 def _date(opened: Image.Image) -> str | None:
     """As ISO 8601, which sorts."""
-    exif = opened.getexif()
+    try:
+        exif = opened.getexif()
+    # Pillow's readers raise whatever damaged EXIF makes them stumble over; the picture can be found all the same
+    except Exception:  # noqa: BLE001
+        return None
     for tag in _TAKEN:
         said = exif.get_ifd(_EXIF).get(tag) or exif.get(tag)
         try:

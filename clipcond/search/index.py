@@ -48,13 +48,20 @@ class Index:
 
     Attributes:
         folder: of the database.
+        asked: the CLIP, or its name; None: that which made the index, or "emoji" for a new one.
     """
 
     folder: Path
+    asked: "str | ClipScorer | None" = None
 
     @classmethod
-    def open(cls, path: str | Path) -> "Index":
+    def open(cls, path: str | Path, scorer: "str | ClipScorer | None" = None) -> "Index":
         """An index that is there, or is made by the first `add`.
+
+        Args:
+            path: its folder.
+            scorer: the CLIP, or its name as `ClipScorer.from_pretrained` takes it; None: that which made the index, or "emoji"
+                for a new one. It is loaded when it is first needed.
 
         Raises:
             ClipcondError: LanceDB is not installed, or the folder holds something else.
@@ -65,7 +72,7 @@ class Index:
             raise ClipcondError(
                 f"{folder}: holds something else than an index; name another folder"
             )
-        return cls(folder)
+        return cls(folder, scorer)
 
     @property
     def about(self) -> dict[str, Any]:
@@ -84,24 +91,31 @@ class Index:
 
     @cached_property
     def scorer(self) -> "ClipScorer":
-        """The CLIP that made it, loaded when it is first needed.
+        """The CLIP.
 
         Raises:
-            CheckpointError: it is not there any more, or has other weights.
+            CheckpointError: it is not there any more, or has other weights than that which made the index.
         """
         from clipcond.score import ClipScorer
 
-        about = self.about
-        scorer = ClipScorer.from_pretrained(about["source"])
-        self._require(scorer, about)
+        about = self.about if (self.folder / ABOUT).exists() else {"source": "emoji"}
+        named = self.asked or about["source"]
+        if named is None:
+            raise CheckpointError(
+                f"{self.folder}: was indexed with {about['scorer']}, which was given without a name; pass it to Index.open"
+            )
+        scorer = named if isinstance(named, ClipScorer) else ClipScorer.from_pretrained(named)
+        if scorer.clip.digest != about.get("weights_sha256", scorer.clip.digest):
+            raise CheckpointError(
+                f"{self.folder}: was indexed with {about['scorer']} ({about['weights_sha256'][:12]}...), not with "
+                f"{scorer.clip.name} ({scorer.clip.digest[:12]}...); take that one, or index into another folder"
+            )
         return scorer
 
     def add(
         self,
         roots: Sequence[str | Path],
-        scorer: "ClipScorer | None" = None,
         *,
-        source: str = "emoji",
         engine: "Engine | None" = None,
         device: str | None = None,
     ) -> "Update":
@@ -110,8 +124,6 @@ class Index:
 
         Args:
             roots: pictures under them are indexed; those of other roots stay.
-            scorer: the CLIP; None: the index's own, or `source` where there is none yet.
-            source: a CLIP by name; where `scorer` is given, how it is loaded again when a text is looked for.
             engine: who does it (`clipcond.bulk.find_engine`); None: this process.
             device: of a worker; None: cuda where there is one.
 
@@ -119,40 +131,29 @@ class Index:
             ClipcondError: a root that is not there, an index of another CLIP, or another process is writing to it.
         """
         from clipcond.bulk import claimed
-        from clipcond.score import ClipScorer
         from clipcond.search.updating import Updating
 
-        if scorer is None:
-            scorer = (
-                self.scorer
-                if (self.folder / ABOUT).exists()
-                else ClipScorer.from_pretrained(source)
-            )
-        if (self.folder / ABOUT).exists():
-            self._require(scorer, about := self.about)
-        else:
-            about = {
-                "version": 1,
-                "source": source,
-                "scorer": scorer.clip.name,
-                "weights_sha256": scorer.clip.digest,
-                "preprocessing": scorer.clip.preprocessing.as_dict(),
-                "dtype": str(scorer.clip.model.dtype).removeprefix("torch."),
-                "dim": scorer.clip.architecture.dim,
-            }
         whole = [Path(root).resolve() for root in roots]
         for root in whole:
             if not root.exists():
                 raise ClipcondError(f"{root}: no such folder or file; check the path")
+        scorer = self.scorer
+        about = self.about if (self.folder / ABOUT).exists() else self._new(scorer)
         with claimed(self.folder, about, parts="*.lance"):
             return Updating(self.folder, scorer).run(whole, engine, device)
 
-    def _require(self, scorer: "ClipScorer", about: dict[str, Any]) -> None:
-        if scorer.clip.digest != about["weights_sha256"]:
-            raise CheckpointError(
-                f"{self.folder}: was indexed with {about['scorer']} ({about['weights_sha256'][:12]}...), not with "
-                f"{scorer.clip.name} ({scorer.clip.digest[:12]}...); take that one, or index into another folder"
-            )
+    def _new(self, scorer: "ClipScorer") -> dict[str, Any]:
+        """What a new index writes down."""
+        named = (self.asked or "emoji") if isinstance(self.asked, str | None) else None
+        return {
+            "version": 1,
+            "source": str(Path(named).resolve()) if named and Path(named).exists() else named,
+            "scorer": scorer.clip.name,
+            "weights_sha256": scorer.clip.digest,
+            "preprocessing": scorer.clip.preprocessing.as_dict(),
+            "dtype": str(scorer.clip.model.dtype).removeprefix("torch."),
+            "dim": scorer.clip.architecture.dim,
+        }
 
     @property
     def table(self) -> Any:

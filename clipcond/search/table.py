@@ -1,6 +1,6 @@
 """The table that an index is: its columns, and how rows get in and out of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ COLUMNS = (
     "seed",
     "generator",
 )
-_AT_ONCE = 500  # paths in a statement
+_AT_ONCE = 500  # texts in a statement
 
 
 def lancedb_or_refuse() -> Any:
@@ -75,10 +75,24 @@ def upsert(table: Any, rows: Sequence[dict[str, Any]]) -> None:
         )
 
 
+def by_hash(table: Any, hashes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """A row of each content that is there."""
+    found: dict[str, dict[str, Any]] = {}
+    for some in _quoted(sorted(set(hashes))):
+        asked = table.search().where(f"hash IN ({some})").select([*COLUMNS, "vector"])
+        found |= {row["hash"]: row for row in asked.limit(None).to_list()}
+    return found
+
+
 def delete(table: Any, paths: Sequence[str]) -> None:
     """Take rows out."""
-    for start in range(0, len(paths), _AT_ONCE):
-        some = ", ".join(
-            "'" + path.replace("'", "''") + "'" for path in paths[start : start + _AT_ONCE]
-        )
+    for some in _quoted(paths):
         table.delete(f"path IN ({some})")
+
+
+def _quoted(texts: Sequence[str]) -> Iterator[str]:
+    """For SQL, so many at a time."""
+    for start in range(0, len(texts), _AT_ONCE):
+        yield ", ".join(
+            "'" + text.replace("'", "''") + "'" for text in texts[start : start + _AT_ONCE]
+        )

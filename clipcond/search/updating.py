@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clipcond.bulk import Engine, claimed, complete, cut, find_engine
+from clipcond.bulk import Engine, batched, claimed, complete, cut, find_engine
 from clipcond.errors import ClipcondError, printable
 from clipcond.score import ClipScorer
 from clipcond.search.encoding import A_SHARD, digest, encoding, read_part
 from clipcond.search.pictures import INSIDE, Source, Unreadable, find_sources, read_source
-from clipcond.search.table import COLUMNS, delete, make_table, upsert
+from clipcond.search.table import COLUMNS, by_hash, delete, make_table, upsert
 
 _STAGE = ".indexing"
 _HELD = 8192  # rows that are written at a time
@@ -148,18 +148,21 @@ class Updating:
 
     def _copy(self, table: Any, known: Sequence[tuple[Source, str]]) -> int:
         """Rows of what is there under another path."""
-        rows = []
-        for source, own in known:
-            there = table.search().where(f"hash = '{own}'").limit(1).to_list()
-            if not there:  # its twin could not be encoded: it cannot either
-                self.failures.append(
-                    f"{source.path}: cannot be read, as another file of the same content"
-                )
-                continue
-            changed = {"path": source.path, "bytes": source.size, "changed": source.changed}
-            rows.append({n: there[0][n] for n in (*COLUMNS, "vector")} | changed)
-        upsert(table, rows)
-        return len(rows)
+        count = 0
+        for some in batched(known, _HELD):
+            there = by_hash(table, [own for _, own in some])
+            rows = []
+            for source, own in some:
+                if own not in there:  # its twin could not be encoded: it cannot either
+                    self.failures.append(
+                        f"{source.path}: cannot be read, as another file of the same content"
+                    )
+                    continue
+                changed = {"path": source.path, "bytes": source.size, "changed": source.changed}
+                rows.append(there[own] | changed)
+            upsert(table, rows)
+            count += len(rows)
+        return count
 
 
 def _same(row: dict[str, Any] | None, source: Source) -> bool:

@@ -28,7 +28,7 @@ def made(tmp_path_factory, scorer):
     pictures.mkdir()
     for number in range(COUNT):
         emoji.render(emoji.sample(number), 32).save(pictures / f"{number}.png")
-    Index.open(folder / "db").add([pictures], scorer, source="judge")
+    Index.open(folder / "db", "judge").add([pictures])
     return pictures, folder / "db"
 
 
@@ -36,6 +36,6 @@ def made(tmp_path_factory, scorer):
 def copied(made, tmp_path, scorer):
     """(folder of pictures, index) to change."""
     pictures = shutil.copytree(made[0], tmp_path / "pictures")
-    index = Index.open(tmp_path / "db")
-    index.add([pictures], scorer, source="judge")
+    index = Index.open(tmp_path / "db", scorer)
+    index.add([pictures])
     return pictures, index

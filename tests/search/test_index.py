@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from clipcond import ClipScorer, emoji
+from clipcond import emoji
 from clipcond.bulk import find_engine
 from clipcond.errors import CheckpointError, ClipcondError, ScoreError
 from clipcond.search import Index
@@ -117,7 +117,7 @@ def test_near_duplicates_are_told_with_the_best_of_them(copied):
 def test_a_second_run_touches_what_has_changed_and_nothing_else(copied, scorer, monkeypatch):
     pictures, index = copied
     counted = forwards(scorer, monkeypatch)
-    assert index.add([pictures], scorer).encoded == 0
+    assert index.add([pictures]).encoded == 0
     for number in range(10):  # ten each: added, deleted, renamed, changed
         scene = emoji.sample(1000 + number)
         emoji.render(scene, 32).save(pictures / f"new-{number}.png")
@@ -125,7 +125,7 @@ def test_a_second_run_touches_what_has_changed_and_nothing_else(copied, scorer, 
         (pictures / f"{number + 40}.png").rename(pictures / f"moved-{number}.png")
         emoji.render(emoji.sample(2000 + number), 32).save(pictures / f"{number + 60}.png")
     before = {row["path"]: row["vector"] for row in index.table.to_arrow().to_pylist()}
-    found = index.add([pictures], scorer)
+    found = index.add([pictures])
     assert sum(counted) == found.encoded
     assert found.encoded + found.known == 30
     assert 18 <= found.encoded <= 20  # two scenes may be the same picture
@@ -149,13 +149,13 @@ def test_other_roots_stay(copied, tmp_path, scorer):
     other = tmp_path / "other"
     other.mkdir()
     emoji.render(emoji.sample(5000), 32).save(other / "a'b.png")
-    assert index.add([other], scorer).pictures == COUNT + 1
+    assert index.add([other]).pictures == COUNT + 1
     (other / "a'b.png").unlink()
-    assert index.add([other], scorer).removed == 1
+    assert index.add([other]).removed == 1
     assert len(index) == COUNT
     assert index.remove("path LIKE '%/1_.png'") == 10
     with pytest.raises(ClipcondError, match="no such folder"):
-        index.add([tmp_path / "nothing"], scorer)
+        index.add([tmp_path / "nothing"])
 
 
 def test_members_of_archives_are_pictures(tmp_path, scorer):
@@ -166,8 +166,8 @@ def test_members_of_archives_are_pictures(tmp_path, scorer):
     with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as tar:
         tar.add(tmp_path / "1.png", "1.png")
     (tmp_path / "c.zip").write_bytes(b"no zip")
-    index = Index.open(tmp_path / "db")
-    found = index.add([tmp_path], scorer, source="judge")
+    index = Index.open(tmp_path / "db", scorer)
+    found = index.add([tmp_path])
     assert found.pictures == 5
     assert (found.encoded, found.known) == (3, 2)  # the same content, encoded once
     assert len(found.failures) == 1
@@ -181,8 +181,8 @@ def test_what_pictures_say_are_columns(tmp_path, scorer, run_picture):
     exif[0x0132] = "2025:03:04 05:06:07"
     Image.new("RGB", (40, 20), "red").save(tmp_path / "photo.jpg", exif=exif)
     shutil.copy(run_picture, tmp_path / "drawn.png")
-    index = Index.open(tmp_path / "db")
-    index.add([tmp_path], scorer, source="judge")
+    index = Index.open(tmp_path / "db", scorer)
+    index.add([tmp_path])
     (photo,) = index.search("red", where="date > '2025'")
     assert (photo.row["width"], photo.row["height"], photo.row["date"]) == (
         40,
@@ -211,20 +211,20 @@ def test_hostile_folders_are_counted_and_named(tmp_path, scorer):
     (tmp_path / "loop").symlink_to(tmp_path)
     (tmp_path / "dangling.png").symlink_to(tmp_path / "nothing.png")
     Image.new("1", (50_000, 2_000)).save(tmp_path / "huge.png")
-    index = Index.open(tmp_path / "db")  # the index lies inside the folder
-    found = index.add([tmp_path], scorer, source="judge")
+    index = Index.open(tmp_path / "db", scorer)  # the index lies inside the folder
+    found = index.add([tmp_path])
     assert found.pictures == 1
     said = "\n".join(found.failures)
     for name in ("empty.png", "text.jpg", "dangling.png", "huge.png"):
         assert name in said
     assert "more than 89,478,485 pixels" in said
-    again = index.add([tmp_path], scorer)
+    again = index.add([tmp_path])
     assert (again.pictures, again.encoded) == (1, 0)
 
 
 def test_another_model_and_another_folder_are_refused(made, tmp_path):
     with pytest.raises(CheckpointError, match=r"was indexed with judge .*, not with emoji"):
-        Index.open(made[1]).add([made[0]], ClipScorer.from_pretrained("emoji"))
+        Index.open(made[1], "emoji").add([made[0]])
     (tmp_path / "x").write_text("x")
     with pytest.raises(ClipcondError, match="holds something else than an index"):
         Index.open(tmp_path)
@@ -238,7 +238,7 @@ def test_two_writers_take_turns_and_readers_see_one_version(copied, scorer):
         FileLock(index.folder / ".lock"),
         pytest.raises(ClipcondError, match="another process is writing"),
     ):
-        index.add([pictures], scorer)
+        index.add([pictures])
     reader, counts = index.table, []
 
     def read():
@@ -250,7 +250,7 @@ def test_two_writers_take_turns_and_readers_see_one_version(copied, scorer):
     thread.start()
     for number in range(5):
         emoji.render(emoji.sample(7000 + number), 32).save(pictures / f"more-{number}.png")
-    index.add([pictures], scorer)
+    index.add([pictures])
     thread.join(60)
     assert set(counts) <= {COUNT, COUNT + 5}
     assert len(index) == COUNT + 5
@@ -270,6 +270,13 @@ def test_opening_and_asking_by_vector_load_no_torch(made):
         text=True,
     )
     assert done.stdout.split() == ["3", "False"]
+
+
+def test_a_clip_without_a_name_is_passed_again(tmp_path, scorer, made):
+    Index.open(tmp_path / "db", scorer).add([made[0]])
+    with pytest.raises(CheckpointError, match="given without a name; pass it to Index.open"):
+        Index.open(tmp_path / "db").search("a fox")
+    assert len(Index.open(tmp_path / "db", "judge").search("a fox", top=2)) == 2
 
 
 def test_too_few_pictures_need_no_approximate_index(made):
@@ -302,8 +309,8 @@ def test_an_approximate_index_says_what_it_finds(tmp_path):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("engine", [{"workers": 2}, {"name": "ray", "workers": 2}])
 def test_it_is_the_same_whoever_encodes(made, scorer, engine, tmp_path):
-    index = Index.open(tmp_path / "db")
-    index.add([made[0]], scorer, source="judge", engine=find_engine(**engine))
+    index = Index.open(tmp_path / "db", scorer)
+    index.add([made[0]], engine=find_engine(**engine))
     assert contents(index) == contents(Index.open(made[1]))
 
 
