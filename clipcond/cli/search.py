@@ -19,6 +19,12 @@ class Add:
         "C",
         "'emoji', 'judge', a CLIP folder, file or hub id (default: the index's own, or emoji for a new one)",
     )
+    table: Path | None = option(
+        "TABLE",
+        "whose other columns are kept with the pictures that it names, for --where",
+        type=Path,
+    )
+    file_column: str = option("C", "of the table, that names pictures", default="file")
     device: str | None = option(*DEVICE)
     bulk: EngineRequest = group(*BULK)
     json: bool

@@ -26,25 +26,30 @@ def _(request: Add) -> int:
 
     hush_loading("transformers")
     bulk = request.bulk
-    found = Index.open(request.db, request.scorer).add(
+    index = Index.open(request.db, request.scorer)
+    found = index.add(
         request.roots,
         engine=find_engine(bulk.engine, workers=bulk.workers, address=bulk.address),
         device=request.device,
     )
-    for failure in found.failures[:_SHOWN]:
+    told, lacking = (
+        index.tell(request.table, file_column=request.file_column) if request.table else (0, ())
+    )
+    failures = (*found.failures, *lacking)
+    for failure in failures[:_SHOWN]:
         note(failure)
-    if len(found.failures) > _SHOWN:
-        note(f"and {len(found.failures) - _SHOWN} more")
+    if len(failures) > _SHOWN:
+        note(f"and {len(failures) - _SHOWN} more")
     if request.json:
-        write_json(found.as_dict())
+        write_json(found.as_dict() | {"told": told, "failures": list(failures)})
     else:
         note(
             f"{found.pictures:,} pictures in {request.db}: {found.encoded:,} encoded now, {found.known:,} moved or copied, "
             f"{found.removed:,} gone"
         )
-    if found.failures and not found.pictures:
+    if failures and not found.pictures:
         return 2
-    return 1 if found.failures else 0
+    return 1 if failures else 0
 
 
 @run.register

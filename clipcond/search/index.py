@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clipcond.errors import CheckpointError, ClipcondError
-from clipcond.search.table import COLUMNS, lancedb_or_refuse, open_table
+from clipcond.search.table import lancedb_or_refuse, open_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clipcond.search.updating import Update
 
 ABOUT = "about.json"
+_NOT_TOLD = ("path", "vector", "_distance")
 METRIC: Final = "dot"  # of unit vectors: the cosine
 
 
@@ -183,7 +184,7 @@ class Index:
 
         Args:
             query: a text; a picture's path; several with signs and weights ("2*a dog + ./x.jpg - snow"); or a vector.
-            where: SQL over the columns (path, bytes, width, height, date, prompt, seed, generator), applied before the nearest
+            where: SQL over the columns (path, bytes, width, height, date, prompt, seed, generator, those of `tell`), applied before the nearest
                 are taken.
             top: how many at most.
             least: cosine that they have at least.
@@ -221,6 +222,21 @@ class Index:
         from clipcond.search.query import query_vector, read_query
 
         return query_vector(read_query(query), self.scorer) if isinstance(query, str) else query
+
+    def tell(self, table: str | Path, *, file_column: str = "file") -> tuple[int, tuple[str, ...]]:
+        """Write a table's columns to the pictures that it names (`clipcond.search.telling.tell`): captions, ratings, anything.
+
+        Returns:
+            (pictures that it tells about, files that are not in the index, a line each).
+
+        Raises:
+            ClipcondError: it cannot be read, has a column of the index's own, or another process is writing.
+        """
+        from clipcond.bulk import claimed
+        from clipcond.search.telling import tell
+
+        with claimed(self.folder, self.about, parts="*.lance"):
+            return tell(self.table, Path(table), file_column=file_column)
 
     def groups(self, threshold: int | float = 0.98) -> list[list[str]]:
         """Paths of pictures that are alike, the largest group first (`clipcond.search.alike.groups`).
@@ -298,7 +314,7 @@ class Index:
 
 
 def _hit(row: dict[str, Any]) -> Hit:
-    told = {name: row[name] for name in COLUMNS if name != "path"}
+    told = {name: value for name, value in row.items() if name not in _NOT_TOLD}
     return Hit(row["path"], 1.0 - row["_distance"], told)
 
 

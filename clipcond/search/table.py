@@ -1,6 +1,8 @@
 """The table that an index is: its columns, and how rows get in and out of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -64,22 +66,68 @@ def make_table(folder: Path, dim: int) -> Any:
     return db.create_table(TABLE, schema=pa.schema(columns))
 
 
+@contextmanager
+def _written(folder: object) -> Iterator[None]:
+    """What a disk refuses, in one line."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # as LanceDB has it
+        raise ClipcondError(
+            f"{folder} cannot be written ({str(error).splitlines()[0][:200]})"
+        ) from error
+
+
 def upsert(table: Any, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows, each in place of the one with its path."""
+    """Write whole rows, each in place of the one with its path.
+
+    Raises:
+        ClipcondError: the disk refuses.
+    """
     import pyarrow as pa
 
     if rows:
         data = pa.Table.from_pylist(list(rows), schema=table.schema)
-        table.merge_insert("path").when_matched_update_all().when_not_matched_insert_all().execute(
-            data
-        )
+        with _written(table.name):
+            table.merge_insert(
+                "path"
+            ).when_matched_update_all().when_not_matched_insert_all().execute(data)
+
+
+def add_texts(table: Any, names: Sequence[str]) -> None:
+    """Columns of texts that are not there yet."""
+    import pyarrow as pa
+
+    new = [name for name in names if name not in table.schema.names]
+    if new:
+        with _written(table.name):
+            table.add_columns(pa.schema([(name, pa.string()) for name in new]))
+
+
+def change(table: Any, rows: Iterable[dict[str, Any]], *, at_once: int) -> int:
+    """Write some columns of rows that are there; how many. Of rows with the same path the last one counts."""
+    import pyarrow as pa
+
+    count, left = 0, iter(rows)
+    while some := {row["path"]: row for row in islice(left, at_once)}:
+        with _written(table.name):
+            table.merge_insert("path").when_matched_update_all().execute(
+                pa.Table.from_pylist(list(some.values()))
+            )
+        count += len(some)
+    return count
+
+
+def column(table: Any, name: str) -> list[Any]:
+    """All values of a column."""
+    found: list[Any] = table.search().select([name]).limit(None).to_arrow().column(name).to_pylist()
+    return found
 
 
 def by_hash(table: Any, hashes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """A row of each content that is there."""
+    """A row of each content that is there, with all its columns."""
     found: dict[str, dict[str, Any]] = {}
     for some in _quoted(sorted(set(hashes))):
-        asked = table.search().where(f"hash IN ({some})").select([*COLUMNS, "vector"])
+        asked = table.search().where(f"hash IN ({some})")
         found |= {row["hash"]: row for row in asked.limit(None).to_list()}
     return found
 

@@ -20,6 +20,7 @@ def test_its_python_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "pictures").mkdir()
     for number in range(5):
         emoji.render(emoji.sample(number), 32).save(tmp_path / "pictures" / f"{number}.png")
+    (tmp_path / "captions.csv").write_text("file,caption\n0.png,a fox\n")
     for block in blocks("python"):
         exec(compile(block, "docs/search.md", "exec"), {})
     assert len(capsys.readouterr().out.splitlines()) == 3

@@ -204,6 +204,55 @@ def run_picture(tmp_path_factory):
     return file
 
 
+def test_what_a_table_says_is_columns_too_and_moves_with_the_picture(copied, tmp_path):
+    pictures, index = copied
+    lines = [
+        "file,caption,rating",
+        "3.png,the third,5",
+        "pictures/7.png,the seventh,",
+        "gone.png,x,1",
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    told, lacking = index.tell(tmp_path / "t.csv")
+    assert told == 2
+    assert lacking == (f"{tmp_path / 't.csv'}: gone.png: is not in the index",)
+    (hit,) = index.search("a fox", where="rating = '5'")
+    assert (Path(hit.path).name, hit.row["caption"]) == ("3.png", "the third")
+    (pictures / "3.png").rename(pictures / "moved.png")
+    index.add([pictures])
+    (hit,) = index.search("a fox", where="rating = '5'")
+    assert Path(hit.path).name == "moved.png"
+    (tmp_path / "own.csv").write_text("file,width\n3.png,5\n")
+    with pytest.raises(ClipcondError, match="the index has a column 'width' of its own"):
+        index.tell(tmp_path / "own.csv")
+
+
+FULL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # a larger file is refused, as by a disk that is full
+from clipcond.cli import main
+sys.exit(main(["search", "index", sys.argv[1], "--scorer", "judge", "--db", sys.argv[2]]))
+"""
+
+
+def test_a_full_disk_is_one_line_and_the_next_run_goes_on(made, tmp_path):
+    db = tmp_path / "db"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(made[0]), str(db)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = done.stderr.splitlines()[-1]
+    assert "cannot be written" in said
+    assert "File too large" in said
+    index = Index.open(db)
+    index.add([made[0]])
+    assert contents(index) == contents(Index.open(made[1]))
+
+
 def test_hostile_folders_are_counted_and_named(tmp_path, scorer):
     emoji.render(emoji.sample(0), 32).save(tmp_path / "a\nb \u202egnp.png")
     (tmp_path / "empty.png").write_bytes(b"")
@@ -274,7 +323,7 @@ def test_opening_and_asking_by_vector_load_no_torch(made):
 
 def test_a_clip_without_a_name_is_passed_again(tmp_path, scorer, made):
     Index.open(tmp_path / "db", scorer).add([made[0]])
-    with pytest.raises(CheckpointError, match="given without a name; pass it to Index.open"):
+    with pytest.raises(CheckpointError, match="which was given without a name"):
         Index.open(tmp_path / "db").search("a fox")
     assert len(Index.open(tmp_path / "db", "judge").search("a fox", top=2)) == 2
 
