@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clipcond.errors import CheckpointError, ClipcondError
-from clipcond.search.table import lancedb_or_refuse, open_table
+from clipcond.search.table import approximately, lancedb_or_refuse, open_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,8 +201,7 @@ class Index:
         asked = self.table.search(vector, vector_column_name="vector").distance_type(METRIC)
         if where:
             asked = asked.where(where, prefilter=True)
-        if exact:
-            asked = asked.bypass_vector_index()
+        asked = asked.bypass_vector_index() if exact else approximately(asked)
         wanted = top if distinct is None else max(4 * top, 100)
         try:
             rows = asked.limit(wanted).to_list()

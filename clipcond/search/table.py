@@ -22,6 +22,7 @@ COLUMNS = (
     "generator",
 )
 _AT_ONCE = 500  # texts in a statement
+_PROBES, _REFINED = 64, 20
 
 
 def lancedb_or_refuse() -> Any:
@@ -121,6 +122,11 @@ def column(table: Any, name: str) -> list[Any]:
     """All values of a column."""
     found: list[Any] = table.search().select([name]).limit(None).to_arrow().column(name).to_pylist()
     return found
+
+
+def approximately(search: Any) -> Any:
+    """A search that may use an approximate index: how many of its parts are looked at, and candidates that are compared exactly."""
+    return search.nprobes(_PROBES).refine_factor(_REFINED)
 
 
 def by_hash(table: Any, hashes: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from clipcond.errors import ClipcondError
+from clipcond.search.table import approximately
 
 LEAST = 256  # rows that a product quantizer is trained on
 
@@ -43,11 +44,7 @@ def tune(table: Any, *, queries: int, top: int, metric: Literal["dot"]) -> dict[
                 .distance_type(metric)
                 .select(["path", "_distance"])
             )
-            search = (
-                search.bypass_vector_index()
-                if name == "exact"
-                else search.nprobes(20).refine_factor(10)
-            )
+            search = search.bypass_vector_index() if name == "exact" else approximately(search)
             start = time.perf_counter()
             found[name] = {hit["path"] for hit in search.limit(top).to_list()}
             times[name].append(time.perf_counter() - start)
