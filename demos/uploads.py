@@ -37,12 +37,13 @@ class Upload:
     prompts: tuple[str, ...]
 
 
-def read_uploads(paths: Sequence[str], *, most: int = MAX_PICTURES) -> Upload:
-    """Read pictures, at most so many, and zips of pictures with a prompts.txt if they like.
+def read_uploads(paths: Sequence[str], *, most: int | None = None) -> Upload:
+    """Read pictures, at most so many (None: MAX_PICTURES), and zips of pictures with a prompts.txt if they like.
 
     Raises:
         ClipcondError: what cannot be read or is too much of it; the message names the file.
     """
+    most = MAX_PICTURES if most is None else most
     if not paths:
         raise ClipcondError("pictures: none uploaded yet; drop some, or a zip of them")
     names, pictures, prompts, pixels = [], [], [], 0
