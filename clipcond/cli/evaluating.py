@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from functools import singledispatch
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def run(request: object) -> int:
 @run.register
 def _(request: Run) -> int:
     _require_extra()
-    spec = read_spec(request.spec) if request.spec else _spec(request.settings)
+    spec = _told_spec(request) if request.spec else _spec(request.settings)
     columns = _columns(request.columns)
     prompts = read_prompts(request.prompts or spec.prompts or ["emoji"], columns)
     seeds, first = request.seeds or spec.seeds or 4, request.first_seed or spec.first_seed or 0
@@ -133,6 +134,18 @@ def _require_extra() -> None:
     for name in ("jinja2", "matplotlib", "pandas"):
         if importlib.util.find_spec(name) is None:
             raise ClipcondError(f"evaluate needs {name}: pip install 'clipcond[evaluate]'")
+
+
+def _told_spec(request: Run) -> Spec:
+    """What the TOML file says, which nothing typed may say too."""
+    spec = read_spec(request.spec or Path())
+    typed, plain = request.settings, SettingsRequest()
+    for name in (each.name for each in fields(plain)):
+        if getattr(typed, name) != getattr(plain, name):
+            raise ClipcondError(
+                f"--{name.replace('_', '-')}: {request.spec} says what draws; write it there, or leave the file out"
+            )
+    return spec
 
 
 def _spec(typed: SettingsRequest) -> Spec:

@@ -120,7 +120,8 @@ def _(request: Duplicates) -> int:
             [[str(n), path] for n, own in enumerate(found, start=1) for path in own],
         )
         note(
-            f"{len(found)} groups of {sum(map(len, found))} pictures with a cosine of {request.threshold:g} or more"
+            f"{sum(map(len, found))} pictures in {len(found)} group{'s' * (len(found) != 1)}, with a cosine of "
+            f"{request.threshold:g} or more"
         )
     return 0
 

@@ -1,5 +1,6 @@
 """Which model is better: paired by prompt and seed, and said plainly."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -225,10 +226,17 @@ def _corrected(found: Sequence[Contrast]) -> Iterator[Contrast]:
 
 def _more(contrast: Contrast, *, tests: int) -> int | None:
     """Prompts that are lacking to see a difference as large as this one, with a power of 0.8."""
+    # of n prompts that all differ the same way signs alone say no less than 2 in 2 ** n
+    least = math.floor(math.log2(2 * tests / ALPHA)) + 1
     try:
-        needed = required_n(contrast.effect, alpha=ALPHA / tests) - contrast.prompts
+        wanted = (
+            required_n(contrast.effect, alpha=ALPHA / tests)
+            if math.isfinite(contrast.effect)
+            else 0
+        )
     except ScoreError:  # no difference at all
         return None
+    needed = max(wanted, least) - contrast.prompts
     return max(needed, 1) if needed <= _MOST else None
 
 

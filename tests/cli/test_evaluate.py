@@ -65,6 +65,13 @@ def test_a_file_says_what_to_run(prompts, tmp_path, capsys):
     assert models == {"a, steps 1", "a, steps 2", "b"}
 
 
+def test_what_draws_is_said_in_one_place(tmp_path, capsys):
+    spec = tmp_path / "spec.toml"
+    spec.write_text("[[models]]\n")
+    assert main(["evaluate", "run", str(spec), "--steps", "5", "--out", str(tmp_path / "out")]) == 2
+    assert "--steps: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

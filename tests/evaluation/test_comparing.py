@@ -85,6 +85,16 @@ def test_nothing_to_see_is_said_with_what_it_would_take():
     assert one.verdict == "cannot tell: one prompt says nothing of others"
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.01])
+def test_few_prompts_that_all_agree_are_told_how_many_signs_it_takes(spread):
+    rng = np.random.default_rng(8)
+    a = np.ones((3, 1)) + spread * rng.normal(size=(3, 1))
+    (found,) = compared({"a": a, "b": np.zeros((3, 1))})
+    assert found.verdict == "cannot tell: needs about 3 more prompts"
+    enough = np.ones((6, 1)) + spread * rng.normal(size=(6, 1))
+    assert compared({"a": enough, "b": np.zeros((6, 1))})[0].verdict == "a is better"
+
+
 def test_categories_and_pairs_share_one_correction():
     rng = np.random.default_rng(3)
     models = {name: rng.normal(size=(24, 2)) for name in "abc"}
