@@ -1,6 +1,6 @@
 """Runs that are killed like kill -9, again and again, until they end; and whether they end as if they had not been.
 
-    python -m tests.evaluation.kills --times 5      # of run, pictures and encode, in this process, in two, and on Ray
+    python -m tests.evaluation.kills --times 5      # of run, pictures, encode and index, in this process, in two, and on Ray
 
 Prints a line a kind, with how often it was killed. Exit code 1: one ended otherwise.
 """
@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from clipcond.search import Index
 from clipcond.tables import write_rows
 
 ROOT = Path(__file__).parents[2]
@@ -37,8 +38,10 @@ def command(verb: str, source: Path, out: Path, engine: Sequence[str]) -> list[s
         ],
         "pictures": ["evaluate", "pictures", str(source), "--scorer", "emoji"],
         "encode": ["encode", str(source), "--shard-size", "4"],
+        "index": ["search", "index", str(source), "--scorer", "judge"],
     }[verb]  # fmt: skip
-    return [sys.executable, "-m", "clipcond", *said, "--out", str(out), *engine]
+    where = "--db" if verb == "index" else "--out"
+    return [sys.executable, "-m", "clipcond", *said, where, str(out), *engine]
 
 
 def begun(words: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -59,7 +62,10 @@ def begun(words: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    """Every file that a run leaves, but its lock and the page, which shows the same."""
+    """Every file that a run leaves, but its lock and the page, which shows the same; of an index, its rows."""
+    if (out / "pictures.lance").is_dir():
+        rows = Index.open(out).table.to_arrow().to_pylist()
+        return {row["path"]: repr(sorted(row.items())).encode() for row in rows}
     return {
         str(file.relative_to(out)): file.read_bytes()
         for file in sorted(out.rglob("*"))
@@ -83,7 +89,8 @@ def killed(words: Sequence[str], out: Path, rng: random.Random) -> bool:
 
 def shards(out: Path) -> int:
     """How many are done."""
-    return len([*out.glob("parts/*.jsonl"), *out.glob("shard-*.safetensors")])
+    files = ("parts/*.jsonl", "shard-*.safetensors", ".indexing/*/*.safetensors")
+    return sum(len(list(out.glob(pattern))) for pattern in files)
 
 
 def ends_alike(verb: str, source: Path, engine: str, times: int, seed: int) -> tuple[int, bool]:
@@ -118,7 +125,7 @@ def sources(folder: Path) -> dict[str, Path]:
         emoji.render(scene, 32).save(folder / f"{number}.png")
         rows.append({"file": f"{number}.png", "prompt": emoji.caption(scene, number)})
     write_rows(rows, folder / "pictures.csv")
-    return {"run": prompts, "pictures": folder / "pictures.csv", "encode": prompts}
+    return {"run": prompts, "pictures": folder / "pictures.csv", "encode": prompts, "index": folder}
 
 
 def main() -> int:
@@ -128,7 +135,7 @@ def main() -> int:
     )
     parser.add_argument("--times", type=int, default=5, help="of each kind")
     parser.add_argument("--engine", choices=ENGINES, action="append")
-    parser.add_argument("--verb", choices=("run", "pictures", "encode"), action="append")
+    parser.add_argument("--verb", choices=("run", "pictures", "encode", "index"), action="append")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     good = True
