@@ -75,6 +75,7 @@ def test_prompts_are_text_and_no_markup(tmp_path):
     assert text.count("</svg>") == text.count("<svg")
 
 
+@pytest.mark.slow
 def test_one_model_two_evaluations_and_missing_pictures(run, tmp_path):
     table = run.folder / "scores.jsonl"
     lines = table.read_text().splitlines(keepends=True)

@@ -21,6 +21,9 @@ from clipcond.errors import CheckpointError, ClipcondError, ScoreError
 from clipcond.search import Index
 from tests.search.conftest import COUNT
 
+pytestmark = (
+    pytest.mark.slow
+)  # together; tests/cli/test_search.py goes the whole way in the fast run
 ROOT = Path(__file__).parents[2]
 
 
