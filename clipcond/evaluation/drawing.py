@@ -128,7 +128,9 @@ class Studio:
             if each.image is not None:
                 self._save(each.picture, each.image, about, row)
         for sitting in shard.items:
-            self._save_metadata(sitting)
+            self._save_metadata(
+                sitting, drawn[sitting].about.get("scored_text", sitting.prompt.text)
+            )
         write_part(shard.file, rows, made, circular=circular)
 
     def _nothing(self, error: ClipcondError) -> Drawn:
@@ -241,10 +243,11 @@ class Studio:
         picture.file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(picture.file, lambda path: image.save(path, "PNG", pnginfo=info))
 
-    def _save_metadata(self, sitting: Sitting) -> None:
+    def _save_metadata(self, sitting: Sitting, plain_prompt: str) -> None:
+        """GenEval's own line, or one like it with the prompt as it is scored."""
         prompt = sitting.prompt
         folder = self.plan.file(sitting, 0).parent.parent
-        plain = {"tag": prompt.category, "include": [], "prompt": prompt.text}
+        plain = {"tag": prompt.category, "include": [], "prompt": plain_prompt}
         text = prompt.about or json.dumps(plain, ensure_ascii=False)
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "metadata.jsonl", lambda path: path.write_text(text, encoding="utf-8"))

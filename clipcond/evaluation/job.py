@@ -52,7 +52,10 @@ def judge_pictures(
         ClipcondError: `out` holds something else, or nothing can be judged.
     """
     count, content = digest(listed)
-    about = _about("pictures", judges) | {"pictures": content, "given": sorted(given or {})}
+    about = _about("pictures", judges) | {
+        "pictures": content,
+        "given": _digest({name: sorted(values.items()) for name, values in (given or {}).items()}),
+    }
     worker = partial(_judging, dict(judges), out, device, given or {})
     with claimed(out, about, parts=f"{PARTS}/*.jsonl"):
         (out / PARTS).mkdir(exist_ok=True)
@@ -98,7 +101,7 @@ def draw_and_judge(
     texts = [[p.text, p.id, p.category, p.about] for p in prompts.prompts]
     about = _about("run", judges) | {
         "models": {s.label: s.as_dict() | {"files": found[s.label]} for s in kept},
-        "prompts": hashlib.sha256(json.dumps(texts).encode()).hexdigest(),
+        "prompts": _digest(texts),
         "seeds": [seeds.start, seeds.stop],
         "batch_size": batch_size,
         "dtype": str(dtype).removeprefix("torch."),
@@ -129,6 +132,11 @@ def _about(kind: str, judges: Mapping[str, Judge]) -> dict[str, Any]:
         "kind": kind,
         "scorers": {name: judge.provenance for name, judge in judges.items()},
     }
+
+
+def _digest(value: Any) -> str:
+    """Of what JSON can say."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def _models(settings: Sequence[Setting]) -> tuple[dict[str, str], list[str]]:

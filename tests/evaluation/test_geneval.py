@@ -44,6 +44,10 @@ def test_a_detectors_verdicts_stand_beside_scores(run, tmp_path):
     assert list(found.table.geneval[:-1]) == [1.0, 0.0] * 5 + [1.0]
     assert "geneval: has no result for 00005/samples/0001.png" in found.failures[0]
     assert set(found.summary().scorer) == {"judge", "geneval"}
+    with pytest.raises(
+        ClipcondError, match="made with other given"
+    ):  # other verdicts are not mixed in
+        judge_pictures(find_pictures(source), find_judges(["judge"]), tmp_path / "out")
 
 
 @pytest.mark.parametrize(
