@@ -1,6 +1,5 @@
 """The work of `clipcond evaluate`: run and pictures make an evaluation, compare and retrieval read what there is."""
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import singledispatch
@@ -23,14 +22,14 @@ from clipcond.cli.evaluate import (
 from clipcond.cli.terminal import hush_loading, note, write_heading, write_json, write_table
 from clipcond.errors import ClipcondError
 from clipcond.evaluation import Columns, Evaluation, PromptSet, Setting, find_judges, read_prompts
-from clipcond.evaluation.comparing import ALL, Contrast, Standing
+from clipcond.evaluation.comparing import Contrast, Standing
 from clipcond.evaluation.geneval import read_results, write_results
 from clipcond.evaluation.job import draw_and_judge, judge_pictures
 from clipcond.evaluation.judges import Judge, clip_of
 from clipcond.evaluation.lacking import lowest_clauses
 from clipcond.evaluation.pictures import find_pictures
 from clipcond.evaluation.record import as_json, compare
-from clipcond.evaluation.report import write_report
+from clipcond.evaluation.report import require_extra, write_report
 from clipcond.evaluation.retrieval import Recalls, recall_of_table
 from clipcond.evaluation.settings import Spec, combinations, read_spec
 from clipcond.models import pick_device
@@ -49,11 +48,12 @@ def run(request: object) -> int:
 
 @run.register
 def _(request: Run) -> int:
-    _require_extra()
+    require_extra()
     spec = _told_spec(request) if request.spec else _spec(request.settings)
     columns = _columns(request.columns)
     prompts = read_prompts(request.prompts or spec.prompts or ["emoji"], columns)
-    seeds, first = request.seeds or spec.seeds or 4, request.first_seed or spec.first_seed or 0
+    seeds = request.seeds or spec.seeds or 4
+    first = (spec.first_seed or 0) if request.first_seed is None else request.first_seed
     judges = _judges(request.judges, spec.scorers)
     device = _device(request)
     dtype = request.dtype or ("float32" if device.type == "cpu" else "float16")
@@ -74,7 +74,7 @@ def _(request: Run) -> int:
 
 @run.register
 def _(request: Pictures) -> int:
-    _require_extra()
+    require_extra()
     columns = _columns(request.columns)
     prompts: PromptSet | None = read_prompts(request.prompts, columns) if request.prompts else None
     listed = find_pictures(request.source, prompts=prompts, columns=columns, model=request.name)
@@ -94,7 +94,7 @@ def _(request: Pictures) -> int:
 
 @run.register
 def _(request: Compare) -> int:
-    _require_extra()
+    require_extra()
     if request.table:
         check_table(request.table)
     evaluations = [Evaluation.load(folder) for folder in request.evaluations]
@@ -102,8 +102,7 @@ def _(request: Compare) -> int:
     if request.table:
         write_rows(as_json(found), request.table)
     if request.report:
-        first, *others = evaluations
-        first.report(request.report, *others, baseline=request.baseline)
+        write_report(evaluations, request.report, baseline=request.baseline, compared=found)
     if request.json:
         write_json({"comparisons": as_json(found)})
     else:
@@ -127,13 +126,6 @@ def _(request: Retrieval) -> int:
     else:
         _show_recalls(found)
     return 1 if found.failures else 0
-
-
-def _require_extra() -> None:
-    """Refuse before any work what would fail at its end."""
-    for name in ("jinja2", "matplotlib", "pandas"):
-        if importlib.util.find_spec(name) is None:
-            raise ClipcondError(f"evaluate needs {name}: pip install 'clipcond[evaluate]'")
 
 
 def _told_spec(request: Run) -> Spec:
@@ -194,7 +186,7 @@ def _finish(request: Run | Pictures, judges: Mapping[str, Judge]) -> int:
         evaluation.write(request.table)
     if request.write_geneval:
         write_results(evaluation, request.write_geneval)
-    failures, standings = evaluation.failures, evaluation.standings()
+    failures, standings = evaluation.failures, evaluation.standings
     for failure in failures[:_FAILURES]:
         note(failure)
     if len(failures) > _FAILURES:
@@ -269,7 +261,6 @@ def _show_contrasts(found: Sequence[Contrast]) -> None:
                 each.verdict,
             ]
             for each in own
-            if each.category == ALL or several
         ]
         columns = ["difference", "95 %", "p", "wins / ties / losses", "of", *(["category"] if several else []), "verdict"]  # fmt: skip
         write_table(columns, rows)

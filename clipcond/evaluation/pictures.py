@@ -121,9 +121,7 @@ def _of_geneval(folder: Path, model: str) -> Iterator[Picture]:
         prompt, problem = None, ""
         try:
             about = json.loads(file.read_text(encoding="utf-8-sig"))
-            prompt = Prompt(
-                about["prompt"], inner.name, about.get("tag", ""), json.dumps(about, ensure_ascii=False)
-            )  # fmt: skip
+            prompt = Prompt(about["prompt"], inner.name, about.get("tag", ""))
         except (OSError, ValueError, KeyError, TypeError) as error:
             problem = f"{file} does not say its prompt ({error!r})"
         for sample in _files(inner / "samples"):

@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from clipcond import emoji
 from clipcond.errors import ClipcondError
 from clipcond.tables import Column, column_names, read_rows
 
-SHIPPED = {"emoji": "held_out", "emoji-train": "train"}  # name -> split of the emoji world's tasks
+# name -> split of the emoji world's tasks
+SHIPPED: dict[str, Literal["held_out", "train"]] = {"emoji": "held_out", "emoji-train": "train"}
 
 # what columns are called, by what they hold; the first that a table has is taken, in any case
 _NAMES = {
@@ -112,8 +114,7 @@ def _wrong(prompt: Prompt, texts: dict[str, tuple[str, str]]) -> str:
 def _prompts(source: str | Path, columns: Columns) -> Iterator[tuple[str, Prompt]]:
     """(where it is, prompt)."""
     if str(source) in SHIPPED and not Path(source).exists():
-        split = SHIPPED[str(source)]
-        tasks = emoji.tasks(split="train" if split == "train" else "held_out")
+        tasks = emoji.tasks(split=SHIPPED[str(source)])
         return (
             (f"{source} {t}", Prompt(text, category=t)) for t, ts in tasks.items() for text in ts
         )

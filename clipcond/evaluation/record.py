@@ -46,7 +46,7 @@ class Record:
         """Names of what drew."""
         return self.numbers.model_names
 
-    @property
+    @cached_property
     def failures(self) -> tuple[str, ...]:
         """What is wrong with pictures that have not all their scores, and prompts and models that were left out."""
         rows = (row for row in read_table(self.folder / TABLE) if row[ERROR])
@@ -55,6 +55,7 @@ class Record:
             *(f"{row['file']}: {row[ERROR]}" for row in rows),
         )
 
+    @cached_property
     def standings(self) -> list[Standing]:
         """How each model does: mean and 95 % by scorer and category."""
         return standings(contestants([self]), self.scorers)

@@ -57,6 +57,7 @@ def write_report(
     path: Path,
     *,
     baseline: str | None = None,
+    compared: Sequence[Contrast] | None = None,
     clauses: Sequence[ClauseTable] = (),
 ) -> Path:
     """Write the page.
@@ -65,36 +66,52 @@ def write_report(
         evaluations: one or more, judged by the same.
         path: .html.
         baseline: a model that the others are compared with; None: the best, where there are many, or else every two.
+        compared: `record.compare` of the same; None: it is done here.
         clauses: what of its prompt each of some pictures lacks.
 
     Raises:
         ClipcondError: Jinja or matplotlib is missing, the file cannot be written, or evaluations that cannot be compared.
     """
-    for name in _NEEDED:
-        if importlib.util.find_spec(name) is None:
-            raise ClipcondError(f"a report needs {name}: pip install 'clipcond[evaluate]'")
-    text = _page(evaluations, baseline=baseline, clauses=clauses)
+    require_extra()
+    text = _page(evaluations, baseline=baseline, compared=compared, clauses=clauses)
     write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
     return path
 
 
+def require_extra() -> None:
+    """Refuse before any work what would fail at its end.
+
+    Raises:
+        ClipcondError: a library that a report needs is not installed.
+    """
+    for name in _NEEDED:
+        if importlib.util.find_spec(name) is None:
+            raise ClipcondError(f"a report needs {name}: pip install 'clipcond[evaluate]'")
+
+
 def _page(
-    evaluations: Sequence[Record], *, baseline: str | None, clauses: Sequence[ClauseTable]
+    evaluations: Sequence[Record],
+    *,
+    baseline: str | None,
+    compared: Sequence[Contrast] | None,
+    clauses: Sequence[ClauseTable],
 ) -> str:
     from jinja2 import Environment
 
-    who, models = judges(evaluations), contestants(evaluations)
-    found = standings(models, who)
+    models = contestants(evaluations)
+    alone = evaluations[0].standings if len(evaluations) == 1 else None
+    found = alone or standings(models, judges(evaluations))
+    who = list(dict.fromkeys(each.scorer for each in found))  # those that could judge any
     if baseline is None and len(models) > _MANY:
         baseline = _ranked(found, who[0], ALL)[0].model
-    compared = contrasts(models, who, baseline=baseline) if len(models) > 1 else []
+    shown = _shown(models, who, baseline, compared)
     names = list(dict.fromkeys(each.category for each in found))
     panels = [
-        _panel(evaluations, models, scorer, category, found=found, compared=compared)
+        _panel(evaluations, models, scorer, category, found=found, compared=shown)
         for category in names
         for scorer in who
     ]
-    couple = _couple(models, compared)
+    couple = _couple(models, shown)
     about = [each.about for each in evaluations]
     failures = [line for each in evaluations for line in each.failures]
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
@@ -108,7 +125,7 @@ def _page(
         scorers=who,
         categories=[name for name in names if name != ALL],
         panels=panels,
-        headlines=_headlines(found, compared, who, baseline),
+        headlines=_headlines(found, shown, who, baseline),
         baseline=baseline,
         heat=_heat(found, who, names),
         sheets=sheets(evaluations, models, who, couple),
@@ -120,6 +137,20 @@ def _page(
         more_failures=max(0, len(failures) - _FAILURES),
         provenance=json.dumps(about, indent=1, ensure_ascii=False),
     )
+
+
+def _shown(
+    models: Sequence[Contestant],
+    who: Sequence[str],
+    baseline: str | None,
+    compared: Sequence[Contrast] | None,
+) -> Sequence[Contrast]:
+    """The comparisons that the page has: with the baseline, where there is one."""
+    if len(models) < 2:
+        return []
+    if compared is None:
+        return contrasts(models, who, baseline=baseline)
+    return [each for each in compared if baseline in (None, each.first, each.second)]
 
 
 def _ranked(found: Sequence[Standing], scorer: str, category: str) -> list[Standing]:

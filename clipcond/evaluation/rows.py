@@ -60,14 +60,14 @@ def _as_told(picture: Picture) -> Picture:
     )
 
 
-def blank(judges: Mapping[str, object]) -> Row:
+def blank(judges: Mapping[str, Judge]) -> Row:
     """A judge's columns without values."""
     row: Row = {}
     for name, judge in judges.items():
         row[name] = None
         if isinstance(judge, Oracle):
             row[name + MISSED] = ""
-        elif isinstance(judge, Judge):
+        else:
             row[name + TRUNCATED] = False
     return row
 

@@ -167,7 +167,7 @@ def read_spec(file: Path) -> Spec:
     """Read what is to be run.
 
     The file has a table [[models]] for each model, with fields of `Setting`, and may have prompts, seeds, first_seed and
-    scorers; paths are relative to it.
+    scorers; paths of models and prompts are relative to it.
 
     Raises:
         ClipcondError: it cannot be read, or says what there is not.

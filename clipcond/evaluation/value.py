@@ -40,7 +40,7 @@ class Evaluation(Record):
 
     def summary(self) -> Any:
         """A pandas DataFrame with a row for each model, category and scorer: mean and its 95 % interval over prompts."""
-        return _pandas().DataFrame(map(asdict, self.standings()))
+        return _pandas().DataFrame(map(asdict, self.standings))
 
     def compare(self, *others: "Evaluation", baseline: str | None = None) -> Any:
         """A pandas DataFrame with a row for each pair of models, category and scorer: difference, test and verdict.
@@ -77,7 +77,7 @@ class Evaluation(Record):
         lines = [f"Evaluation of {about['pictures']:,} pictures in {self.folder}"]
         lines += [
             f"  {s.model}: {s.scorer} {s.mean:.4f} ({s.low:.4f} to {s.high:.4f})"
-            for s in self.standings()
+            for s in self.standings
             if s.category == ALL
         ]
         return "\n".join(lines)

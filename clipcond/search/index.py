@@ -206,6 +206,8 @@ class Index:
         try:
             rows = asked.limit(wanted).to_list()
         except (RuntimeError, ValueError, OSError) as error:  # what LanceDB makes of SQL
+            if where is None:
+                raise
             raise ClipcondError(
                 f"where: {where!r} is not understood ({str(error).splitlines()[0][:200]})"
             ) from error

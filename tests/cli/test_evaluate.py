@@ -56,11 +56,27 @@ def test_run_compare_and_the_table(prompts, tmp_path, capsys):
 def test_a_file_says_what_to_run(prompts, tmp_path, capsys):
     spec = tmp_path / "spec.toml"
     spec.write_text(
-        'prompts = "prompts.csv"\nseeds = 1\nscorers = ["oracle"]\n'
+        'prompts = "prompts.csv"\nseeds = 1\nfirst_seed = 7\nscorers = ["oracle"]\n'
         '[[models]]\nname = "a"\nsteps = [1, 2]\n[[models]]\nname = "b"\nsteps = 1\ntemplate = "{prompt} on a pink background"\n'
     )
-    assert main(["evaluate", "run", str(spec), "--out", str(tmp_path / "out"), "--json"]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                "run",
+                str(spec),
+                "--first-seed",
+                "0",
+                "--out",
+                str(tmp_path / "out"),
+                "--json",
+            ]
+        )
+        == 0
+    )
     told = json.loads(capsys.readouterr().out)
+    table = (tmp_path / "out" / "scores.jsonl").read_text().splitlines()
+    assert {json.loads(line)["seed"] for line in table} == {0}  # typed, though the file says 7
     models = {each["model"] for each in told["summary"]}
     assert models == {"a, steps 1", "a, steps 2", "b"}
 

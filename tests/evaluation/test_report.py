@@ -54,6 +54,20 @@ def test_it_is_the_same_each_time(page, run, tmp_path):
     assert first == again
 
 
+def test_a_scorer_that_could_judge_nothing_is_left_out(tmp_path):
+    rows = []
+    for number in range(4):
+        emoji.render(emoji.sample(number), 32).save(tmp_path / f"{number}.png")
+        rows.append(
+            {"file": f"{number}.png", "prompt": f"a lady {number // 2}", "model": f"m{number % 2}"}
+        )
+    write_rows(rows, tmp_path / "t.csv")
+    found = evaluate(tmp_path / "t.csv", scorers=("oracle", "judge"), out=tmp_path / "out")
+    text = found.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "judged by judge." in text
+    assert "Who is better" in text
+
+
 def test_prompts_are_text_and_no_markup(tmp_path):
     hostile = '<script>alert("x")</script> & $\\alpha$ </svg>'
     rows = []

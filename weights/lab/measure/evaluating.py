@@ -56,7 +56,7 @@ def drawn(args: argparse.Namespace) -> Evaluation:
 def ranks(evaluation: Evaluation) -> Json:
     """Rank correlation of each CLIP's means with the oracle's: over all settings, over the better half, by category."""
     found: Json = {}
-    standings = evaluation.standings()
+    standings = evaluation.standings
     means = {(s.scorer, s.category, s.model): s.mean for s in standings}
     for category in dict.fromkeys(s.category for s in standings):
         truth = {m: means[ORACLE, category, m] for m in evaluation.models}
@@ -138,12 +138,12 @@ def measure(args: argparse.Namespace) -> Json:
     report = evaluation.report(args.out / "report.html")
     photograph(report, args.docs / "img" / "evaluating-report.png")
     means: Json = {}
-    for each in evaluation.standings():
+    for each in evaluation.standings:
         if each.category == ALL:
             means.setdefault(each.model, {})[each.scorer] = [each.mean, each.low, each.high]
     return {
         "pictures": evaluation.about["pictures"],
-        "prompts": evaluation.standings()[0].prompts,
+        "prompts": evaluation.standings[0].prompts,
         "settings": [[s.steps, s.guidance_scale, s.label] for s in settings()],
         "means": means,
         "ranks": ranks(evaluation),
