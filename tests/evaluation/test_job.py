@@ -87,6 +87,9 @@ def test_a_shard_is_a_function_of_its_items(run, tmp_path):
     judge_rows(judges, seen[8:], run.folder)
     again, _ = judge_rows(judges, seen[6:12], run.folder)
     assert alone == again
+    # nothing is kept of other shards: features differ in their last bits by the batch that a text was in
+    texts = {each.picture.prompt.text for each in seen[6:12]}
+    assert set(judges["judge"].scorer._known) == texts
 
 
 def test_called_again_it_makes_nothing_and_changes_nothing(run):
