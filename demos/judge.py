@@ -5,6 +5,7 @@ from typing import Any
 import gradio as gr
 
 from clipcond.errors import ClipcondError
+from clipcond.gallery.folder import ENDINGS
 
 from . import judging, view
 from .polite import polite
@@ -14,7 +15,7 @@ from .studio import Studio
 from .uploads import MAX_PICTURES, PROMPTS_FILE, lines, read_uploads
 from .wiring import MODEL
 
-TYPES = [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".zip"]
+TYPES = [*ENDINGS, ".zip"]
 
 
 def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:

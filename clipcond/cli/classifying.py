@@ -9,10 +9,10 @@ import torch
 
 from clipcond.cli.classify import Request
 from clipcond.cli.loading import load_scorer
-from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
+from clipcond.cli.pictures import in_batches, load_each
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
-from clipcond.score import Classifier, ClipScorer, build_classifier
+from clipcond.score import Classifier, ClipScorer, build_classifier, of_each_that_can
 from clipcond.score.classifier import UNKNOWN
 from clipcond.score.confusion import Confusion, confusion_of
 from clipcond.score.features import quoted
@@ -31,7 +31,8 @@ def run(request: Request) -> int:
     failures: list[str] = []
     rows: list[dict[str, Any]] = []
     for batch in in_batches(load_each(request.files, failures), scorer.batch_size):
-        done = of_each_that_can(batch, lambda b: scorer.image_features(list(b.values())), failures)
+        done, wrong = of_each_that_can(batch, lambda b: scorer.image_features(list(b.values())))
+        failures += [f"{file}: {reason}" for file, reason in wrong.items()]
         rows += _answers(*done, classifier, top) if done else []
     for line in [*failures, *_remarks(classifier, scorer)]:
         note(line)

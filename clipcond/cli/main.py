@@ -54,6 +54,7 @@ _VERBS: dict[str, tuple[type[Any], str]] = {
     "search index": (search.Add, "clipcond.cli.searching"),
     "search find": (search.Find, "clipcond.cli.searching"),
     "search duplicates": (search.Duplicates, "clipcond.cli.searching"),
+    "search cluster": (search.Cluster, "clipcond.cli.searching"),
     "search stats": (search.Stats, "clipcond.cli.searching"),
     "search tune": (search.Tune, "clipcond.cli.searching"),
     "train": (train.Request, "clipcond.cli.training"),

@@ -1,17 +1,13 @@
 """Picture files one by one: those that fail are named, the rest go on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from PIL import Image
 from tqdm import tqdm
 
 from clipcond.clip import load_picture
 from clipcond.errors import ScoreError
-from clipcond.score import PictureError
-
-Result = TypeVar("Result")
 
 
 def load_each(files: Sequence[Path], failures: list[str]) -> Iterator[tuple[Path, Image.Image]]:
@@ -35,19 +31,3 @@ def in_batches(
         batch[file] = picture
     if batch:
         yield batch
-
-
-def of_each_that_can(
-    batch: dict[Path, Image.Image],
-    work: Callable[[dict[Path, Image.Image]], Result],
-    failures: list[str],
-) -> tuple[list[Path], Result] | None:
-    """(the files, what became of them), without pictures that have no features, which go to `failures`; None: all did."""
-    while batch:
-        try:
-            return list(batch), work(batch)
-        except PictureError as error:
-            files = list(batch)
-            failures += [f"{files[i]}: {reason}" for i, reason in error.reasons.items()]
-            batch = {f: batch[f] for i, f in enumerate(files) if i not in error.reasons}
-    return None

@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from clipcond.cli.loading import load_scorer
-from clipcond.cli.pictures import in_batches, load_each, of_each_that_can
+from clipcond.cli.pictures import in_batches, load_each
 from clipcond.cli.score import Request
 from clipcond.cli.terminal import note, write_json, write_table
 from clipcond.errors import ScoreError
-from clipcond.score import ClipScorer, Scores, join
+from clipcond.score import ClipScorer, Scores, join, of_each_that_can
 from clipcond.score.features import checked_texts
 from clipcond.score.variants import find_variant
 from clipcond.tables import Column, check_table, read_rows, write_rows
@@ -97,7 +97,8 @@ def _score_pairs(
     fit = [i for i, (file, prompt) in enumerate(pairs) if _is_text(prompt, file, failures)]
     by_file = _by_file(pairs, fit)
     for batch in in_batches(load_each(list(by_file), failures), scorer.batch_size):
-        done = of_each_that_can(batch, of_batch, failures)
+        done, wrong = of_each_that_can(batch, of_batch)
+        failures += [f"{file}: {reason}" for file, reason in wrong.items()]
         if done:
             scored += [place for file in done[0] for place in by_file[file]]
             parts.append(done[1])

@@ -1,4 +1,4 @@
-"""`clipcond search`: what can be typed after index, find, duplicates, stats and tune."""
+"""`clipcond search`: what can be typed after index, find, duplicates, cluster, stats and tune."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ from clipcond.cli.arguments import BULK, DEVICE, EngineRequest, argument, group,
 from clipcond.cli.values import count, finite
 
 DB = ("DIR", "the index's folder")
+SHEET = ("FILE", "write a contact sheet as .png, or .html")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +50,28 @@ class Find:
         None, "use the index that tune made", action="store_true", default=False
     )
     copy_to: Path | None = option("DIR", "copy them there, numbered", type=Path)
-    sheet: Path | None = option("FILE", "write a contact sheet as .png", type=Path)
+    sheet: Path | None = option(*SHEET, type=Path)
     json: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicates:
-    """groups of pictures that are alike"""
+    """near duplicates: groups of pictures that a chain of such pairs joins"""
 
     db: Path = option(*DB, required=True, type=Path)
-    threshold: float = option("X", "cosine; less for kinds of pictures", default=0.98, type=finite)
+    threshold: float = option("X", "cosine of a pair", default=0.98, type=finite)
+    sheet: Path | None = option(*SHEET, type=Path)
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """kinds of pictures: groups about one that all of its group are near to"""
+
+    db: Path = option(*DB, required=True, type=Path)
+    threshold: float = option("X", "cosine with the middle one", default=0.9, type=finite)
+    least: int = option("N", "pictures that make a group", default=3, type=count)
+    sheet: Path | None = option(*SHEET, type=Path)
     json: bool
 
 

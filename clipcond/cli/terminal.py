@@ -8,10 +8,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipcond.errors import point_at
 from clipcond.prompt import Prompt, expand
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 _UNFOLDED = 10_000  # columns
 
@@ -33,10 +36,11 @@ def hush() -> None:
     for name in ("TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"):
         os.environ.setdefault(name, "error")
     for name in (
-        "bitsandbytes",
+        "bitsandbytes",  # this one and the next two are imported by diffusers if it can
         "torchao",
         "torch.utils._pytree",
-    ):  # diffusers imports them if it can
+        "textual_image",  # tells of terminals that do not answer
+    ):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.simplefilter("ignore")
 
@@ -88,8 +92,8 @@ def write_heading(text: str) -> None:
     Console(soft_wrap=True, highlight=False).print(text, style="bold", markup=False)
 
 
-def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output; the first column is numbers."""
+def write_table(columns: Sequence[str], rows: Sequence[Sequence["RenderableType"]]) -> None:
+    """A table on standard output; the first column is numbers, texts are shown as they are."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -98,6 +102,6 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for i, column in enumerate(columns):
         table.add_column(column, justify="right" if i == 0 else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     # a pipe has no width: folded cells would break whatever reads the lines
     Console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)

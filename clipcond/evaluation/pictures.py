@@ -9,9 +9,9 @@ from pathlib import Path
 
 from clipcond.errors import ClipcondError
 from clipcond.evaluation.prompts import Columns, Prompt, PromptSet
+from clipcond.gallery.folder import ENDINGS
 from clipcond.tables import Column, column_names, read_rows
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 _NAMED = re.compile(r"(?P<prompt>.* .*)_(?P<seed>\d{6})")  # T2I-CompBench
 _OF_ID = re.compile(r"(?P<id>.+?)(?:[_-](?:seed)?(?P<seed>\d+))?")
 _FILES = ("file", "filename", "file_name", "image", "path", "picture")

@@ -4,7 +4,6 @@ import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from clipcond.evaluation.comparing import (
 )
 from clipcond.evaluation.record import Record, contestants, judges
 from clipcond.evaluation.sheet import sheets
-from clipcond.files import write_whole
+from clipcond.gallery.page import write_page
 from clipcond.score.clauses import ClauseTable
 
 _NEEDED = ("jinja2", "matplotlib")
@@ -73,8 +72,8 @@ def write_report(
         ClipcondError: Jinja or matplotlib is missing, the file cannot be written, or evaluations that cannot be compared.
     """
     require_extra()
-    text = _page(evaluations, baseline=baseline, compared=compared, clauses=clauses)
-    write_whole(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+    values = _values(evaluations, baseline=baseline, compared=compared, clauses=clauses)
+    write_page(path, "clipcond.evaluation", "report.html.j2", **values)
     return path
 
 
@@ -89,15 +88,14 @@ def require_extra() -> None:
             raise ClipcondError(f"a report needs {name}: pip install 'clipcond[evaluate]'")
 
 
-def _page(
+def _values(
     evaluations: Sequence[Record],
     *,
     baseline: str | None,
     compared: Sequence[Contrast] | None,
     clauses: Sequence[ClauseTable],
-) -> str:
-    from jinja2 import Environment
-
+) -> dict[str, Any]:
+    """What the page shows, by the template's names."""
     models = contestants(evaluations)
     alone = evaluations[0].standings if len(evaluations) == 1 else None
     found = alone or standings(models, judges(evaluations))
@@ -114,29 +112,26 @@ def _page(
     couple = _couple(models, shown)
     about = [each.about for each in evaluations]
     failures = [line for each in evaluations for line in each.failures]
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        (resources.files("clipcond.evaluation") / "report.html.j2").read_text(encoding="utf-8")
-    )
-    return page.render(
-        title=" and ".join(each.folder.absolute().name for each in evaluations),
-        pictures=sum(each["pictures"] for each in about),
-        prompts=max((each.prompts for each in found), default=0),
-        models=[each.name for each in models],
-        scorers=who,
-        categories=[name for name in names if name != ALL],
-        panels=panels,
-        headlines=_headlines(found, shown, who, baseline),
-        baseline=baseline,
-        heat=_heat(found, who, names),
-        sheets=sheets(evaluations, models, who, couple),
-        clauses=clauses,
-        circular=sorted(
+    return {
+        "title": " and ".join(each.folder.absolute().name for each in evaluations),
+        "pictures": sum(each["pictures"] for each in about),
+        "prompts": max((each.prompts for each in found), default=0),
+        "models": [each.name for each in models],
+        "scorers": who,
+        "categories": [name for name in names if name != ALL],
+        "panels": panels,
+        "headlines": _headlines(found, shown, who, baseline),
+        "baseline": baseline,
+        "heat": _heat(found, who, names),
+        "sheets": sheets(evaluations, models, who, couple),
+        "clauses": clauses,
+        "circular": sorted(
             {who for each in about for own in each["circular"].values() for who in own}
         ),
-        failures=failures[:_FAILURES],
-        more_failures=max(0, len(failures) - _FAILURES),
-        provenance=json.dumps(about, indent=1, ensure_ascii=False),
-    )
+        "failures": failures[:_FAILURES],
+        "more_failures": max(0, len(failures) - _FAILURES),
+        "provenance": json.dumps(about, indent=1, ensure_ascii=False),
+    }
 
 
 def _shown(

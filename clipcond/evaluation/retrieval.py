@@ -18,7 +18,7 @@ from clipcond.bulk import batched
 from clipcond.clip import load_picture
 from clipcond.clip.training.recall import shares, wrong_before
 from clipcond.errors import ClipcondError, ScoreError
-from clipcond.score import ClipScorer, PictureError
+from clipcond.score import ClipScorer, of_each_that_can
 from clipcond.tables import Column, read_rows
 
 KS = (1, 5, 10)
@@ -133,13 +133,9 @@ def _features(
                 read[place] = load_picture(file)
             except ScoreError as error:
                 failures.append(str(error))
-        while read:
-            try:
-                parts.append(scorer.image_features(list(read.values())))
-                rows += read
-                break
-            except PictureError as error:
-                order = list(read)
-                failures += [f"{files[order[i]]}: {why}" for i, why in error.reasons.items()]
-                read = {p: read[p] for i, p in enumerate(order) if i not in error.reasons}
+        done, wrong = of_each_that_can(read, lambda b: scorer.image_features(list(b.values())))
+        failures += [f"{files[place]}: {reason}" for place, reason in wrong.items()]
+        if done:
+            rows += done[0]
+            parts.append(done[1])
     return rows, torch.cat(parts)

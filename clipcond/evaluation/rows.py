@@ -16,7 +16,7 @@ from clipcond.evaluation.pictures import Picture
 from clipcond.evaluation.prompts import Prompt
 from clipcond.files import write_whole
 from clipcond.gallery.metadata import read_told
-from clipcond.score import PictureError, Scores
+from clipcond.score import Scores, of_each_that_can
 from clipcond.score.features import checked_texts
 
 Row = dict[str, Any]
@@ -125,23 +125,22 @@ def _scored(
     wrong: dict[int, str],
 ) -> Iterator[tuple[list[int], Scores]]:
     """(places, their scores) of all that a judge can score; what it says of the others goes to `wrong`."""
-    left = list(images)
-    while left:
-        try:
-            scores = judge.score([images[i] for i in left], [texts[i] for i in left])
-        except PictureError as error:
-            wrong |= {left[i]: reason for i, reason in error.reasons.items()}
-            left = [place for place in left if place not in wrong]
-        except ScoreError as error:
-            if len(left) == 1:
-                wrong[left[0]] = str(error)
-                return
-            for place in left:  # it does not say whose text it is
-                yield from _scored(judge, {place: images[place]}, texts, wrong)
-            return
+
+    def score(some: Mapping[int, Image.Image]) -> Scores:
+        return judge.score(list(some.values()), [texts[place] for place in some])
+
+    try:
+        done, reasons = of_each_that_can(images, score)
+    except ScoreError as error:
+        if len(images) == 1:
+            wrong |= dict.fromkeys(images, str(error))
         else:
-            yield left, scores
-            return
+            for place, image in images.items():  # it does not say whose text it is
+                yield from _scored(judge, {place: image}, texts, wrong)
+    else:
+        wrong |= reasons
+        if done:
+            yield done
 
 
 def write_part(file: Path, rows: Sequence[Row], made: Mapping[str, Any], **more: Any) -> None:

@@ -1,14 +1,11 @@
 """The contact sheet: which pictures of an evaluation are worth a look."""
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image
 from scipy.stats import rankdata
 
 from clipcond.clip import load_picture
@@ -18,6 +15,7 @@ from clipcond.evaluation.job import TABLE
 from clipcond.evaluation.numbers import pairs, read_table
 from clipcond.evaluation.record import Record
 from clipcond.evaluation.rows import MISSED
+from clipcond.gallery.page import data_url
 
 _SHOWN = 12  # of all categories together
 _A_CATEGORY = 4
@@ -167,7 +165,7 @@ def _rows(evaluations: Sequence[Record], wanted: set[Row]) -> dict[Row, dict[str
                 found[own[place]] = row | {
                     "model": own[place][0].name,
                     "missed": "; ".join(missed),
-                    "image": data_url(evaluation, row["file"]),
+                    "image": shown(evaluation, row["file"]),
                 }
     return found
 
@@ -179,15 +177,10 @@ def _card(rows: Sequence[dict[str, Any]], overall: bool) -> Card:  # noqa: FBT00
     )
 
 
-def data_url(evaluation: Record, file: str) -> str:
+def shown(evaluation: Record, file: str) -> str:
     """A picture small enough for the page, as part of it; "" where it is gone."""
     try:
         picture = load_picture(evaluation.folder / file)
     except ScoreError:
         return ""
-    small = max(picture.size) <= _EDGE
-    picture.thumbnail((_EDGE, _EDGE), Image.Resampling.LANCZOS)
-    stored = BytesIO()
-    picture.save(stored, "PNG" if small else "JPEG", quality=85)
-    kind = "png" if small else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(stored.getvalue()).decode()}"
+    return data_url(picture, _EDGE)

@@ -13,6 +13,17 @@ from pathlib import Path
 
 from clipcond.errors import ClipcondError
 
+ENDINGS = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".gif",
+    ".avif",
+)  # of pictures
 _RUN = re.compile(r"(\d{4,})-")
 
 

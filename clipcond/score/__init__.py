@@ -10,9 +10,10 @@ from clipcond.score.classifier import Classifier
 from clipcond.score.clauses import Clause, ClauseTable, split_clauses
 from clipcond.score.confusion import Confusion, confusion_of
 from clipcond.score.curves import BestOfN, best_of_n
-from clipcond.score.features import ClipFeatures, PictureError
+from clipcond.score.features import ClipFeatures
 from clipcond.score.held_out import HeldOut, HeldOutSummary, summarise
 from clipcond.score.mixture import Mixture
+from clipcond.score.pictures import PictureError, of_each_that_can
 from clipcond.score.preference import AestheticScorer, PreferenceScorer
 from clipcond.score.probe import few_shot, fit_probe
 from clipcond.score.ranking import Ranking, rerank
@@ -63,6 +64,7 @@ __all__ = [
     "holm",
     "interval",
     "join",
+    "of_each_that_can",
     "pictures_in",
     "required_n",
     "rerank",

@@ -8,7 +8,7 @@ that no measure meets NaN, which compares false with everything and so reads as 
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +22,7 @@ import clipcond
 from clipcond.clip import Clip, TextFeatures, load_picture, split_images
 from clipcond.clip.images import ImageLike, Images
 from clipcond.errors import ScoreError, ScoreTruncatedWarning
+from clipcond.score.pictures import PictureError
 from clipcond.score.results import Scores
 from clipcond.score.variants import Variant
 
@@ -37,24 +38,6 @@ _QUOTED = 60  # characters of a text in a message
 
 _T = TypeVar("_T")
 _U = TypeVar("_U")
-
-
-class PictureError(ScoreError):
-    """Pictures that have no features; the others can be scored without them.
-
-    Attributes:
-        reasons: what is wrong, by the picture's place in the input.
-    """
-
-    def __init__(self, reasons: Mapping[int, str]) -> None:
-        super().__init__(reasons)
-        self.reasons = dict(reasons)
-
-    def __str__(self) -> str:
-        """The first of them, and how many more there are."""
-        place, reason = next(iter(self.reasons.items()))
-        more = f" (and {len(self.reasons) - 1} more)" if len(self.reasons) > 1 else ""
-        return f"images[{place}]: {reason}{more}"
 
 
 class ClipFeatures:

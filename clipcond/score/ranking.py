@@ -26,8 +26,8 @@ from clipcond.score.candidates import (
     skipped_of,
 )
 from clipcond.score.diversity import POOL, spread_out
-from clipcond.score.features import PictureError
 from clipcond.score.held_out import HeldOut, Running, held_out
+from clipcond.score.pictures import PictureError
 from clipcond.score.results import Scorer, Scores
 
 _BATCH = 32

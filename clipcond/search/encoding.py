@@ -18,7 +18,7 @@ from clipcond.clip.images import read_picture
 from clipcond.errors import ClipcondError
 from clipcond.files import save_whole
 from clipcond.models import pick_device
-from clipcond.score import ClipScorer, PictureError
+from clipcond.score import ClipScorer, of_each_that_can
 from clipcond.search.facts import facts
 from clipcond.search.pictures import Source, read_source
 
@@ -66,17 +66,13 @@ def _worker(scorer: ClipScorer, device: str | None) -> Finish:
 
     def finish(shard: Shard, looked: list[tuple[Row, Image.Image | None]]) -> None:
         rows = [row for row, _ in looked]
-        left = {i: picture for i, (_, picture) in enumerate(looked) if picture is not None}
-        vectors = torch.zeros(0, scorer.clip.architecture.dim)
-        while left:
-            try:
-                vectors = scorer.image_features(list(left.values()))
-                break
-            except PictureError as error:
-                places = list(left)
-                for i, reason in error.reasons.items():
-                    rows[places[i]]["problem"] = f"{rows[places[i]]['path']}: {reason}"
-                left = {p: left[p] for i, p in enumerate(places) if i not in error.reasons}
+        pictures = {i: picture for i, (_, picture) in enumerate(looked) if picture is not None}
+        done, wrong = of_each_that_can(
+            pictures, lambda some: scorer.image_features(list(some.values()))
+        )
+        for place, reason in wrong.items():
+            rows[place]["problem"] = f"{rows[place]['path']}: {reason}"
+        vectors = done[1] if done else torch.zeros(0, scorer.clip.architecture.dim)
         save_whole(shard.file, {"vectors": vectors.contiguous()}, {"rows": json.dumps(rows)})
 
     return finish

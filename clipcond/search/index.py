@@ -240,14 +240,24 @@ class Index:
             return tell(self.table, Path(table), file_column=file_column)
 
     def groups(self, threshold: int | float = 0.98) -> list[list[str]]:
-        """Paths of pictures that are alike, the largest group first (`clipcond.search.alike.groups`).
+        """Paths of near duplicates, the largest group first (`clipcond.search.alike.groups`).
 
         Raises:
-            ClipcondError: a threshold that is no cosine.
+            ClipcondError: a threshold that is no cosine, or that too many pairs reach.
         """
         from clipcond.search.alike import groups
 
         return groups(self.folder, threshold)
+
+    def clusters(self, threshold: int | float = 0.9, *, least: int = 3) -> list[list[str]]:
+        """Paths of pictures of a kind, the largest group first, in each the middle one first (`clipcond.search.alike.clusters`).
+
+        Raises:
+            ClipcondError: a threshold that is no cosine, or that too many pairs reach.
+        """
+        from clipcond.search.alike import clusters
+
+        return clusters(self.folder, threshold, least=least)
 
     def stats(self) -> dict[str, Any]:
         """What there is, JSON-able."""

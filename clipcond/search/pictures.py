@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from clipcond.errors import ClipcondError
+from clipcond.gallery.folder import ENDINGS
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 INSIDE = "!/"  # between an archive and its member, as in photos.zip!/2024/fox.jpg
 _LARGEST = 1 << 30  # bytes of a member that is read: more is no picture

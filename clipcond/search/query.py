@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clipcond.errors import ScoreError
-from clipcond.search.pictures import ENDINGS
+from clipcond.gallery.folder import ENDINGS
 
 if TYPE_CHECKING:
     from clipcond.score import ClipScorer

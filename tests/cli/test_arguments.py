@@ -24,6 +24,7 @@ LEAST = {
     "search index": ["pictures", "--db", "there"],
     "search find": ["a cat", "--db", "there"],
     "search duplicates": ["--db", "there"],
+    "search cluster": ["--db", "there"],
     "search stats": ["--db", "there"],
     "search tune": ["--db", "there"],
     "train": ["pictures", "--out", "there"],

@@ -1,7 +1,11 @@
-"""`clipcond search`: index, find, duplicates, stats, from a shell."""
+"""`clipcond search`: index, find, duplicates, cluster, stats, from a shell."""
 
+import contextlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -57,6 +61,79 @@ def test_duplicates_and_stats(db, capsys):
     assert [path.rsplit("/")[-1] for path in groups[0]] == ["3.png", "copy.png"]
     assert main(["search", "stats", "--db", str(db)]) == 0
     assert "pictures" in capsys.readouterr().out
+
+
+def test_kinds_of_pictures_and_their_sheet(db, tmp_path, capsys):
+    sheet = tmp_path / "kinds.html"
+    typed = ["search", "cluster", "--db", str(db), "--threshold", "0.999", "--least", "2"]
+    assert main([*typed, "--sheet", str(sheet), "--json"]) == 0
+    (own,) = json.loads(capsys.readouterr().out)["groups"]
+    assert sorted(path.rsplit("/")[-1] for path in own) == ["3.png", "copy.png"]
+    page = sheet.read_text()
+    assert page.count("data:image/png;base64,") == 2
+    assert "Group 1" in page
+    assert main([*typed[:-1], "3"]) == 0
+    assert "0 pictures in 0 groups" in capsys.readouterr().err
+    assert main([*typed, "--sheet", str(tmp_path / "kinds.pdf")]) == 2
+    assert "a contact sheet is a .png or .html" in capsys.readouterr().err
+
+
+def test_what_is_gone_since_is_named_and_the_rest_is_shown(db, tmp_path, capsys):
+    picture = db.parent / "5.png"
+    content = picture.read_bytes()
+    picture.unlink()
+    try:
+        for name in ("found.png", "found.html"):
+            sheet = tmp_path / name
+            typed = ["search", "find", "a fox", "--db", str(db), "--top", "13"]
+            typed += ["--sheet", str(sheet), "--copy-to", str(tmp_path / name[-3:])]
+            assert main(typed) == 1
+            out, err = capsys.readouterr()
+            assert len(out.splitlines()) == 14
+            assert "5.png: [Errno 2]" in err
+            assert sheet.exists()
+            assert len(list((tmp_path / name[-3:]).iterdir())) == 12
+    finally:
+        picture.write_bytes(content)
+
+
+def test_a_terminal_is_shown_the_pictures(db):
+    """In a terminal of its own, without graphics: blocks in colour, two pixels a character."""
+    if sys.platform == "win32":
+        pytest.skip("no pty")
+    import pty
+    import termios
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 100))
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "clipcond",
+            "search",
+            "find",
+            "a fox",
+            "--db",
+            str(db),
+            "--top",
+            "1",
+        ],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=os.environ | {"TERM": "xterm-256color"},
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # a terminal that is closed
+            while some := os.read(ours, 1 << 16):
+                shown += some
+    os.close(ours)
+    assert process.returncode == 0
+    assert shown.count("▀".encode()) + shown.count("▄".encode()) >= 36
+    assert b".png" in shown
+    assert b"Traceback" not in shown  # of a terminal that does not answer
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,23 @@ def test_found_lists_are_those_of_the_whole_matrix(made, scorer, captions):
             )
 
 
+def test_kinds_have_a_middle_that_all_are_near_to(made, scorer):
+    _, db = made
+    index = Index.open(db)
+    found = index.clusters(0.8, least=2)
+    assert found
+    taken = [path for own in found for path in own]
+    assert len(taken) == len(set(taken))
+    features = dict(zip(taken, scorer.image_features(taken).numpy(), strict=True))
+    for middle, *others in found:
+        assert all(features[middle] @ features[path] > 0.8 - 1e-5 for path in others)
+    assert [len(own) for own in found] == sorted((len(own) for own in found), reverse=True)
+    joined = [set(own) for own in index.groups(0.8)]
+    assert all(any(set(own) <= group for group in joined) for own in found)
+    with pytest.raises(ClipcondError, match=r"threshold: got 1\.5"):
+        index.clusters(1.5)
+
+
 def test_pictures_sums_and_vectors_are_looked_for(made, scorer):
     pictures, db = made
     index = Index.open(db)
