@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
+BENCH := .venv-bench
 RUN := HF_HUB_OFFLINE=1 $(BIN)/python -m
 
-.PHONY: install demo app test test-all test-gpu test-real figures check clean
+.PHONY: install demo app test test-all test-gpu test-real bench-install bench figures check clean
 
 install: $(STAMP)
 
@@ -44,6 +45,22 @@ test-gpu:
 # on published tokenizers: REAL is a folder that holds them (see tests/real); skips without it
 test-real: install
 	CLIPCOND_REAL=$(abspath $(REAL)) $(RUN) pytest tests/real
+
+# an environment of its own, with what the benchmarks race against
+bench-install: $(BENCH)/.installed
+
+$(BENCH)/.installed: pyproject.toml constraints.txt $(wildcard benchmarks/requirements*.txt)
+	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch
+	$(BENCH)/bin/python -m pip install --quiet -c constraints.txt -e ".[ray,search,train]" compel psutil
+	$(BENCH)/bin/python -m pip install --quiet --no-deps -r benchmarks/requirements.txt
+	$(BENCH)/bin/python -m pip install --quiet --no-deps --target $(BENCH)/apart -r benchmarks/requirements-apart.txt
+	touch $@
+
+# on an idle machine
+bench: bench-install
+	HF_HUB_OFFLINE=1 $(BENCH)/bin/python -m benchmarks --json benchmarks/rows.json
+	HF_HUB_OFFLINE=1 $(BENCH)/bin/python -m benchmarks.page
 
 # Every figure, page and picture that rests on the shipped model, on an idle machine, in about two hours and a half; OPENMOJI is a folder of that
 # font's pictures (weights/lab/measure/openmoji.py): without it the figures for another drawing style stay as they are.

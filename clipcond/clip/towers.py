@@ -18,7 +18,7 @@ from clipcond.clip.architecture import Architecture
 from clipcond.clip.preprocess import Preprocessing
 from clipcond.clip.reading import Reader
 
-_BUCKET = 8  # tokens
+_BUCKET = 4  # tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,23 +86,25 @@ class Clip:
         return (logits + self.logit_bias).sigmoid()
 
     @torch.no_grad()
-    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
-        """Features of texts; texts over the length lose their end but keep EOS.
+    def encode_texts(self, texts: Sequence[str], *, at_once: int = 64) -> TextFeatures:
+        """Features of texts, at most `at_once` a forward; texts over the length lose their end but keep EOS.
 
         Special tokens typed by a user stay text in transformers' layout; in OpenAI's and OpenCLIP's a typed end-of-text ends
         the text, as it does in their programs, and is reported as truncation.
 
-        A text is padded to the next multiple of eight tokens, one forward a length, so that its features do not depend on
-        its batch mates; CLIP's towers are causal, so the padding is never seen, and prompts of a dozen tokens cost a fifth of
-        the full 77. SigLIP's see it, and are given what they were trained on: all texts at full length.
+        A text is padded to the next multiple of four tokens and goes with texts of its length, so that its features do not
+        depend on its batch mates; CLIP's towers are causal, so the padding is never seen, and prompts of a dozen tokens cost a
+        sixth of the full 77. SigLIP's see it, and are given what they were trained on: all texts at full length.
         """
         rows, cut = self.reader.read(texts, self.positions)
         lengths = [self._length(row) for row in rows]
         places, parts = [], []
         for length in sorted(set(lengths)):
-            at = [i for i, own in enumerate(lengths) if own == length]
-            places += at
-            parts.append(self._encode_rows([rows[i] for i in at], length))
+            alike = [i for i, own in enumerate(lengths) if own == length]
+            for start in range(0, len(alike), at_once):
+                at = alike[start : start + at_once]
+                places += at
+                parts.append(self._encode_rows([rows[i] for i in at], length))
         return TextFeatures(
             features=torch.cat(parts)[torch.tensor(places).argsort()], truncated=torch.tensor(cut)
         )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 else:  # checked below, with messages of our own also where annotations are executed
     Prompts = object
 
+_READ = 1024  # texts that are tokenised together, and go with those of their length
 _CACHED_TEXTS = 4096  # 12 MB at 768 dimensions
 # distance of unit features of one text in two batches, at most; two texts have far more
 _SAME = 1e-3
@@ -99,7 +100,7 @@ class ClipFeatures:
         with self._lock:
             found = {t: self._known[t] for t in dict.fromkeys(texts) if t in self._known}
             missing = sorted((t for t in dict.fromkeys(texts) if t not in found), key=len)
-            for batch in _batches(missing, self.batch_size):
+            for batch in _batches(missing, _READ):
                 found |= self._encoded_texts(batch)
             self._remember(found)
         return TextFeatures(
@@ -186,7 +187,7 @@ class ClipFeatures:
             raise
 
     def _encoded_texts(self, batch: Sequence[str]) -> dict[str, tuple[torch.Tensor, bool]]:
-        encoded = self.clip.encode_texts(batch)
+        encoded = self.clip.encode_texts(batch, at_once=self.batch_size)
         features, wrong = _unit(encoded.features)
         for place, what in wrong.items():
             raise ScoreError(f"text {quoted(batch[place])}: {self._no_features('text', what)}")

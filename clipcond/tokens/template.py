@@ -154,7 +154,8 @@ class TemplateTokenizer:
     @property
     def mask(self) -> int:
         """The id that stands in for a masked word: "+", as for CLIP, else the padding."""
-        return self.tokenizer.get_vocab().get("+", self._pad)
+        plus = backend_of(self.tokenizer).plain.token_to_id("+")
+        return self._pad if plus is None else plus
 
     @property
     def unknown(self) -> int | None:

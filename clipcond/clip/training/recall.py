@@ -26,18 +26,20 @@ def wrong_before(
         right: (query, answer) numbers that belong together, in any order; every query has one or more.
         block: queries at once.
     """
-    right = right[right[:, 0].argsort(stable=True)]
+    right = right.unique(dim=0)  # in the order of the queries
     bounds = torch.arange(0, len(queries) + block, block, device=right.device)
     edges = torch.searchsorted(right[:, 0].contiguous(), bounds).tolist()
     # one tensor for all: small ones that stay would lie between the blocks, and memory would grow with every block
     found = torch.empty(len(queries), dtype=torch.int64, device=queries.device)
     for start, first, last in zip(bounds.tolist(), edges, edges[1:], strict=False):
         similarities = queries[start : start + block] @ answers.T
-        own = torch.zeros_like(similarities, dtype=torch.bool)
-        own[right[first:last, 0] - start, right[first:last, 1]] = True
-        best = similarities.masked_fill(~own, -torch.inf).amax(dim=1, keepdim=True)
-        # not >=, so that of NaN everything is wrong
-        found[start : start + block] = (~(similarities < best) & ~own).sum(dim=1)
+        rows = right[first:last, 0] - start
+        own = similarities[rows, right[first:last, 1]]
+        best = own.new_full((len(similarities),), -torch.inf).scatter_reduce(0, rows, own, "amax")
+        # counted by what is further, so that of NaN everything is near
+        near = len(answers) - (similarities < best[:, None]).count_nonzero(dim=1)
+        mine = (~(own < best[rows])).long()
+        found[start : start + block] = near.index_add(0, rows, mine, alpha=-1)
     return found
 
 
