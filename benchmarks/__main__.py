@@ -28,11 +28,15 @@ _QUIET = {
 def main() -> int:
     """Measure the rows that are named, print a table, write the JSON; 1 where one could not be measured."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)} (all)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--json", type=Path, help="write here; of rows that are not named, what is there stays")
+    parser.add_argument(
+        "--json", type=Path, help="write here; of rows that are not named, what is there stays"
+    )
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     for name in args.rows:
@@ -66,7 +70,9 @@ def _all(names: list[str], device: str, file: Path | None) -> int:
     for name in names:
         start = time.monotonic()
         command = [sys.executable, "-m", "benchmarks", name, "--device", device, "--alone"]
-        done = subprocess.run(command, env=os.environ | _QUIET, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=os.environ | _QUIET, capture_output=True, text=True, check=False
+        )
         own = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         found += own
         sys.stderr.write(f"{name}: {time.monotonic() - start:.0f} s\n")
@@ -86,7 +92,9 @@ def _write(file: Path, machine: dict[str, Any], found: list[dict[str, Any]]) -> 
     kept = [row for row in known if row["row"].partition("/")[0] not in now]
     rows = sorted(kept + found, key=lambda row: ROWS.index(row["row"].partition("/")[0]))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    file.write_text(
+        json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n", encoding="utf-8"
+    )
 
 
 def _show(found: list[dict[str, Any]]) -> None:
@@ -95,10 +103,22 @@ def _show(found: list[dict[str, Any]]) -> None:
 
     table = Table("row", "ours", "peer", "unit", "ratio", "target", "limit", box=None)
     for row in found:
-        target = "" if row["target"] is None else f"{row['target']:g} {'met' if row['met'] else 'missed'}"
+        target = (
+            ""
+            if row["target"] is None
+            else f"{row['target']:g} {'met' if row['met'] else 'missed'}"
+        )
         share = "" if row["limit_share"] is None else f"{100 * row['limit_share']:.0f} %"
         spread = f"{row['ratio']:.3g} ({row['ratio_min']:.3g} to {row['ratio_max']:.3g})"
-        table.add_row(row["row"], f"{row['ours']:.4g}", f"{row['peer']:.4g}", row["unit"], spread, target, share)
+        table.add_row(
+            row["row"],
+            f"{row['ours']:.4g}",
+            f"{row['peer']:.4g}",
+            row["unit"],
+            spread,
+            target,
+            share,
+        )
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 

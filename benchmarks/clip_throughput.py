@@ -1,7 +1,7 @@
 """Pictures a second of this library's training loop beside open_clip's own, on one tiny ViT CLIP and the same batches.
 
-    pip install --no-deps --target packages open_clip_torch==3.3.0 torchvision==0.28.0 timm
-    python -m benchmarks.clip_throughput --packages packages [--json FILE]
+    make bench-install
+    .venv-bench/bin/python -m benchmarks.clip_throughput [--json FILE]
 
 Both loops are given the same tensors, so that neither reads files: 128 pictures of 32 px and captions of 16 tokens a step, float32,
 AdamW, the plain loss, one process. open_clip's is `open_clip_train.train.train_one_epoch` with the defaults of its command line
@@ -12,7 +12,6 @@ steps, the interval its quartiles. open_clip pads captions to 77 tokens whatever
 import argparse
 import json
 import platform
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.race import matrix_rate, wall
+from benchmarks.shapes import let_apart_in
 from clipcond.clip.training.accelerating import make_accelerator
 from clipcond.clip.training.batch import Batch
 from clipcond.clip.training.building import build_clip
@@ -137,15 +138,6 @@ class Loader:
         return iter(self.turn)
 
 
-def let_open_clip_in(packages: Path) -> torch.library.Library:
-    """Make it importable, while the result is kept: torchvision's operators for GPUs, whose build is not here, are declared."""
-    library = torch.library.Library("torchvision", "DEF")
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    sys.path.insert(0, str(packages))
-    return library
-
-
 def flops() -> int:
     """Floating-point operations of a step: a forward, and a backward of twice that."""
     pixels, ids = pictures_and_ids(TOKENS)
@@ -153,17 +145,6 @@ def flops() -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         towers(pixels, ids, torch.full((PAIRS,), TOKENS - 1))
     return 3 * counter.get_total_flops()
-
-
-def matrix_rate() -> float:
-    """Floating-point operations a second of a matrix product, the best of some."""
-    a, best = torch.randn(_SIDE, _SIDE), float("inf")
-    for _ in range(10):
-        start = time.perf_counter()
-        for _ in range(4):
-            a @ a
-        best = min(best, (time.perf_counter() - start) / 4)
-    return 2 * _SIDE**3 / best
 
 
 def measure(turns: int) -> list[dict[str, Any]]:
@@ -177,7 +158,7 @@ def measure(turns: int) -> list[dict[str, Any]]:
     for _ in range(turns):
         for name, turn in rows.items():
             seconds[name] += turn()
-    possible = matrix_rate()
+    possible = matrix_rate((_SIDE, _SIDE, _SIDE), torch.device("cpu"), wall)
     return [
         {
             "loop": name,
@@ -197,12 +178,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--packages", type=Path, required=True, help="where open_clip_torch is")
     parser.add_argument("--turns", type=int, default=5, help="of each loop")
     parser.add_argument("--json", type=Path, help="write here too")
     args = parser.parse_args()
     ours()  # first, since transformers cannot be imported beside a torchvision that is half there
-    declared = let_open_clip_in(args.packages)
+    declared = let_apart_in()
     rows = measure(args.turns)
     del declared
     table = Table("loop", "pictures a second", "quartiles", "share of the matrix rate")

@@ -23,7 +23,11 @@ def lengths(name: str) -> list[int]:
 def words(tokenizer: Any) -> list[str]:
     """Those of a CLIP vocabulary that are one token: letters only."""
     ends = (token for token in tokenizer.get_vocab() if token.endswith("</w>"))
-    return sorted(w for w in (t.removesuffix("</w>") for t in ends) if w.isascii() and w.isalpha() and len(w) > 2)
+    return sorted(
+        w
+        for w in (t.removesuffix("</w>") for t in ends)
+        if w.isascii() and w.isalpha() and len(w) > 2
+    )
 
 
 def prompts(tokenizer: Any, own: list[int], *, seed: int = 0) -> list[str]:

@@ -144,6 +144,13 @@ def on_cpu(what: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
+def wall(what: Callable[[], object]) -> float:
+    """Seconds on the clock, for what several threads do."""
+    start = time.perf_counter()
+    what()
+    return time.perf_counter() - start
+
+
 def on_device(what: Callable[[], object]) -> float:
     """Seconds between two events of the GPU."""
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -190,7 +197,9 @@ def image_products(config: Any, rows: int) -> Products:
     return Products(flops, (rows * tokens, width, inner))
 
 
-def check_equal(ours: torch.Tensor, peer: torch.Tensor, what: str, *, at_most: float = 1e-5) -> None:
+def check_equal(
+    ours: torch.Tensor, peer: torch.Tensor, what: str, *, at_most: float = 1e-5
+) -> None:
     """Refuse to time things that differ by more than that share of the largest number."""
     gap = float((ours - peer).abs().max() / peer.abs().max().clamp(min=1e-12))
     if ours.shape != peer.shape or not gap <= at_most:

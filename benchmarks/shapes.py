@@ -117,6 +117,8 @@ def unpacked(model: CLIPModel) -> Any:
     def text(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
 
-    found = SimpleNamespace(model=model, config=model.config, get_image_features=image, get_text_features=text)
+    found = SimpleNamespace(
+        model=model, config=model.config, get_image_features=image, get_text_features=text
+    )
     found.to = found.eval = lambda *_: found
     return found

@@ -22,7 +22,9 @@ TARGETS = {"update": 1.05, "forward": 2.0}
 def pictures(count: int = COUNT) -> torch.Tensor:
     """[count, 3, 512, 512] uint8: noise that is smooth, as pictures are."""
     coarse = np.random.default_rng(0).integers(0, 256, (count, 3, 64, 64), dtype=np.uint8)
-    whole = torch.nn.functional.interpolate(torch.from_numpy(coarse), size=(SIDE, SIDE), mode="bilinear")
+    whole = torch.nn.functional.interpolate(
+        torch.from_numpy(coarse), size=(SIDE, SIDE), mode="bilinear"
+    )
     return whole.contiguous()
 
 
@@ -53,7 +55,9 @@ def rows(device: torch.device) -> Iterator[Row]:
         metric.reset()
         return metric(list(images), texts)
 
-    check_equal(torch.tensor([ours()]), update().detach().reshape(1).cpu(), "clipscore_mem", at_most=1e-4)
+    check_equal(
+        torch.tensor([ours()]), update().detach().reshape(1).cpu(), "clipscore_mem", at_most=1e-4
+    )
     image = image_products(model.config.vision_config, COUNT)
     text = text_products(model.config.text_config, COUNT, TOKENS)
     for name, peer in {"update": update, "forward": forward}.items():

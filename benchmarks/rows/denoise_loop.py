@@ -25,7 +25,9 @@ def rows(device: torch.device) -> Iterator[Row]:
 
     def draw() -> torch.Tensor:
         generator = torch.Generator().manual_seed(0)
-        return pipe(**inputs, num_inference_steps=STEPS, generator=generator, output_type="latent").images
+        return pipe(
+            **inputs, num_inference_steps=STEPS, generator=generator, output_type="latent"
+        ).images
 
     def within(begin: float, end: float) -> torch.Tensor:
         with guidance(pipe, interval=(begin, end)):

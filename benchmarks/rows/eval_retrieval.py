@@ -42,7 +42,12 @@ def rows(device: torch.device) -> Iterator[Row]:
 
     def theirs() -> dict[str, float]:
         return zeroshot_retrieval.evaluate(
-            model, loader, lambda texts: captions[[int(t) for t in texts]], device.type, amp=False, recall_k_list=KS
+            model,
+            loader,
+            lambda texts: captions[[int(t) for t in texts]],
+            device.type,
+            amp=False,
+            recall_k_list=KS,
         )
 
     own, found = recall(pictures, captions, pairs), theirs()

@@ -23,8 +23,16 @@ def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 no device is us
         "import clipcond.prompt": ["-c", "import clipcond.prompt"],
     }
     for name, line in lines.items():
-        yield row_of(f"imports/{name}/limit", [(_seconds(line), SECONDS)], unit="s", target=1.0, less=True)
-        yield row_of(f"imports/{name}, memory/limit", [(_megabytes(line), MEGABYTES)], unit="MB", target=1.0, less=True)
+        yield row_of(
+            f"imports/{name}/limit", [(_seconds(line), SECONDS)], unit="s", target=1.0, less=True
+        )
+        yield row_of(
+            f"imports/{name}, memory/limit",
+            [(_megabytes(line), MEGABYTES)],
+            unit="MB",
+            target=1.0,
+            less=True,
+        )
     compel = _seconds(["-c", "import compel"])
     yield row_of(
         "imports/clipcond --help/import compel",

@@ -32,7 +32,7 @@ def found_by_compel(parser: Any, text: str) -> list[tuple[str, float]]:
     return [(fragment.text, fragment.weight) for fragment in prompt.children]
 
 
-def rows(device: torch.device) -> Iterator[Row]:
+def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 no device is used
     """One: prompts a second."""
     from compel.prompt_parser import PromptParser
 

@@ -40,7 +40,9 @@ def rows(device: torch.device) -> Iterator[Row]:
     def loop() -> list[float]:
         found = []
         for image in images:
-            read = processor(text=[prompt], images=image, return_tensors="pt", padding=True).to(device)
+            read = processor(text=[prompt], images=image, return_tensors="pt", padding=True).to(
+                device
+            )
             found.append(float(model(**read).logits_per_image))
         return found
 

@@ -25,7 +25,10 @@ def rows(device: torch.device) -> Iterator[Row]:
 
     def theirs() -> tuple[torch.Tensor, ...]:
         return pipe.encode_prompt(
-            asked, device=device, do_classifier_free_guidance=True, negative_prompt=[NEGATIVE] * COUNT
+            asked,
+            device=device,
+            do_classifier_free_guidance=True,
+            negative_prompt=[NEGATIVE] * COUNT,
         )
 
     own, found = conditioner(asked, negative_prompt=NEGATIVE), theirs()

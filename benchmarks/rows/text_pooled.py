@@ -14,7 +14,12 @@ from benchmarks.race import Products, Row, check_equal, race, text_products
 from benchmarks.shapes import clip_folder, tokenizer
 
 COUNT, AT_ONCE, LAYERS = 256, 32, 4
-TARGETS = {("PartiPrompts", "77"): 5.0, ("PartiPrompts", "longest"): 2.5, ("GenEval", "77"): 6.5, ("GenEval", "longest"): None}
+TARGETS = {
+    ("PartiPrompts", "77"): 5.0,
+    ("PartiPrompts", "longest"): 2.5,
+    ("GenEval", "77"): 6.5,
+    ("GenEval", "longest"): None,
+}
 
 
 def rows(device: torch.device) -> Iterator[Row]:

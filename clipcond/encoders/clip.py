@@ -14,6 +14,7 @@ from torch import nn
 
 from clipcond.encoders.forward import EncoderOutput, attention_bias, config_of, ids_of, part_called
 from clipcond.encoders.inversion import injected
+from clipcond.encoders.shortened import shortened
 from clipcond.weighting import Row
 
 
@@ -26,6 +27,7 @@ class ClipTextEncoder:
         layer: which states it gives: None for the last after the final layer norm, -2 for the last but one.
         skip: how many layers before that to stop ("clip skip"); a fraction lies between two layers.
         masked: whether padding is not attended to; else the model's configuration says.
+        pooled: whether anybody reads its states at the end of text; if not, layers behind those that are read are not run.
         vectors: of textual inversions; ids from `FIRST_VECTOR` on are theirs.
     """
 
@@ -33,6 +35,7 @@ class ClipTextEncoder:
     layer: int | None = None
     skip: int | float = 0
     masked: bool = False
+    pooled: bool = True
     vectors: Float[torch.Tensor, "vectors width"] | None = None
 
     @property
@@ -59,7 +62,7 @@ class ClipTextEncoder:
     def settings(self) -> bytes:
         """What its results depend on beside the module: the layer, and the vectors of textual inversions."""
         vectors = b"" if self.vectors is None else self.vectors.cpu().numpy().tobytes()
-        return f"{self.layer} {self.skip} {self.masked}".encode() + vectors
+        return f"{self.layer} {self.skip} {self.masked} {self.pooled}".encode() + vectors
 
     def encode(self, rows: Sequence[Row], *, eos: int | None, pad: int) -> EncoderOutput:
         """Encode every row in one forward, without gradients.
@@ -73,15 +76,27 @@ class ClipTextEncoder:
         ids = ids_of(rows, self.module, pad)
         ends = torch.tensor([row.ids.index(eos) for row in rows], device=ids.device)
         with torch.no_grad(), injected(self.module, ids, self.vectors) as known_ids:
+            mask, short = self._mask(rows, ends), self._shortened()
+            if short is not None:
+                output = short(known_ids, attention_mask=mask, return_dict=True)
+                return EncoderOutput(states=output.last_hidden_state, ends=None)
             output = self.module(
                 known_ids,
-                attention_mask=self._mask(rows, ends),
+                attention_mask=mask,
                 output_hidden_states=self.layer is not None or self.skip > 0,
                 return_dict=True,
             )
             states = self._states(output.last_hidden_state, output.hidden_states)
         row = torch.arange(len(ids), device=ids.device)
-        return EncoderOutput(states=states, ends=output.last_hidden_state[row, ends])
+        found = output.last_hidden_state[row, ends] if self.pooled else None
+        return EncoderOutput(states=states, ends=found)
+
+    def _shortened(self) -> nn.Module | None:
+        """The model up to the layer that is read, where nobody reads a later one."""
+        behind = self._last + self.skip - 1
+        if self.pooled or behind == 0 or behind != int(behind):
+            return None
+        return shortened(self.module, int(behind), norm=self.layer is None)
 
     def _states(self, last: torch.Tensor, hidden: tuple[torch.Tensor, ...] | None) -> torch.Tensor:
         """Those of the layer; between two of them, their mixture; under the final layer norm where the last are."""

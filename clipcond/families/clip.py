@@ -40,7 +40,7 @@ def cascade(results: Results) -> Inputs:
 
 _SD1 = Family(
     name="Stable Diffusion 1 and 2",
-    roles=(Role(slot="text_encoder", encoder=CLIP),),
+    roles=(Role(slot="text_encoder", encoder=CLIP, pooled=False),),
     denoiser="unet",
     denoiser_class=_UNETS,
     width="cross_attention_dim",
@@ -51,7 +51,7 @@ _SD1 = Family(
 _SDXL = Family(
     name="Stable Diffusion XL",
     roles=(
-        Role(slot="text_encoder", encoder=CLIP, layer=-2),
+        Role(slot="text_encoder", encoder=CLIP, layer=-2, pooled=False),
         Role(slot="text_encoder_2", encoder=PROJECTED, layer=-2, prompt=2),
     ),
     denoiser="unet",

@@ -31,6 +31,7 @@ class Role:
         length: positions of its rows where no call can choose them: in a `fixed` family so many, else as many as its
             tokenizer says, and at most so many; of a ByT5 so many; 0 where a call can.
         sequence: whether the denoiser reads its states; if not, only its pooled vector.
+        pooled: whether, of a CLIP, it reads its pooled vector.
         optional: whether the pipeline runs without it.
         template: what stands around a prompt, of a language model.
         glyphs: finds what is in quotes, of a ByT5 that reads only that.
@@ -44,6 +45,7 @@ class Role:
     padding: Literal["read", "masked", "zero", "none"] = "read"
     length: int = 0
     sequence: bool = True
+    pooled: bool = True
     optional: bool = False
     template: Template | None = None
     glyphs: Quotes | None = None

@@ -1,13 +1,15 @@
 """The index: a LanceDB table of pictures with a vector each, brought up to date, and asked. Opening one loads no torch."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clipcond.errors import CheckpointError, ClipcondError
+from clipcond.search.hits import Hit, hit_of, nearest_of_each, told_once
 from clipcond.search.table import approximately, lancedb_or_refuse, open_table
 
 if TYPE_CHECKING:
@@ -18,29 +20,7 @@ if TYPE_CHECKING:
     from clipcond.search.updating import Update
 
 ABOUT = "about.json"
-_NOT_TOLD = ("path", "vector", "_distance")
 METRIC: Final = "dot"  # of unit vectors: the cosine
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A picture that was found.
-
-    Attributes:
-        path: of its file, or of a member of an archive.
-        score: cosine with the query.
-        row: its other columns.
-        alike: paths of near duplicates of it, further down.
-    """
-
-    path: str
-    score: float
-    row: dict[str, Any] = field(repr=False)
-    alike: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {"path": self.path, "score": self.score, **self.row, "alike": list(self.alike)}
 
 
 @dataclass(frozen=True)
@@ -195,29 +175,45 @@ class Index:
             ClipcondError: a `where` that is no SQL of these columns, or a number that makes no sense.
             ScoreError: a query that cannot be encoded.
         """
-        if top < 1:
-            raise ClipcondError(f"top: got {top}; needs at least 1")
+        _check_top(top)
         vector = self._vector(query)
         asked = self.table.search(vector, vector_column_name="vector").distance_type(METRIC)
         if where:
             asked = asked.where(where, prefilter=True)
         asked = asked.bypass_vector_index() if exact else approximately(asked)
         wanted = top if distinct is None else max(4 * top, 100)
-        try:
+        with _understood(where):
             rows = asked.limit(wanted).to_list()
-        except (RuntimeError, ValueError, OSError) as error:  # what LanceDB makes of SQL
-            if where is None:
-                raise
-            raise ClipcondError(
-                f"where: {where!r} is not understood ({str(error).splitlines()[0][:200]})"
-            ) from error
-        hits = [_hit(row) for row in rows]
         kept = [
             (hit, row["vector"])
-            for hit, row in zip(hits, rows, strict=True)
+            for hit, row in ((hit_of(row, 1.0 - row["_distance"]), row) for row in rows)
             if least is None or hit.score >= least
         ]
-        return _distinct(kept, distinct)[:top]
+        return told_once(kept, distinct)[:top]
+
+    def search_each(
+        self, queries: "Sequence[str | np.ndarray]", *, where: str | None = None, top: int = 10
+    ) -> list[list[Hit]]:
+        """The nearest pictures of each of many queries, exactly, at the price of about one: the vectors are read once.
+
+        Args:
+            queries: each as `search` takes it.
+            where: as there.
+            top: how many of each at most.
+
+        Raises:
+            ClipcondError: a `where` that is no SQL of these columns, or a number that makes no sense.
+            ScoreError: a query that cannot be encoded.
+        """
+        import numpy as np
+
+        _check_top(top)
+        if not queries:
+            return []
+        table = self.table
+        rows = table.search().where(where) if where else table.search()
+        with _understood(where):
+            return nearest_of_each(table, rows, np.stack([self._vector(q) for q in queries]), top)
 
     def _vector(self, query: "str | np.ndarray") -> "np.ndarray":
         from clipcond.search.query import query_vector, read_query
@@ -315,32 +311,24 @@ class Index:
 
         with claimed(self.folder, self.about, parts="*.lance"):
             before = len(self)
-            try:
+            with _understood(where):
                 self.table.delete(where)
-            except (RuntimeError, ValueError, OSError) as error:
-                raise ClipcondError(
-                    f"where: {where!r} is not understood ({str(error).splitlines()[0][:200]})"
-                ) from error
             return before - len(self)
 
 
-def _hit(row: dict[str, Any]) -> Hit:
-    told = {name: value for name, value in row.items() if name not in _NOT_TOLD}
-    return Hit(row["path"], 1.0 - row["_distance"], told)
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise ClipcondError(f"top: got {top}; needs at least 1")
 
 
-def _distinct(kept: "list[tuple[Hit, Any]]", threshold: int | float | None) -> list[Hit]:
-    """Hits without those that are alike to a better one, which has their paths."""
-    import numpy as np
-
-    if threshold is None:
-        return [hit for hit, _ in kept]
-    first: list[tuple[Hit, np.ndarray, list[str]]] = []
-    for hit, vector in kept:
-        own = np.asarray(vector, np.float32)
-        better = next((paths for _, other, paths in first if float(own @ other) >= threshold), None)
-        if better is None:
-            first.append((hit, own, []))
-        else:
-            better.append(hit.path)
-    return [Hit(hit.path, hit.score, hit.row, tuple(paths)) for hit, _, paths in first]
+@contextmanager
+def _understood(where: str | None) -> Iterator[None]:
+    """What LanceDB makes of SQL that is none, in one line."""
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError) as error:
+        if where is None:
+            raise
+        raise ClipcondError(
+            f"where: {where!r} is not understood ({str(error).splitlines()[0][:200]})"
+        ) from error

@@ -65,6 +65,23 @@ def test_found_lists_are_those_of_the_whole_matrix(made, scorer, captions):
             )
 
 
+def test_many_queries_find_what_each_finds_alone(made, monkeypatch):
+    index = Index.open(made[1])
+    monkeypatch.setattr("clipcond.search.hits._AT_ONCE", 7)  # in many blocks
+    asked = ["a fox", "a red heart", str(made[0] / "7.png"), "2*a car - a banana"]
+    for where in (None, "bytes > 700"):
+        found = index.search_each(asked, where=where, top=9)
+        for query, hits in zip(asked, found, strict=True):
+            alone = index.search(query, where=where, top=9)
+            assert [hit.path for hit in hits] == [hit.path for hit in alone]
+            assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in alone])
+            assert hits[0].row == alone[0].row
+    assert index.search_each([]) == []
+    assert index.search_each(["a fox"], where="width > 9999") == [[]]
+    with pytest.raises(ClipcondError, match="where: 'no sql' is not understood"):
+        index.search_each(["a fox"], where="no sql")
+
+
 def test_kinds_have_a_middle_that_all_are_near_to(made, scorer):
     _, db = made
     index = Index.open(db)

@@ -26,7 +26,7 @@ def wrong_before(
         right: (query, answer) numbers that belong together, in any order; every query has one or more.
         block: queries at once.
     """
-    right = right.unique(dim=0)  # in the order of the queries
+    right = torch.unique(right, dim=0)  # in the order of the queries
     bounds = torch.arange(0, len(queries) + block, block, device=right.device)
     edges = torch.searchsorted(right[:, 0].contiguous(), bounds).tolist()
     # one tensor for all: small ones that stay would lie between the blocks, and memory would grow with every block
