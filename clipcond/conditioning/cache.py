@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional as F
 
 from clipcond.conditioning.report import EncoderStats
-from clipcond.conditioning.shards import Entry, ShardFolder
+from clipcond.conditioning.row_store import Entry, RowStore
 from clipcond.encoders import EncoderOutput, TextEncoder, digest, execution_device, joined
 from clipcond.errors import ClipcondError
 from clipcond.weighting import Row
@@ -42,7 +42,7 @@ class EmbeddingCache:
         if memory < 0 or disk < 0:
             raise ClipcondError(f"a cache of {min(memory, disk)} bytes: needs 0 or more")
         self.memory = memory
-        self._store = None if folder is None else ShardFolder(folder, disk)
+        self._store = None if folder is None else RowStore(folder, disk)
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()  # an app answers from several threads

@@ -1,5 +1,6 @@
 """The cache: what it gives is what was put in, and never what a changed encoder would not give."""
 
+import itertools
 import multiprocessing
 import os
 import resource
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig
 
 from clipcond import Conditioner, EmbeddingCache, TextualInversion
-from clipcond.conditioning import shards
+from clipcond.conditioning import row_store
 from clipcond.errors import CacheWarning, ClipcondError
 from tests import doubles as tiny
 
@@ -213,37 +215,117 @@ def test_memory_keeps_to_its_limit():
     assert conditioner("a").stats.rows_cached == 1  # only the empty prompt, used all along
 
 
-def test_small_files_are_merged_and_the_oldest_shards_go(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "_MOST_LOOSE", 4)
-    folder = shards.ShardFolder(tmp_path, 40_000)
+def test_logs_end_and_the_oldest_go(tmp_path):
+    store = row_store.RowStore(tmp_path, 40_000)
     entries = {f"key{n}": {"states": torch.full((10, 50), float(n))} for n in range(40)}
-    aged = set()
     for n, (key, entry) in enumerate(entries.items()):
-        folder.put({key: entry})
-        for file in set(tmp_path.glob("shard-*")) - aged:
-            os.utime(file, (n, n))
-            aged.add(file)
-    assert len(list(tmp_path.glob("loose-*"))) <= 5
-    assert folder.size <= 40_000 + 2 * 2500
-    found = shards.ShardFolder(tmp_path, 40_000).get(entries)
+        store.put({key: entry})
+        newest = max(tmp_path.glob("*.rows"))
+        os.utime(newest, (n, n))
+    assert store.size <= 40_000
+    assert 4 < len(list(tmp_path.glob("*.rows"))) <= 9
+    found = row_store.RowStore(tmp_path, 40_000).get(entries)
     assert "key39" in found
     assert "key0" not in found
     assert all(torch.equal(found[key]["states"], entries[key]["states"]) for key in found)
+    assert store.get(["key0"]) == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_entries_come_back_bit_for_bit(tmp_path, dtype):
+    entries = {
+        str(n): {"states": torch.randn(n, 3).to(dtype), "end": torch.randn(5).to(torch.float64)}
+        for n in range(4)
+    }
+    entries["0"]["states"] = torch.full((2, 2), torch.nan).to(dtype)
+    row_store.RowStore(tmp_path, 1 << 20).put(entries)
+    found = row_store.RowStore(tmp_path, 1 << 20).get(entries)
+    for key, entry in entries.items():
+        for name, tensor in entry.items():
+            own = found[key][name]
+            assert own.dtype == tensor.dtype
+            assert own.shape == tensor.shape
+            assert torch.equal(own.view(torch.uint8), tensor.view(torch.uint8))
+
+
+def test_a_log_that_was_cut_anywhere_gives_what_is_whole(tmp_path):
+    entries = {str(n): {"states": torch.full((3, 2), float(n))} for n in range(3)}
+    store = row_store.RowStore(tmp_path / "whole", 1 << 20)
+    for key, entry in entries.items():
+        store.put({key: entry})
+    (log,) = (tmp_path / "whole").glob("*.rows")
+    content = log.read_bytes()
+    each = len(content) // 3
+    for size in range(len(content)):
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        (folder / log.name).write_bytes(content[:size])
+        again = row_store.RowStore(folder, 1 << 20)
+        assert sorted(again.get(entries)) == [str(n) for n in range(size // each)]
+        again.put({"new": entries["1"]})  # not behind a torn end, where nobody would find it
+        fresh = row_store.RowStore(folder, 1 << 20)
+        assert sorted(fresh.get([*entries, "new"])) == [*map(str, range(size // each)), "new"]
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\0" * 64, b"\xff" * 64, b"\x02" + b"\0" * 7 + b"[]", b"\x02" + b"\0" * 7 + b"{x"]
+)
+def test_a_header_that_is_none_ends_a_log(tmp_path, garbage):
+    store = row_store.RowStore(tmp_path, 1 << 20)
+    store.put({"a": {"states": torch.ones(2, 2)}})
+    (log,) = tmp_path.glob("*.rows")
+    with log.open("ab") as file:
+        file.write(garbage)
+    again = row_store.RowStore(tmp_path, 1 << 20)
+    assert set(again.get(["a", "b"])) == {"a"}
+    again.put({"b": {"states": torch.ones(2, 2)}})
+    assert set(store.get(["a", "b"])) == {"a", "b"}
+
+
+def test_a_writer_that_holds_on_for_long_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(row_store, "_PATIENCE", 0.05)
+    store = row_store.RowStore(tmp_path, 1 << 20)
+    with FileLock(tmp_path / ".lock"):
+        row_store.RowStore(tmp_path, 1 << 20).put({"a": {"states": torch.ones(2)}})
+    assert store.get(["a"]) == {}
 
 
 def test_what_a_crash_leaves_is_ignored(tmp_path):
     conditioner = Conditioner.from_pipeline(tiny.sd1(), cache=EmbeddingCache(tmp_path))
     conditioner(PROMPT)
-    whole = next(tmp_path.glob("*.safetensors"))
-    (tmp_path / ".half.partial").write_bytes(whole.read_bytes()[:500])
-    (tmp_path / "loose-torn.safetensors").write_bytes(whole.read_bytes()[:500])
+    (whole,) = tmp_path.glob("*.rows")
+    whole.with_stem("00000009").write_bytes(whole.read_bytes()[:500])
     again = Conditioner.from_pipeline(tiny.sd1(), cache=EmbeddingCache(tmp_path))(PROMPT)
     assert again.stats.rows == 0
 
 
+def killed(folder):
+    """Writes until it is killed."""
+    store = row_store.RowStore(folder, 1 << 30)
+    for n in itertools.count():
+        store.put({f"{os.getpid()} {n}": {"states": torch.full((300, 300), float(n))}})
+
+
+def test_writers_that_are_killed_leave_what_they_had_written(tmp_path):
+    context = multiprocessing.get_context("fork")
+    for _ in range(6):
+        process = context.Process(target=killed, args=(tmp_path,))
+        process.start()
+        first = f"{process.pid} 3"
+        store = row_store.RowStore(tmp_path, 1 << 30)
+        while not store.get([first]):
+            assert process.is_alive()
+        process.kill()
+        process.join()
+        found = row_store.RowStore(tmp_path, 1 << 30).get([f"{process.pid} {n}" for n in range(99)])
+        assert first in found
+        for key, entry in found.items():
+            assert torch.equal(entry["states"], torch.full((300, 300), float(key.split()[1])))
+
+
 def work(folder, first):
     torch.set_num_threads(1)
-    shards._MOST_LOOSE, shards._SHARD_BYTES = 3, 40_000
+    row_store._LOG_BYTES = 40_000
     cache = EmbeddingCache(folder, memory=0)
     pipe = tiny.sd1()
     cached, plain = Conditioner.from_pipeline(pipe, cache=cache), Conditioner.from_pipeline(pipe)
@@ -296,7 +378,7 @@ def refused(outcome, before, after):
                 assert same(ours, right[text])
                 stats[text] = ours.stats.rows_cached
     told = [str(w.message) for w in caught if w.category is CacheWarning]
-    outcome.send((told, stats, len(list(folder.glob("*.safetensors")))))
+    outcome.send((told, stats, len(list(folder.glob("*.rows")))))
 
 
 def nothing(folder, conditioner):
@@ -310,6 +392,8 @@ def cats(folder, conditioner):
 @contextmanager
 def read_only(folder):
     folder.chmod(0o500)
+    for file in folder.iterdir():
+        file.chmod(0o400)
     yield folder
     folder.chmod(0o700)
 
