@@ -3,7 +3,7 @@
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -44,6 +44,10 @@ class Row:
     def met(self) -> bool:
         """Whether the target is reached."""
         return self.target is None or self.ratio >= self.target
+
+    def limited(self, share: float) -> "Row":
+        """The same with a share of another limit than that of matrix products."""
+        return replace(self, limit_share=share)
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""

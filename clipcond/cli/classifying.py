@@ -30,7 +30,7 @@ def run(request: Request) -> int:
     top = min(request.top, len(classifier.classes))
     failures: list[str] = []
     rows: list[dict[str, Any]] = []
-    for batch in in_batches(load_each(request.files, failures), scorer.batch_size):
+    for batch in in_batches(load_each(request.files, failures, scorer), scorer.batch_size):
         done, wrong = of_each_that_can(batch, lambda b: scorer.image_features(list(b.values())))
         failures += [f"{file}: {reason}" for file, reason in wrong.items()]
         rows += _answers(*done, classifier, top) if done else []

@@ -22,6 +22,7 @@ def load_scorer(clip: ClipRequest) -> ClipScorer:
         dtype=getattr(torch, clip.dtype),
         batch_size=clip.batch_size,
         crop=clip.crop,
+        resizing=clip.resizing,
         quick_gelu=clip.quick_gelu,
         tokenizer=clip.tokenizer,
     )

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from clipcond.cli.loading import load_scorer
 from clipcond.cli.pictures import in_batches, load_each
 from clipcond.cli.score import Request
 from clipcond.cli.terminal import note, write_json, write_table
+from clipcond.clip.preprocess import Picture
 from clipcond.errors import ScoreError
 from clipcond.score import ClipScorer, Scores, join, of_each_that_can
 from clipcond.score.features import checked_texts
@@ -90,13 +90,13 @@ def _score_pairs(
     failures: list[str] = []
     parts: list[Scores] = []
 
-    def of_batch(batch: Mapping[Path, Image.Image]) -> Scores:
+    def of_batch(batch: Mapping[Path, Picture]) -> Scores:
         prompts = [[pairs[place][1] for place in by_file[file]] for file in batch]
         return _score_each(list(batch.values()), prompts, scorer, variant=variant)
 
     fit = [i for i, (file, prompt) in enumerate(pairs) if _is_text(prompt, file, failures)]
     by_file = _by_file(pairs, fit)
-    for batch in in_batches(load_each(list(by_file), failures), scorer.batch_size):
+    for batch in in_batches(load_each(list(by_file), failures, scorer), scorer.batch_size):
         done, wrong = of_each_that_can(batch, of_batch)
         failures += [f"{file}: {reason}" for file, reason in wrong.items()]
         if done:
@@ -106,7 +106,7 @@ def _score_pairs(
 
 
 def _score_each(
-    pictures: Sequence[Image.Image],
+    pictures: Sequence[Picture],
     prompts: Sequence[Sequence[str]],
     scorer: ClipScorer,
     *,

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
-from PIL import Image
 
 from clipcond.clip.architecture import Architecture
-from clipcond.clip.preprocess import Preprocessing
+from clipcond.clip.preprocess import Picture, Preprocessing
 from clipcond.clip.reading import Reader
 
 _BUCKET = 4  # tokens
@@ -124,13 +123,15 @@ class Clip:
         return text_features(self.model, ids, ends, where)
 
     @torch.no_grad()
-    def encode_pictures(self, pictures: Sequence[Image.Image]) -> Float[torch.Tensor, "n dim"]:
+    def encode_pictures(self, pictures: Sequence[Picture]) -> Float[torch.Tensor, "n dim"]:
         """Projected, not normalised features of RGB pictures, as many views a forward as there are pictures.
 
         Where the crop policy takes several views of a picture, its features are the mean of the views' unit features,
         in float32: each view counts alike.
         """
         views = [self.preprocessing.views(picture) for picture in pictures]
+        if len({view.device for view in views}) > 1:
+            views = [view.to(self.model.device) for view in views]
         pixels = torch.cat(views).to(self.model.device, self.model.dtype)
         batches = torch.split(pixels, len(pictures))
         features = torch.cat([

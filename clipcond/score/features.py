@@ -19,8 +19,8 @@ import transformers
 from jaxtyping import Bool, Float
 
 import clipcond
-from clipcond.clip import Clip, TextFeatures, load_picture, split_images
-from clipcond.clip.images import ImageLike, Images
+from clipcond.clip import Clip, TextFeatures, split_images
+from clipcond.clip.images import ImageLike, Images, picture_at_hand
 from clipcond.errors import ScoreError, ScoreTruncatedWarning
 from clipcond.score.pictures import PictureError
 from clipcond.score.results import Scores
@@ -178,7 +178,8 @@ class ClipFeatures:
         return str(self.clip.model.dtype).removeprefix("torch.")
 
     def _encoded_pictures(self, batch: Sequence[tuple[int, ImageLike]]) -> torch.Tensor:
-        pictures = [_nth(i, load_picture, item) for i, item in batch]
+        opened = partial(picture_at_hand, fast=self.clip.preprocessing.resizing == "fast")
+        pictures = [_nth(i, opened, item) for i, item in batch]
         try:
             return self.clip.encode_pictures(pictures)
         except ScoreError:  # the preparation refuses one, and does not know its place

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from PIL import Image
-
 from clipcond.errors import ScoreError
 
 Key = TypeVar("Key")
+Picture = TypeVar("Picture")
 Result = TypeVar("Result")
 
 
@@ -30,7 +29,7 @@ class PictureError(ScoreError):
 
 
 def of_each_that_can(
-    pictures: Mapping[Key, Image.Image], work: Callable[[dict[Key, Image.Image]], Result]
+    pictures: Mapping[Key, Picture], work: Callable[[dict[Key, Picture]], Result]
 ) -> tuple[tuple[list[Key], Result] | None, dict[Key, str]]:
     """Do the work for all pictures but those that have no features.
 

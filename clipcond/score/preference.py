@@ -16,10 +16,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from PIL import Image
 
 from clipcond.clip import Preprocessing
 from clipcond.clip.images import Images
+from clipcond.clip.preprocess import Picture
 from clipcond.errors import CheckpointError, ScoreError
 from clipcond.files import first_line, read_safetensors, some
 from clipcond.identity import weights_digest
@@ -112,17 +112,19 @@ class _Fitted(Preprocessing):
     It resizes floats, as torchvision does since 0.17 with antialiasing, and does not clamp what overshoots.
     """
 
-    def views(self, picture: Image.Image) -> Float[torch.Tensor, "1 3 height width"]:
+    def views(self, picture: Picture) -> Float[torch.Tensor, "1 3 height width"]:
         """What the image tower sees of one RGB picture."""
-        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+        if not isinstance(picture, torch.Tensor):
+            picture = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
+        pixels = picture[None].float() / 255
         edge = self.crop[0]
-        scale = edge / max(picture.size)
+        scale = edge / max(pixels.shape[-2:])
         height, width = (max(1, round(side * scale)) for side in pixels.shape[-2:])
         if pixels.shape[-2:] != (height, width):
             pixels = F.interpolate(pixels, (height, width), mode="bicubic", antialias=True)
         left, top = (edge - width) // 2, (edge - height) // 2
         filled = F.pad(pixels, (left, edge - width - left, top, edge - height - top))
-        mean, std = (torch.tensor(numbers)[:, None, None] for numbers in (self.mean, self.std))
+        mean, std = (filled.new_tensor(numbers)[:, None, None] for numbers in (self.mean, self.std))
         return (filled - mean) / std
 
     def as_dict(self) -> dict[str, object]:

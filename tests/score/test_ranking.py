@@ -256,7 +256,7 @@ def test_a_hundred_thousand_pictures_take_the_memory_of_a_thousand():
     )
     _, small, large = (json.loads(line) for line in done.stdout.splitlines())
     assert (small["pictures"], large["pictures"]) == (1000, 100_000)
-    assert large["peak"] <= 1.1 * small["peak"]
+    assert large["peak"] <= small["peak"] + 10 * 100_000  # a number of each, and no picture
     assert large["resident"] <= 1.1 * small["resident"]
 
 

@@ -28,6 +28,7 @@ def load_clip(
     *,
     tokenizer: Any = None,
     crop: str | None = None,
+    resizing: str = "exact",
     quick_gelu: bool | None = None,
     device: str | torch.device = "cpu",
     dtype: torch.dtype = torch.float32,
@@ -41,6 +42,7 @@ def load_clip(
             one in or beside `source`, or that of an installed open_clip_torch.
         crop: how pictures that are not square meet the image tower: "center", "squash", "pad" or "multi" (see
             `Preprocessing`); None as the checkpoint asks for, "center" in most.
+        resizing: "exact" as Pillow, or "fast" by torch (see `Preprocessing`).
         quick_gelu: for an OpenCLIP file without open_clip_config.json, which does not say; None takes GELU.
         device: where the towers run.
         dtype: what the towers compute in; features are compared in float32 whatever it is.
@@ -48,11 +50,11 @@ def load_clip(
     Raises:
         CheckpointError: no such folder or file, something missing, damaged, hostile or of another kind; the message
             names the file.
-        ScoreError: there is no such crop policy.
+        ScoreError: there is no such crop policy, or way to resize.
     """
     parts = _read(source, quick_gelu=quick_gelu)
     # what is quick to find wrong comes first
-    preprocessing = parts.preprocessing.cropping(crop)
+    preprocessing = parts.preprocessing.cropping(crop).resized(resizing)
     found = find_tokenizer(
         tokenizer,
         parts.root,
