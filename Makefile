@@ -68,7 +68,7 @@ figures: install
 	$(RUN) weights.lab.measure.oracle --json weights/oracle.json
 	$(RUN) weights.lab.evaluate --json weights/evaluation.json
 	$(if $(OPENMOJI),$(RUN) weights.lab.measure.openmoji --folder $(OPENMOJI) --json weights/openmoji.json)
-	$(RUN) weights.lab.measure.speed --json weights/speed.json
+	$(RUN) benchmarks.demo --json weights/speed.json
 	$(RUN) weights.lab.measure.weighting --pairs 40
 	$(RUN) weights.lab.measure.reranking --prompts 28
 	$(RUN) weights.lab.measure.steps

@@ -14,18 +14,17 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from tqdm import tqdm
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPProcessor
+from transformers import CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
+from benchmarks.parts import Json, Part, run
+from benchmarks.shapes import clip_folder, unpacked
 from clipcond import ClipScorer, emoji
 from clipcond.evaluation.job import judge_pictures
 from clipcond.evaluation.judges import Varied
@@ -35,7 +34,6 @@ from clipcond.tables import write_rows
 
 SMALL = 1000  # different small pictures
 BATCH = 32
-Json = dict[str, Any]
 
 
 def small_table(folder: Path, count: int) -> Path:
@@ -81,19 +79,6 @@ def large_table(folder: Path, count: int) -> Path:
     return folder / "large.csv"
 
 
-def vit_b_32(folder: Path) -> Path:
-    """A CLIP of that shape with random weights and the shipped tokenizer."""
-    shipped = ClipScorer.from_pretrained("emoji").clip
-    config = CLIPConfig()
-    for name in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id"):
-        setattr(config.text_config, name, getattr(shipped.model.config.text_config, name))
-    torch.manual_seed(0)
-    CLIPModel(config).save_pretrained(folder)
-    shipped.tokenizer.save_pretrained(folder)
-    CLIPImageProcessorPil().save_pretrained(folder)
-    return folder
-
-
 class Watched:
     """How long a module's forwards take, together."""
 
@@ -128,34 +113,11 @@ def ours(scorer: ClipScorer, table: Path, out: Path) -> Json:
     }
 
 
-class Unpacked:
-    """A transformers 5 CLIP as torchmetrics 1.9.0 takes it."""
-
-    def __init__(self, model: CLIPModel) -> None:
-        self.model, self.config = model, model.config
-
-    def get_image_features(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The tensor itself."""
-        return self.model.get_image_features(pixel_values=pixels).pooler_output
-
-    def get_text_features(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The tensor itself."""
-        return self.model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output
-
-    def to(self, _device: object) -> "Unpacked":
-        """It is there."""
-        return self
-
-    def eval(self) -> "Unpacked":
-        """It is so."""
-        return self
-
-
 def theirs(folder: Path, table: Path) -> Json:
     """torchmetrics' CLIPScore in batches."""
     from torchmetrics.functional.multimodal.clip_score import _clip_score_update
 
-    model = Unpacked(CLIPModel.from_pretrained(folder).eval())
+    model = unpacked(CLIPModel.from_pretrained(folder).eval())
     tokenizer = ClipScorer.from_pretrained(folder).clip.tokenizer
     processor = CLIPProcessor(CLIPImageProcessorPil.from_pretrained(folder), tokenizer)
     pictures = list(find_pictures(table)())
@@ -200,7 +162,7 @@ def engines(folder: Path, args: argparse.Namespace) -> Json:
 
 def rate(folder: Path, args: argparse.Namespace) -> Json:
     """With towers of the shape that most people use."""
-    clip, table = vit_b_32(folder / "clip"), large_table(folder, args.large)
+    clip, table = clip_folder(folder / "clip"), large_table(folder, args.large)
     scorer = ClipScorer.from_pretrained(clip, batch_size=BATCH)
     found = {"ViT-B/32": ours(scorer, table, folder / "out")}
     if importlib.util.find_spec("torchmetrics"):
@@ -208,7 +170,7 @@ def rate(folder: Path, args: argparse.Namespace) -> Json:
     return found
 
 
-PARTS: dict[str, Callable[[Path, argparse.Namespace], Json]] = {
+PARTS: dict[str, Part] = {
     "memory": memory,
     "engines": engines,
     "rate": rate,
@@ -217,26 +179,14 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Json]] = {
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    run(
+        __doc__,
+        PARTS,
+        {
+            "--pairs": dict(type=int, nargs=2, default=[10_000, 100_000]),
+            "--large": dict(type=int, default=640, help="JPEGs for the rate"),
+        },
     )
-    parser.add_argument("--pairs", type=int, nargs=2, default=[10_000, 100_000])
-    parser.add_argument("--large", type=int, default=640, help="JPEGs for the rate")
-    parser.add_argument(
-        "--only", choices=PARTS, action="append", help="one part, the others from the JSON"
-    )
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    known = args.only and args.json and args.json.exists()
-    found: Json = json.loads(args.json.read_text()) if known else {}
-    found |= {"hardware": f"{torch.get_num_threads()} CPU threads", "torch": torch.__version__}
-    for name in args.only or PARTS:
-        with tempfile.TemporaryDirectory() as folder:
-            found |= PARTS[name](Path(folder), args)
-    text = json.dumps(found, indent=1)
-    sys.stdout.write(text + "\n")
-    if args.json:
-        args.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":

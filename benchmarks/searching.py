@@ -12,24 +12,20 @@ has at most.
 
 import argparse
 import importlib.util
-import json
 import resource
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
+from benchmarks.parts import Json, Part, run
+from benchmarks.rows.search import fill
 from clipcond import ClipScorer, emoji
 from clipcond.search import Index
-from clipcond.search.table import COLUMNS, make_table
 
 DIM, CENTRES, AT_ONCE, QUERIES = 512, 10_000, 50_000, 20
-Json = dict[str, Any]
 
 
 def vectors(count: int) -> Any:
@@ -62,18 +58,8 @@ def peak_mb() -> int:
 
 def lance(folder: Path, count: int, queries: np.ndarray) -> Json:
     """LanceDB through `Index`, exact, then with an approximate index."""
-    (folder / "about.json").write_text(json.dumps({"dim": DIM}))
-    table, start = make_table(folder, DIM), time.perf_counter()
-    number = 0
-    for some in vectors(count):
-        paths = [f"{number + i}.png" for i in range(len(some))]
-        data = {name: pa.nulls(len(some), table.schema.field(name).type) for name in COLUMNS}
-        data |= {
-            "path": pa.array(paths),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(some.ravel()), DIM),
-        }
-        table.add(pa.table(data, schema=table.schema))
-        number += len(some)
+    start = time.perf_counter()
+    fill(folder, vectors(count))
     found: Json = {"write_s": round(time.perf_counter() - start)}
     index = Index.open(folder)
     found["exact_ms"] = median_ms(index.search, queries)
@@ -123,7 +109,7 @@ def scenes(folder: Path, args: argparse.Namespace) -> Json:
         same += bool(np.allclose([hit.score for hit in hits], expected, atol=1e-5))
         right += hits[0].path == paths[int(own.argmax())]
     found |= {"asked": len(asked), "lists_as_the_matrix": same, "first_as_the_matrix": right}
-    return found | {"update": _updated(index, scorer, pictures)}
+    return {"scenes": found | {"update": _updated(index, scorer, pictures)}}
 
 
 def _updated(index: Index, scorer: ClipScorer, pictures: Path) -> Json:
@@ -154,10 +140,10 @@ def million(folder: Path, args: argparse.Namespace) -> Json:
     found: Json = {"rows": args.rows, "dim": DIM, "lancedb": lance(folder, args.rows, queries)}
     if importlib.util.find_spec("faiss"):
         found["faiss flat"] = flat(args.rows, queries)
-    return found
+    return {"million": found}
 
 
-PARTS: dict[str, Callable[[Path, argparse.Namespace], Json]] = {
+PARTS: dict[str, Part] = {
     "scenes": scenes,
     "million": million,
 }
@@ -165,26 +151,15 @@ PARTS: dict[str, Callable[[Path, argparse.Namespace], Json]] = {
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    run(
+        __doc__,
+        PARTS,
+        {
+            "--rows": dict(type=int, default=1_000_000),
+            "--scenes": dict(type=int, default=20_000),
+            "--asked": dict(type=int, default=2_000, help="captions"),
+        },
     )
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--scenes", type=int, default=20_000)
-    parser.add_argument("--asked", type=int, default=2_000, help="captions")
-    parser.add_argument(
-        "--only", choices=PARTS, action="append", help="one part, the other from the JSON"
-    )
-    parser.add_argument("--json", type=Path)
-    args = parser.parse_args()
-    known = args.only and args.json and args.json.exists()
-    found: Json = json.loads(args.json.read_text()) if known else {}
-    for name in args.only or PARTS:
-        with tempfile.TemporaryDirectory() as folder:
-            found[name] = PARTS[name](Path(folder), args)
-    text = json.dumps(found, indent=1)
-    sys.stdout.write(text + "\n")
-    if args.json:
-        args.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":

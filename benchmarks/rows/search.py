@@ -4,7 +4,7 @@ in memory. What both find is compared first. A million vectors: `python -m bench
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +19,21 @@ COUNT, DIM, QUERIES, TOP, AT_ONCE = 100_000, 768, 64, 10, 10_000
 TARGET = 2.0
 
 
-def fill(folder: Path, vectors: np.ndarray) -> None:
-    """An index of vectors without pictures."""
-    (folder / "about.json").write_text(json.dumps({"dim": DIM}))
-    table = make_table(folder, DIM)
-    for start in range(0, COUNT, AT_ONCE):
-        some = vectors[start : start + AT_ONCE]
+def fill(folder: Path, batches: Iterable[np.ndarray]) -> None:
+    """An index of vectors [n, dim] without pictures."""
+    table, number = None, 0
+    for some in batches:
+        dim = some.shape[1]
+        if table is None:
+            (folder / "about.json").write_text(json.dumps({"dim": dim}))
+            table = make_table(folder, dim)
         data = {name: pa.nulls(len(some), table.schema.field(name).type) for name in COLUMNS}
         data |= {
-            "path": pa.array([f"{start + i}.png" for i in range(len(some))]),
-            "vector": pa.FixedSizeListArray.from_arrays(pa.array(some.ravel()), DIM),
+            "path": pa.array([f"{number + i}.png" for i in range(len(some))]),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(some.ravel()), dim),
         }
         table.add(pa.table(data, schema=table.schema))
+        number += len(some)
 
 
 def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 no device is used
@@ -44,7 +47,7 @@ def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 no device is us
     flat.add(vectors)
     queries = vectors[:QUERIES].copy()
     with tempfile.TemporaryDirectory() as folder:
-        fill(Path(folder), vectors)
+        fill(Path(folder), np.split(vectors, COUNT // AT_ONCE))
         index = Index.open(folder)
         own = [[hit.path for hit in hits] for hits in index.search_each(list(queries), top=TOP)]
         if own != [[f"{i}.png" for i in line] for line in flat.search(queries, TOP)[1].tolist()]:

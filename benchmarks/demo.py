@@ -1,6 +1,6 @@
 """How long the main job takes and how much memory: eight candidates of one prompt, ranked and written.
 
-    python -m weights.lab.measure.speed --json weights/speed.json      # on an idle machine
+    python -m benchmarks.demo --json weights/speed.json      # on an idle machine
 
 The whole command runs in a process of its own, three times, start-up and loading included; the median is reported.
 Sampling alone is timed in this process, after one run to warm up.

@@ -1,4 +1,4 @@
-"""`python -m demos.measure [--clients N] [--requests N]`: how fast the app answers, and whether it holds out.
+"""`python -m benchmarks.app [--clients N] [--requests N]`: how fast the app answers, and whether it holds out.
 
 Latency in a browser: from the click to the first picture, and from the last key to the new token view. Load: clients
 that ask at the same time, each checking that it got its own picture, and what that does to the memory.
@@ -23,8 +23,8 @@ import torch
 from gradio_client import Client
 from PIL import Image
 
-from .app import serve
-from .studio import open_studio, world_prompts
+from demos.app import serve
+from demos.studio import open_studio, world_prompts
 
 _TYPED = "a red heart and a (fox:1.3) on a pink background"
 
@@ -33,7 +33,7 @@ def latency(address: str) -> dict[str, float]:
     """Seconds to the first preview and to the end, and milliseconds to the token view, in a browser."""
     from playwright.sync_api import sync_playwright
 
-    from .screenshots import CHROMIUM
+    from demos.screenshots import CHROMIUM
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

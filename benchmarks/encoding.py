@@ -1,6 +1,6 @@
 """How fast `clipcond encode` is and whether its memory stays flat: captions of the emoji world through its text encoder.
 
-    python -m weights.lab.measure.encode --prompts 100000 --json weights/encode.json
+    python -m benchmarks.encoding --prompts 100000 --json weights/encode.json
 
 The command runs in a process of its own; its resident memory is read twice a second, and the peak of the second half of
 the run is set against that of the first.
