@@ -127,7 +127,7 @@ class RowStore:
         return sum(_stat(file)[0] for file in self._logs())
 
     def _logs(self) -> list[Path]:
-        return sorted(self.folder.glob(f"*{_ENDING}"))
+        return sorted(log for log in self.folder.glob(f"*{_ENDING}") if log.stem.isdecimal())
 
     def _give_up(self, what: str, error: OSError) -> None:
         """Leave the disk alone from now on, and say so once; what cannot be written to may still be read."""
