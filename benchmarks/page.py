@@ -9,6 +9,15 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "rows.json", ROOT / "docs" / "performance.md"
+_TOWERS = (
+    "weights32",
+    "long_weights",
+    "sd_batch_cfg",
+    "sdxl_dual",
+    "text_pooled",
+    "clipscore_mem",
+    "rerank",
+)
 _HEAD = """# How fast it is, and beside whom
 
 ```sh
@@ -37,11 +46,21 @@ def page(measured: dict[str, Any]) -> str:
         f"Measured on {machine['cpu']} ({machine['instructions']}, {machine['cores']} cores), device {machine['device']}, Python {machine['python']}, torch "
         f"{machine['torch']}, transformers {machine['transformers']}, diffusers {machine['diffusers']}: {targets - len(missed)} of {targets} targets "
         "reached. No GPU's figures are here: none was at hand.\n\n",
+        _towers(rows),
         *_summary(rows),
     ]
     for name, own in groupby(rows, key=lambda row: row["row"].partition("/")[0]):
         lines += _section(name, list(own))
     return "".join(lines)
+
+
+def _towers(rows: list[dict[str, Any]]) -> str:
+    """What the rows of text towers reach of the limit."""
+    own = [row["limit_share"] for row in rows if row["row"].partition("/")[0] in _TOWERS]
+    return (
+        f"Rows of towers reach {100 * min(own):.0f} to {100 * max(own):.0f} % of the limit; the aim was 80 %. Not counted in it are the activation function, "
+        "attention's softmax, norms and tokenising, most of which is transformers' own code, and the same in both.\n\n"
+    )
 
 
 def _summary(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -56,8 +75,8 @@ def _summary(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _section(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
-    said = (importlib.import_module(f"benchmarks.rows.{name}").__doc__ or "").strip()
-    yield f"## {name}\n\n{said}\n\n"
+    module = importlib.import_module(f"benchmarks.rows.{name}")
+    yield f"## {name}\n\n{(module.__doc__ or '').strip()}\n\n"
     yield "| what | beside | ours | theirs | | ratio (worst to best) | of the limit |\n|---|---|---|---|---|---|---|\n"
     for row in rows:
         _, what, peer = row["row"].split("/", 2)
@@ -67,11 +86,10 @@ def _section(name: str, rows: list[dict[str, Any]]) -> Iterator[str]:
         )
         yield f"| {what} | {peer} | {_figure(row['ours'])} | {_figure(row['peer'])} | {row['unit']} | {spread} | {share} |\n"
     yield "\n"
-    for tried, own in groupby((row for row in rows if row["tried"]), key=lambda row: row["tried"]):
-        missed = ", ".join(
-            f"{each['row'].split('/', 2)[1]} beside {each['row'].split('/', 2)[2]}" for each in own
-        )
-        yield f"Missed ({missed}): {tried}.\n\n"
+    missed = [row["row"].split("/", 2) for row in rows if not row["met"]]
+    if missed:
+        named = "; ".join(f"{what} beside {peer}" for _, what, peer in missed)
+        yield f"Missed: {named}. {module.TRIED}\n\n"
 
 
 def _figure(value: float) -> str:

@@ -26,7 +26,6 @@ class Row:
         target: for the ratio; None where there is none.
         limit_share: of the rate of matrix products of these shapes in this run, which the least work that gives the result was
             done at; None where products are not what takes the time.
-        tried: where the target is missed: why that is the limit here.
     """
 
     row: str
@@ -38,7 +37,6 @@ class Row:
     ratio_max: float
     target: float | None = None
     limit_share: float | None = None
-    tried: str = ""
 
     @property
     def met(self) -> bool:
@@ -80,7 +78,6 @@ def race(
     device: torch.device,
     target: float | None = None,
     products: Products | None = None,
-    tried: str = "",
     rounds: int = ROUNDS,
 ) -> Row:
     """Time both in turns, after one turn that is not counted.
@@ -94,7 +91,6 @@ def race(
         device: on a CPU the time of the process counts, on a GPU that between two events.
         target: for the ratio.
         products: what the turn cannot do without.
-        tried: said where the target is missed.
         rounds: turns of each.
     """
     clock = on_device if device.type == "cuda" else on_cpu
@@ -110,7 +106,6 @@ def race(
         unit=unit,
         target=target,
         limit_share=share,
-        tried=tried,
     )
 
 
@@ -121,7 +116,6 @@ def row_of(
     unit: str,
     target: float | None = None,
     limit_share: float | None = None,
-    tried: str = "",
     less: bool = False,
 ) -> Row:
     """The row of some rounds of (ours, the peer's); `less` where less is better."""
@@ -137,7 +131,6 @@ def row_of(
         ratio_max=max(ratios),
         target=target,
         limit_share=limit_share,
-        tried=tried if target is not None and ratio < target else "",
     )
 
 
@@ -173,7 +166,7 @@ def matrix_rate(
     a = torch.randn(rows, inner, device=device, dtype=dtype)
     b = torch.randn(inner, outer, device=device, dtype=dtype)
     flops = 2 * rows * inner * outer
-    times = max(1, round(2e10 / flops))
+    times = max(1, min(1000, round(2e10 / flops)))
 
     def products() -> None:
         for _ in range(times):
@@ -205,6 +198,8 @@ def check_equal(
     ours: torch.Tensor, peer: torch.Tensor, what: str, *, at_most: float = 1e-5
 ) -> None:
     """Refuse to time things that differ by more than that share of the largest number."""
+    if ours.shape != peer.shape:
+        raise SystemExit(f"{what}: differs in shape, {list(ours.shape)} and {list(peer.shape)}")
     gap = float((ours - peer).abs().max() / peer.abs().max().clamp(min=1e-12))
-    if ours.shape != peer.shape or not gap <= at_most:
+    if not gap <= at_most:
         raise SystemExit(f"{what}: differs by {gap:.2g} of scale, {at_most:g} is allowed")

@@ -12,6 +12,10 @@ from benchmarks.race import Row, check_equal, race, text_products
 from benchmarks.shapes import sdxl, tokenizer
 
 LAYERS, COUNT, TARGET = (12, 8), 8, 1.8
+TRIED = (
+    "The least is nine rows for sixteen, 1.78 times, and with CLIP-L's last layer left out 1.83. That of bigG's last layer only the end's state is read is "
+    "not used: a fortieth of the real encoder's operations, for a second way through it."
+)
 NEGATIVE = "blurry, low quality"
 
 

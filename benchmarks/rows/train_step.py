@@ -11,7 +11,6 @@ from benchmarks.race import Row, matrix_rate, row_of, wall
 from benchmarks.shapes import let_apart_in
 
 _SIDE = 512
-_TRIED = "both are the same model in the same torch"
 
 
 def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 open_clip's arguments here are a CPU's
@@ -30,6 +29,5 @@ def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 open_clip's arg
         unit="pictures/s",
         target=1.0,
         limit_share=flops() / statistics.median(own for own, _ in turns) / possible,
-        tried=_TRIED,
     )
     del declared

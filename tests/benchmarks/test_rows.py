@@ -30,11 +30,11 @@ def run(*arguments):
 
 
 def test_a_ratio_is_the_median_of_the_rounds_own():
-    row = row_of("a/b/c", [(10, 5), (30, 10), (8, 8)], unit="x/s", target=2.0, tried="why")
+    row = row_of("a/b/c", [(10, 5), (30, 10), (8, 8)], unit="x/s", target=2.0)
     assert (row.ratio, row.ratio_min, row.ratio_max) == (2.0, 1.0, 3.0)
-    assert (row.ours, row.peer, row.met, row.tried) == (10, 8, True, "")
-    less = row_of("a/b/c", [(10, 5)], unit="s", target=1.0, less=True, tried="why")
-    assert (less.ratio, less.met, less.tried) == (0.5, False, "why")
+    assert (row.ours, row.peer, row.met) == (10, 8, True)
+    less = row_of("a/b/c", [(10, 5)], unit="s", target=1.0, less=True)
+    assert (less.ratio, less.met) == (0.5, False)
 
 
 def test_both_take_turns():
@@ -58,13 +58,14 @@ def test_what_differs_is_not_timed():
     check_equal(torch.ones(2), torch.ones(2) + 1e-6, "a")
     for other in (torch.ones(2) + 1e-3, torch.full((2,), torch.nan), torch.ones(3)):
         with pytest.raises(SystemExit, match="a: differs"):
-            check_equal(torch.ones(2), other[: len(other)], "a")
+            check_equal(torch.ones(2), other, "a")
 
 
 def test_products_are_those_that_torch_counts():
     from torch.utils.flop_counter import FlopCounterMode
 
     encoder = text_encoder(layers=1)
+    encoder.set_attn_implementation("eager")  # torch does not count the other one's on a CPU
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         encoder(torch.randint(0, 50, (3, 77)))
     counted = text_products(encoder.config, 3, 77).flops
