@@ -6,3 +6,9 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1]))  # a recipe runs as a program from its own folder
 
 from tests.doubles import *  # noqa: F403 - each recipe takes its own
+from tests.zoo import ZOO
+
+
+def qwen_image():
+    """Qwen-Image."""
+    return ZOO["QwenImagePipeline"].build()

@@ -25,7 +25,7 @@ from clipcond.families.handover import (
     unpadded,
     unpadded_with_lengths,
 )
-from clipcond.families.inputs import Inputs, Results, Sides
+from clipcond.families.inputs import Inputs, Results, Sides, masked
 
 _LLAMA = ("LlamaModel", "LlamaForCausalLM")
 _QWEN = ("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLTextModel")
@@ -148,6 +148,26 @@ _HUNYUAN_15 = Family(
 )
 
 LANGUAGE_FAMILIES: tuple[Family, ...] = (
+    Family(
+        name="Qwen-Image",
+        guidance="two calls",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder=_QWEN,
+                layer=-1,
+                padding="none",
+                template=templates.QWEN_IMAGE,
+            ),
+        ),
+        denoiser_class="QwenImageTransformer2DModel",
+        width="joint_attention_dim",
+        assemble=masked,
+        finish=each_trimmed,
+        no_negative="nothing",
+        t5_length=512,
+        arguments=both_sides(prompt_attention_mask="prompt_embeds_mask"),
+    ),
     Family(
         name="HunyuanVideo",
         guidance="two calls",

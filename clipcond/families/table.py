@@ -24,6 +24,11 @@ REFUSED: dict[str, str] = {
     "HunyuanVideoImageToVideoPipeline": "its language model reads the picture before the prompt, so that the prompt's "
     "states depend on it",
     "Kandinsky5I2IPipeline": "its language model reads the picture after the prompt, and hands over the states of both",
+    **dict.fromkeys(
+        ("QwenImageEditPipeline", "QwenImageEditInpaintPipeline", "QwenImageEditPlusPipeline"),
+        "its language model reads the picture before the prompt, so that the prompt's states depend on it",
+    ),
+    "QwenImageLayeredPipeline": "where it is given no text it writes a caption of its own, also beside embeddings",
     "GlmImagePipeline": "its language model samples the picture's tokens from the prompt as text; only what is in quotes "
     "is embedded",
 }

@@ -72,6 +72,8 @@ HUNYUAN_IMAGE = Template(
     crop=34,
 )
 
+QWEN_IMAGE = Template(text=HUNYUAN_IMAGE.text + "\n<|im_start|>assistant\n", crop=34)
+
 KANDINSKY_IMAGE = Template(
     text=(
         "<|im_start|>system\nYou are a prompt engineer. Describe the image by detailing the color, shape, size, texture, "

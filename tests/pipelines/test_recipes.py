@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from clipcond import Conditioner
-from pipelines import clip_t5_unet, flux, sd3, sd15, sdxl, tiny
+from pipelines import clip_t5_unet, flux, qwen_image, sd3, sd15, sdxl, tiny
 
 FOLDER = Path(sd15.__file__).parent
 SMALL = {"num_inference_steps": 2, "height": 32, "width": 32}
@@ -43,6 +43,13 @@ def test_flux():
     assert plain[0].tobytes() != guided[0].tobytes()
     with pytest.raises(ValueError, match="only with true_cfg_scale over 1"):
         flux.generate(tiny.flux(), "a cat", "bad", **size)
+
+
+def test_qwen_image(capsys):
+    plain, _ = qwen_image.generate(tiny.qwen_image(), "a (red:1.3) cat", num_images=2, **SMALL)
+    guided = qwen_image.generate(tiny.qwen_image(), "a (red:1.3) cat", "bad", **SMALL)[0]
+    assert plain.tobytes() != guided.tobytes()
+    assert "red(1.3)" in capsys.readouterr().out
 
 
 def clip_and_t5():
@@ -80,7 +87,7 @@ def test_load_reads_a_folder(module, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux", "clip_t5_unet"])
+@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux", "qwen_image", "clip_t5_unet"])
 def test_as_a_program(name, tmp_path):
     out = tmp_path / "picture.png"
     command = [sys.executable, FOLDER / f"{name}.py", "a (red:1.3) cat", "--tiny", "--steps", "4"]

@@ -7,11 +7,14 @@ import torch
 from diffusers import (
     AutoencoderKLHunyuanImage,
     AutoencoderKLHunyuanVideo15,
+    AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
     HunyuanImageTransformer2DModel,
     HunyuanVideo15Transformer3DModel,
     Kandinsky5Transformer3DModel,
     Kandinsky6Transformer3DModel,
+    QwenImageControlNetModel,
+    QwenImageTransformer2DModel,
 )
 from diffusers.guiders import AdaptiveProjectedMixGuidance, ClassifierFreeGuidance
 
@@ -19,7 +22,7 @@ from tests.doubles import clip_tokenizer, tiny_text_encoder
 from tests.zoo.animal import Animal, Parts, family
 from tests.zoo.components import FLOW, flow_vae, siglip, siglip_processor, slot
 from tests.zoo.hunyuan import hunyuan_video_vae
-from tests.zoo.inputs import call, picture
+from tests.zoo.inputs import call, image, inpaint, mask, picture
 from tests.zoo.language_models import (
     byte_encoder,
     byte_tokenizer,
@@ -84,6 +87,26 @@ IMAGE: Parts = _glyphs(qwen) | dict(
     guider=AdaptiveProjectedMixGuidance,
     ocr_guider=lambda: AdaptiveProjectedMixGuidance(guidance_scale=2.0),
 )  # fmt: skip
+QWEN_SIZES: dict[str, Any] = dict(
+    patch_size=2, in_channels=64, out_channels=16, num_layers=2, attention_head_dim=8, num_attention_heads=2,
+    joint_attention_dim=32, axes_dims_rope=(4, 2, 2),
+)  # fmt: skip
+QWEN_IMAGE: Parts = (
+    slot(1, lambda: qwen(32), qwen_tokenizer)
+    | FLOW
+    | dict(
+        transformer=lambda: QwenImageTransformer2DModel(**QWEN_SIZES),
+        vae=lambda: AutoencoderKLQwenImage(base_dim=8, dim_mult=[1, 1, 1, 1], num_res_blocks=1),
+    )
+)
+
+
+def _controlled(**changes: Any) -> Parts:
+    return QWEN_IMAGE | dict(
+        controlnet=lambda: _trained(QwenImageControlNetModel(**(QWEN_SIZES | changes)))
+    )
+
+
 SIX = _kandinsky(Kandinsky6Transformer3DModel, in_audio_dim=4, out_audio_dim=4)
 _film = partial(call, 16)
 
@@ -103,6 +126,17 @@ ANIMALS: dict[str, Animal] = {
         VIDEO,
         HunyuanVideo15Pipeline=call(32, count=1, num_frames=5),
         HunyuanVideo15ImageToVideoPipeline=call(count=1, image=picture(), num_frames=5),
+    ),
+    **family(
+        QWEN_IMAGE,
+        QwenImagePipeline=call(32),
+        QwenImageImg2ImgPipeline=call(32, **image()),
+        QwenImageInpaintPipeline=call(32, **inpaint()),
+    ),
+    **family(_controlled(), QwenImageControlNetPipeline=call(32, control_image=picture())),
+    **family(
+        _controlled(extra_condition_channels=4),
+        QwenImageControlNetInpaintPipeline=call(32, control_image=picture(), control_mask=mask()),
     ),
     **family(IMAGE, HunyuanImagePipeline=call(16, count=1)),
 }

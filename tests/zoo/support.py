@@ -64,6 +64,9 @@ _BY_FAMILY = {
     "HiDream": "HiDreamImage",
     "HunyuanVideo 1.5": "HunyuanVideo15 HunyuanVideo15ImageToVideo",
     "HunyuanImage 2.1": "HunyuanImage",
+    "Qwen-Image": """
+        QwenImage QwenImageImg2Img QwenImageInpaint QwenImageControlNet QwenImageControlNetInpaint
+    """,
 }  # each name without its end, Pipeline
 SUPPORTED: dict[str, str] = {
     name if "Pipeline" in name else f"{name}Pipeline": family
@@ -99,6 +102,10 @@ UNSUPPORTED: dict[str, str] = {
     "MarigoldDepthPipeline": "it takes no prompt",
     "MarigoldIntrinsicsPipeline": "it takes no prompt",
     "MarigoldNormalsPipeline": "it takes no prompt",
+    "QwenImageEditInpaintPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
+    "QwenImageEditPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
+    "QwenImageEditPlusPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
+    "QwenImageLayeredPipeline": "where it is given no text it writes a caption of its own, also beside embeddings",
     "ShapEPipeline": NO_EMBEDDINGS,
     "StableUnCLIPPipeline": "its prior reads the prompt as text only",
     "VisualClozeGenerationPipeline": "its call takes no embeddings without a task prompt, and none with one",
