@@ -221,6 +221,11 @@ ROWS: dict[int, Row] = {
         "encodes all rows of a call in one forward, and promises what the pipeline's own `encode_prompt` gives to 1e-5 of the "
         "largest state; bit for bit as a rule with one thread (`torch.set_num_threads(1)`)",
     ),
+    44: Row(
+        "Qwen-Image repeats the masks of several prompts in another order than their states: where each is drawn more than once, "
+        "prompts are cut at each other's ends, or read padding",
+        "repeats masks with their states, so that each picture is what its prompt draws alone",
+    ),
 }  # fmt: skip
 
 

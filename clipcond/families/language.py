@@ -25,7 +25,7 @@ from clipcond.families.handover import (
     unpadded,
     unpadded_with_lengths,
 )
-from clipcond.families.inputs import Inputs, Results, Sides, masked
+from clipcond.families.inputs import Inputs, Results, Sides
 
 _LLAMA = ("LlamaModel", "LlamaForCausalLM")
 _QWEN = ("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLTextModel")
@@ -50,6 +50,13 @@ def hidream(results: Results) -> Inputs:
         pooled=torch.cat(pooled, dim=-1),
         embeds_2=language.states.view(*language.states.shape[:2], language.layers, -1),
     )
+
+
+def qwen_image(results: Results) -> Inputs:
+    """The language model's states, zeros behind each prompt's end, and which of them are the prompt's."""
+    found = results["text_encoder"]
+    states = torch.where(found.content[:, :, None], found.states, 0.0)
+    return Inputs(embeds=states, mask=found.content.long())
 
 
 def with_glyphs(results: Results) -> Inputs:
@@ -162,7 +169,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         ),
         denoiser_class="QwenImageTransformer2DModel",
         width="joint_attention_dim",
-        assemble=masked,
+        assemble=qwen_image,
         finish=each_trimmed,
         no_negative="nothing",
         t5_length=512,

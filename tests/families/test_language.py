@@ -20,6 +20,7 @@ NAMES = [
     "HiDreamImagePipeline",
     "HunyuanVideo15Pipeline",
     "HunyuanImagePipeline",
+    "QwenImagePipeline",
 ]
 TRIMMED = {name for name in NAMES if "Kandinsky" in name}
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
@@ -124,6 +125,28 @@ def test_it_is_kept_combined_and_remembered(name, tmp_path):
                 middle = (tensors(first)[key] + tensors(other)[key]) / 2
                 assert torch.allclose(tensor, middle, atol=1e-6)
     concat(first, other).kwargs_for(pipe_of(name))
+
+
+@pytest.mark.pitfall(44)
+@pytest.mark.parametrize("negative", [None, "a bird on a tree"])
+def test_pictures_of_several_prompts_are_those_of_each_alone(negative):
+    pipe, conditioner = pipe_of("QwenImagePipeline"), conditioner_of("QwenImagePipeline")
+    prompts = ["a cat", "a photo of a red dog in the rain"]
+    call = ZOO["QwenImagePipeline"].call() | {"output_type": "latent"}
+    noise = torch.randn(4, 4, 64, generator=torch.Generator().manual_seed(0))
+
+    def draw(text, count, latents):
+        conditioning = conditioner(text, negative_prompt=negative)
+        kwargs = conditioning.kwargs_for(pipe, num_images_per_prompt=count)
+        with torch.no_grad():
+            return pipe(**call, **kwargs, latents=latents.clone())[0]
+
+    together = draw(prompts, 2, noise)
+    alone = [
+        draw(text, 1, noise[i : i + 1])
+        for i, text in zip(range(4), [prompts[0]] * 2 + [prompts[1]] * 2, strict=True)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("text", ['("a cat", "a red dog").and()', '("a cat", "a dog").blend(1, 1)'])

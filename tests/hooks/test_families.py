@@ -65,6 +65,7 @@ UNCOMPOSED = {
     "Kandinsky5T2IPipeline": "without padding",
     "Kandinsky5T2VPipeline": "without padding",
     "Kandinsky6TI2VAPipeline": "without padding",
+    **{name: "without padding" for name, family in SUPPORTED.items() if family == "Qwen-Image"},
     "StableAudioPipeline": "no text that could change",
     "StableDiffusionLatentUpscalePipeline": "no text that could change",
     "LEditsPPPipelineStableDiffusion": "no text that could change",

@@ -1,4 +1,4 @@
-"""Write docs/pipelines.md: every class of diffusers that reads CLIP or T5, and whether it can be conditioned.
+"""Write docs/pipelines.md: every class of diffusers that reads CLIP or T5, and Qwen-Image's, and whether it can be conditioned.
 
     python -m tests.zoo.page
 
@@ -14,11 +14,11 @@ HEAD = """\
 # Pipelines
 
 diffusers 0.42 has {all} pipeline classes outside its deprecated ones whose text encoder is a CLIP, a T5 or has one
-beside it. {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then
+beside it, or that are of Qwen-Image, which a language model reads alone. {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then
 `pipe(**conditioning.kwargs_for(pipe))`. For each of those a test builds a tiny one with random weights and compares the
 picture with that of plain strings; the others are refused with a reason. What acts inside the denoiser ([steps](steps.md),
 [regions](regions.md), [attention](attention.md)) is tested on each of them too: Stable Audio, LEDITS++ and the latent upscaler,
-whose denoisers read no text that could change, or read it elsewhere as well, take no schedules; Kandinsky 5 and 6, which
+whose denoisers read no text that could change, or read it elsewhere as well, take no schedules; Kandinsky 5 and 6 and Qwen-Image, which
 read prompts without padding, and Cosmos from films compose none; whoever guides by perturbed attention, or not at all, says
 so. Classes that diffusers has deprecated (`diffusers.pipelines.deprecated`) are neither listed nor tested: one whose text
 encoders, denoiser and call are those of a family is conditioned as it, another is refused by name.
