@@ -22,13 +22,13 @@ class LanguageEncoder:
 
     Attributes:
         module: the model.
-        layer: which of its hidden states it gives: -1 for the last, -3 for the last but two; None for those of all
+        layer: which of its hidden states it gives: -1 for the last, -3 for the last but two; several, or for None those of all
             layers, one after the other on the channels.
         prefix: the ids in front of every row that has none of its own.
     """
 
     module: nn.Module
-    layer: int | None
+    layer: int | tuple[int, ...] | None
     prefix: tuple[int, ...] = ()
 
     @property
@@ -39,8 +39,9 @@ class LanguageEncoder:
     @property
     def layers(self) -> int:
         """How many layers' states it gives."""
-        config = text_config(config_of(self.module))
-        return 1 if self.layer is not None else int(config.num_hidden_layers)
+        if self.layer is None:
+            return int(text_config(config_of(self.module)).num_hidden_layers)
+        return 1 if isinstance(self.layer, int) else len(self.layer)
 
     def encode(self, rows: Sequence[Row], *, eos: int | None, pad: int) -> EncoderOutput:  # noqa: ARG002 none ends all rows
         """Encode every row in one forward, without gradients.
@@ -69,8 +70,16 @@ class LanguageEncoder:
                 return_dict=True,
                 **options,
             ).hidden_states
-        chosen = torch.cat(states[1:], -1) if self.layer is None else states[self.layer]
-        return EncoderOutput(states=chosen[:, len(self.prefix) :], ends=None)
+        return EncoderOutput(states=self._chosen(states)[:, len(self.prefix) :], ends=None)
+
+    def _chosen(self, states: Sequence[torch.Tensor]) -> torch.Tensor:
+        match self.layer:
+            case None:
+                return torch.cat(list(states[1:]), -1)
+            case int(one):
+                return states[one]
+            case several:
+                return torch.cat([states[layer] for layer in several], -1)
 
     def _with_prefix(self, row: Row) -> Row:
         before = row.before or self.prefix  # as many of them

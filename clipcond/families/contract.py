@@ -41,7 +41,7 @@ class Role:
     slot: str
     encoder: str | tuple[str, ...]
     prompt: int = 1
-    layer: int | None = None
+    layer: int | tuple[int, ...] | None = None
     padding: Literal["read", "masked", "zero", "none"] = "read"
     length: int = 0
     sequence: bool = True

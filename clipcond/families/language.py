@@ -25,7 +25,7 @@ from clipcond.families.handover import (
     unpadded,
     unpadded_with_lengths,
 )
-from clipcond.families.inputs import Inputs, Results, Sides
+from clipcond.families.inputs import Inputs, Results, Sides, states
 
 _LLAMA = ("LlamaModel", "LlamaForCausalLM")
 _QWEN = ("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLTextModel")
@@ -155,6 +155,23 @@ _HUNYUAN_15 = Family(
 )
 
 LANGUAGE_FAMILIES: tuple[Family, ...] = (
+    Family(
+        name="Flux.2 Klein",
+        guidance="two calls",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder=("Qwen3ForCausalLM", "Qwen3Model"),
+                layer=(9, 18, 27),
+                padding="masked",  # from each other, and read by the denoiser, which takes no mask
+                template=templates.FLUX_2_KLEIN,
+            ),
+        ),
+        denoiser_class="Flux2Transformer2DModel",
+        width="joint_attention_dim",
+        assemble=states,
+        t5_length=512,
+    ),
     Family(
         name="Qwen-Image",
         guidance="two calls",

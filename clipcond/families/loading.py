@@ -90,7 +90,8 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
         gemma = role.encoders[0] in T5GEMMA_CLASSES
         rows = T5GemmaTextEncoder(module) if gemma else T5TextEncoder(module, role.padding)
         return TextPath(role, PromptTokenizer(tokenizer, length, windowed=False), rows)
-    clip = ClipTextEncoder(module, role.layer, masked=role.padding == "masked", pooled=role.pooled)
+    layer = role.layer if isinstance(role.layer, int) else None  # several are a language model's
+    clip = ClipTextEncoder(module, layer, masked=role.padding == "masked", pooled=role.pooled)
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, clip.length)
     return TextPath(role, PromptTokenizer(tokenizer, length), clip)

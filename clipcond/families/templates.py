@@ -74,6 +74,8 @@ HUNYUAN_IMAGE = Template(
 
 QWEN_IMAGE = Template(text=HUNYUAN_IMAGE.text + "\n<|im_start|>assistant\n", crop=34)
 
+FLUX_2_KLEIN = Template(text="", crop=0, chat=True, system=False, thinking=False)
+
 KANDINSKY_IMAGE = Template(
     text=(
         "<|im_start|>system\nYou are a prompt engineer. Describe the image by detailing the color, shape, size, texture, "

@@ -7,7 +7,7 @@ in every row, so it is no part of a row: the encoder puts it in front.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from transformers import PreTrainedTokenizerFast
 
@@ -28,6 +28,8 @@ class Template:
         text: with "{}" where the prompt goes; in a chat, the system's message.
         crop: how many tokens the pipeline drops at the beginning, after encoding; None for all before the prompt.
         chat: whether the tokenizer's own chat template makes the rest of it.
+        system: whether, in a chat, a system's message goes before the user's; if not, `text` is of no use.
+        thinking: what the chat template is told of it (Qwen3's `enable_thinking`); None for nothing.
         empty: what the pipeline puts in for an empty prompt.
         eos_pads: whether the pipeline fills rows up with the tokenizer's EOS, whatever its padding token.
     """
@@ -35,6 +37,8 @@ class Template:
     text: str
     crop: int | None
     chat: bool = False
+    system: bool = True
+    thinking: bool | None = None
     empty: str = ""
     eos_pads: bool = False
 
@@ -87,13 +91,14 @@ class TemplateTokenizer:
         """The texts before and after a prompt."""
         text = self.template.text
         if self.template.chat:
-            messages = [
-                {"role": "system", "content": text},
-                {"role": "user", "content": _PLACE},
-            ]
+            messages = [{"role": "user", "content": _PLACE}]
+            if self.template.system:
+                messages.insert(0, {"role": "system", "content": text})
+            thinking = self.template.thinking
+            told: Any = {} if thinking is None else {"enable_thinking": thinking}
             text = str(
                 self.tokenizer.apply_chat_template(
-                    messages, add_generation_prompt=True, tokenize=False
+                    messages, add_generation_prompt=True, tokenize=False, **told
                 )
             )
         before, _, after = text.partition(_PLACE)

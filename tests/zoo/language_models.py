@@ -23,6 +23,8 @@ from transformers import (
     Qwen2_5_VLTextConfig,
     Qwen2_5_VLTextModel,
     Qwen2VLImageProcessorPil,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     T5Config,
     T5EncoderModel,
 )
@@ -138,6 +140,12 @@ def qwen(width: int) -> Qwen2_5_VLForConditionalGeneration:
         ),
     )
     return Qwen2_5_VLForConditionalGeneration(config)
+
+
+def qwen3(width: int) -> Qwen3ForCausalLM:
+    """Qwen3, as many layers as Flux.2 reads the last but the last of."""
+    sizes = _language(width) | dict(num_hidden_layers=28, head_dim=8)
+    return Qwen3ForCausalLM(Qwen3Config(**sizes))
 
 
 def byte_tokenizer() -> ByT5Tokenizer:

@@ -1,4 +1,4 @@
-"""Write docs/pipelines.md: every class of diffusers that reads CLIP or T5, and Qwen-Image's, and whether it can be conditioned.
+"""Write docs/pipelines.md: every class of diffusers that reads CLIP or T5, and Qwen-Image's and Flux.2 Klein's, and whether it can be conditioned.
 
     python -m tests.zoo.page
 
@@ -14,7 +14,7 @@ HEAD = """\
 # Pipelines
 
 diffusers 0.42 has {all} pipeline classes outside its deprecated ones whose text encoder is a CLIP, a T5 or has one
-beside it, or that are of Qwen-Image, which a language model reads alone. {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then
+beside it, or that are of Qwen-Image or Flux.2 Klein, whose prompts a language model reads alone. {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then
 `pipe(**conditioning.kwargs_for(pipe))`. For each of those a test builds a tiny one with random weights and compares the
 picture with that of plain strings; the others are refused with a reason. What acts inside the denoiser ([steps](steps.md),
 [regions](regions.md), [attention](attention.md)) is tested on each of them too: Stable Audio, LEDITS++ and the latent upscaler,

@@ -64,6 +64,7 @@ _BY_FAMILY = {
     "HiDream": "HiDreamImage",
     "HunyuanVideo 1.5": "HunyuanVideo15 HunyuanVideo15ImageToVideo",
     "HunyuanImage 2.1": "HunyuanImage",
+    "Flux.2 Klein": "Flux2Klein Flux2KleinInpaint Flux2KleinKV",
     "Qwen-Image": """
         QwenImage QwenImageImg2Img QwenImageInpaint QwenImageControlNet QwenImageControlNetInpaint
     """,

@@ -16,7 +16,9 @@ TOLERANCE = 1e-4  # for Bria, which encodes without padding, and Kandinsky 6, wh
 WITHOUT_NEGATIVE = {
     "AnyFlowPipeline",
     "AnyFlowFARPipeline",
-}  # by default they draw without guidance, and read it all the same
+    "Flux2KleinPipeline",
+    "Flux2KleinInpaintPipeline",
+}  # by default they draw without guidance, and read it all the same; Flux.2 Klein's calls take none as a string
 CLEANED = {"PRXPipeline"}  # by ftfy, without which it takes no prompt
 FIRST = {family: name for name, family in reversed(SUPPORTED.items())}  # one of each in `make test`
 POOLED_ONLY = {
@@ -107,7 +109,7 @@ def test_the_page_lists_every_class():
     assert set(SUPPORTED) <= set(ZOO)
     assert set(SUPPORTED) | set(UNSUPPORTED) == set(ZOO) | set(UNSUPPORTED)
     assert not set(SUPPORTED) & set(UNSUPPORTED)
-    assert len(SUPPORTED) + len(UNSUPPORTED) == 171
+    assert len(SUPPORTED) + len(UNSUPPORTED) == 174
     for name in (*SUPPORTED, *UNSUPPORTED):
         assert hasattr(diffusers, name)
     assert PAGE.read_text(encoding="utf-8") == page()
