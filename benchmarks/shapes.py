@@ -1,6 +1,7 @@
 """Models of published shapes with random numbers: what they compute means nothing, how long it takes does."""
 
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ from transformers import (
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPModel,
+    CLIPProcessor,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -106,6 +108,20 @@ def let_apart_in() -> torch.library.Library:
         library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     sys.path.insert(0, str(APART))
     return library
+
+
+def judges(device: torch.device, *, layers: int = 12) -> tuple[Any, Any, Any, Any]:
+    """(this library's scorer, transformers' model, its processor, torchmetrics' CLIPScore) of one CLIP."""
+    from torchmetrics.multimodal.clip_score import CLIPScore
+
+    from clipcond import ClipScorer
+
+    with tempfile.TemporaryDirectory() as folder:
+        saved = clip_folder(Path(folder), layers=layers)
+        scorer = ClipScorer.from_pretrained(saved, device=device)
+        model = CLIPModel.from_pretrained(saved).eval().to(device)
+    processor = CLIPProcessor(CLIPImageProcessorPil(), tokenizer())
+    return scorer, model, processor, CLIPScore(lambda: (unpacked(model), processor))
 
 
 def unpacked(model: CLIPModel) -> Any:

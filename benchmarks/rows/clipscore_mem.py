@@ -2,18 +2,15 @@
 torchmetrics' `CLIPScore`, by `update` (both encoders once) and by calling it (twice, with gradients). The means are compared
 first. The limit counts the image tower, and the captions' own tokens."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
 from benchmarks.prompts import prompts
 from benchmarks.race import Products, Row, check_equal, image_products, race, text_products
-from benchmarks.shapes import clip_folder, tokenizer, unpacked
+from benchmarks.shapes import judges, tokenizer
 
 COUNT, TOKENS, SIDE = 16, 12, 512
 TARGETS = {"update": 1.05, "forward": 2.0}
@@ -31,17 +28,8 @@ def pictures(count: int = COUNT) -> torch.Tensor:
 
 def rows(device: torch.device) -> Iterator[Row]:
     """Two: pictures a second."""
-    from torchmetrics.multimodal.clip_score import CLIPScore
-
-    from clipcond import ClipScorer
-
     images, texts = pictures().to(device), prompts(tokenizer(), [TOKENS] * COUNT)
-    with tempfile.TemporaryDirectory() as folder:
-        saved = clip_folder(Path(folder))
-        scorer = ClipScorer.from_pretrained(saved, device=device)
-        model = CLIPModel.from_pretrained(saved).eval().to(device)
-    processor = CLIPProcessor(CLIPImageProcessorPil(), tokenizer())
-    metric = CLIPScore(lambda: (unpacked(model), processor))
+    scorer, model, _, metric = judges(device)
 
     def ours() -> torch.Tensor:
         scorer.forget()

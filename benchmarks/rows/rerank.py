@@ -2,36 +2,26 @@
 transformers' own processor and model, and torchmetrics' `CLIPScore`, called for each picture. The order is compared first. The limit
 counts the image tower and one caption."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from PIL import Image
-from transformers import CLIPImageProcessorPil, CLIPModel, CLIPProcessor
 
 from benchmarks.prompts import prompts
 from benchmarks.race import Products, Row, image_products, race, text_products
 from benchmarks.rows.clipscore_mem import pictures
-from benchmarks.shapes import clip_folder, tokenizer, unpacked
+from benchmarks.shapes import judges, tokenizer
 
 COUNT, LAYERS, TOKENS, TARGET = 64, 4, 16, 1.7
 
 
 def rows(device: torch.device) -> Iterator[Row]:
     """Two: pictures a second."""
-    from torchmetrics.multimodal.clip_score import CLIPScore
-
-    from clipcond import ClipScorer, rerank
+    from clipcond import rerank
 
     images = [Image.fromarray(each.permute(1, 2, 0).numpy()) for each in pictures(COUNT)]
     (prompt,) = prompts(tokenizer(), [TOKENS])
-    with tempfile.TemporaryDirectory() as folder:
-        saved = clip_folder(Path(folder), layers=LAYERS)
-        scorer = ClipScorer.from_pretrained(saved, device=device)
-        model = CLIPModel.from_pretrained(saved).eval().to(device)
-    processor = CLIPProcessor(CLIPImageProcessorPil(), tokenizer())
-    metric = CLIPScore(lambda: (unpacked(model), processor))
+    scorer, model, processor, metric = judges(device, layers=LAYERS)
 
     def ours() -> list[int]:
         scorer.forget()

@@ -26,7 +26,7 @@ def rows(device: torch.device) -> Iterator[Row]:
 
     def ours() -> list[torch.Tensor]:
         pairs = zip(tensors, targets, strict=True)
-        return [resize(t, to, Image.Resampling.BICUBIC) for t, to in pairs]
+        return [resize(t[None], to, Image.Resampling.BICUBIC)[0] for t, to in pairs]
 
     floats = [
         torch.nn.functional.interpolate(t[None].float(), size=to[::-1], mode="bicubic", antialias=True)[0]

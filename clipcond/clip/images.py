@@ -36,7 +36,7 @@ else:  # checked below, values included, with messages of our own also where ann
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 _AMBIGUOUS_MODES = ("I", "F")  # no telling whether 1.0 is white, 255 is, or 65535 is
 _MAX_PIXELS = 89_478_485  # where Pillow begins to warn of decompression bombs: 256 MB of RGB
-_WITH_FLOAT64 = ("cuda", "xpu")  # devices that the exact resize runs on
+_WITH_FLOAT64 = ("cuda",)  # devices that the exact resize runs on; mps has none, and not every xpu
 _PROGRAMS = ("EPS",)  # decoding one would start Ghostscript on it
 
 

@@ -45,7 +45,9 @@ NONE, PERTURBED = "reads none", "perturbed attention"
 # who do not guide as they are called here, and the reason that is given
 UNGUIDED = {
     **dict.fromkeys([name for name in SUPPORTED if "PAG" in name], PERTURBED),
-    **dict.fromkeys([name for name, family in SUPPORTED.items() if family == "Flux.1"], NONE),  # distilled
+    **dict.fromkeys(
+        [name for name, family in SUPPORTED.items() if family == "Flux.1"], NONE
+    ),  # distilled
     "Flux2KleinKVPipeline": NONE,
     "LatentConsistencyModelImg2ImgPipeline": NONE,
     "LatentConsistencyModelPipeline": NONE,
