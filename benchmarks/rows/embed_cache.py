@@ -8,6 +8,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ TRIED = (
 Entry = dict[str, torch.Tensor]
 
 
+@cache
 def entries() -> dict[str, Entry]:
     """By key, as a cache of conditioning has them."""
     torch.manual_seed(0)
@@ -112,7 +114,7 @@ class Lmdb:
         import lmdb
 
         self.known = {
-            key: {n: (t.shape, t.dtype) for n, t in e.items()} for key, e in _KNOWN.items()
+            key: {n: (t.shape, t.dtype) for n, t in e.items()} for key, e in entries().items()
         }
         self.store = lmdb.open(str(folder), map_size=1 << 32)
 
@@ -138,25 +140,24 @@ class Lmdb:
 PEERS: dict[str, Callable[[Path], Any]] = {
     "torch.save": TorchSave, "npz, float32": Npz, "safetensors each": Safetensors, "LMDB": Lmdb,
 }  # fmt: skip
-_KNOWN = entries()
 
 
 def written(make: Callable[[Path], Any], folder: Path) -> float:
     """Seconds for all."""
-    keys = list(_KNOWN)
+    keys = list(entries())
     shutil.rmtree(folder, ignore_errors=True)
     store = make(folder)
 
     def write() -> None:
         for start in range(0, len(keys), AT_ONCE):
-            store.put({key: _KNOWN[key] for key in keys[start : start + AT_ONCE]})
+            store.put({key: entries()[key] for key in keys[start : start + AT_ONCE]})
 
     return on_cpu(write)
 
 
 def read(make: Callable[[Path], Any], folder: Path) -> float:
     """Seconds for all, one by one, by a new object; every tensor is looked at."""
-    store, order = make(folder), np.random.default_rng(0).permutation(list(_KNOWN)).tolist()
+    store, order = make(folder), np.random.default_rng(0).permutation(list(entries())).tolist()
     return on_cpu(
         lambda: [tensor[-1].clone() for key in order for tensor in store.get(key).values()]
     )
@@ -174,7 +175,8 @@ def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 it is a disk's
             _check(make, own, their)
             for what, place, targets in (("write", 0, WRITE), ("read", 1, READ)):
                 rates = [
-                    (len(_KNOWN) / pair[place][0], len(_KNOWN) / pair[place][1]) for pair in pairs
+                    (len(entries()) / pair[place][0], len(entries()) / pair[place][1])
+                    for pair in pairs
                 ]
                 seconds = statistics.median(pair[place][0] for pair in pairs)
                 yield row_of(
@@ -187,7 +189,7 @@ def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 it is a disk's
             if name == "npz, float32":
                 yield row_of(
                     "embed_cache/bytes on the disk/half of npz, float32",
-                    [(_bytes(own) / len(_KNOWN), _bytes(their) / len(_KNOWN) / 2)],
+                    [(_bytes(own) / len(entries()), _bytes(their) / len(entries()) / 2)],
                     unit="bytes a row",
                     target=1.0,
                     less=True,
@@ -196,7 +198,7 @@ def rows(device: torch.device) -> Iterator[Row]:  # noqa: ARG001 it is a disk's
 
 def _raw(file: Path) -> dict[str, float]:
     """Seconds in which the system writes and reads as many bytes: a batch, and a row, at a time."""
-    sizes = [sum(t.nbytes for t in e.values()) for e in _KNOWN.values()]
+    sizes = [sum(t.nbytes for t in e.values()) for e in entries().values()]
     batches = [b"\1" * sum(sizes[i : i + AT_ONCE]) for i in range(0, len(sizes), AT_ONCE)]
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).tolist()
     order = np.random.default_rng(0).permutation(len(sizes)).tolist()
@@ -215,7 +217,7 @@ def _raw(file: Path) -> dict[str, float]:
 
 def _check(make: Callable[[Path], Any], own: Path, their: Path) -> None:
     ours, theirs = Ours(own), make(their)
-    for key, entry in _KNOWN.items():
+    for key, entry in entries().items():
         for found in (ours.get(key), theirs.get(key)):
             same = all(torch.equal(found[n].to(t.dtype), t) for n, t in entry.items())
             if not same or set(found) != set(entry):
