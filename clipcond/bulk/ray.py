@@ -8,7 +8,7 @@ import logging
 import os
 import pickle
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,19 +66,21 @@ class _Actor:
 
 def _streamed(ray: Any, work: Work, shards: tuple[Shard, ...], workers: int) -> Iterator[Shard]:
     by_number = {shard.number: shard for shard in shards}
-    rows = [{"shard": pickle.dumps(shard)} for shard in shards]
+    packed = [{"shard": pickle.dumps(shard)} for shard in shards]
     gpus = 1 if ray.cluster_resources().get("GPU", 0) else 0
     pool = ray.data.ActorPoolStrategy(size=workers)
     found = (
-        ray.data.from_items(rows, override_num_blocks=len(rows))
+        ray.data.from_items(packed, override_num_blocks=len(packed))
         .map(_prepare, fn_args=(work,))
         .map(_Actor, fn_constructor_args=(work,), compute=pool, num_gpus=gpus)
     )
     try:
-        for row in found.iter_rows():
-            if error := pickle.loads(row["error"]):
-                raise error
-            yield by_number[row["number"]]
+        # closed before the cluster goes, which an error's traceback would put off: its threads are still asking it
+        with closing(iter(found.iter_rows())) as rows:
+            for row in rows:
+                if error := pickle.loads(row["error"]):
+                    raise error
+                yield by_number[row["number"]]
     except ray.exceptions.RayError as error:
         raise ClipcondError(f"Ray: {first_line(error)}; run the same again to go on") from error
 

@@ -15,6 +15,7 @@ from clipcond.files import write_whole
 
 COUNT, SIZE = 60, 4
 PIDS = "pids"  # a folder with a file a worker, named by its process
+DIED = "died"  # a file that says that one did
 
 
 def name(folder, number):
@@ -39,6 +40,9 @@ def worker(folder):
         if "worse" in shard.items:
             raise ClipcondError("'worse' is no number; leave it out")
         if "die" in shard.items:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "die once" in shard.items and not (died := folder.parent / DIED).exists():
+            died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         if "interrupt" in shard.items:
             raise KeyboardInterrupt

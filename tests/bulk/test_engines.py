@@ -14,7 +14,7 @@ import pytest
 
 from clipcond.bulk import find_engine
 from clipcond.errors import ClipcondError
-from tests.bulk.squares import COUNT, PIDS, SIZE, contents, name, squares
+from tests.bulk.squares import COUNT, DIED, PIDS, SIZE, contents, name, squares
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 120  # until a program that hangs is one that failed
@@ -102,19 +102,14 @@ def test_workers_do_not_outlive_who_began_them(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_worker_that_dies_costs_nothing_but_time(whole, tmp_path):
-    out, pids = tmp_path / "out", tmp_path / PIDS
-
-    def kill_one():
-        appear(out, "shard-*", 1)
-        os.kill(int(next(pids.iterdir()).name), signal.SIGKILL)
-
-    killer = threading.Thread(target=kill_one, daemon=True)
-    killer.start()
-    squares(out, find_engine("ray", workers=2))
-    killer.join(SECONDS)
-    assert contents(out) == whole
-    assert len(list(pids.iterdir())) > 2
+def test_a_worker_that_dies_costs_nothing_but_time(tmp_path):
+    items = [*range(8), "die once", *range(COUNT)]
+    squares(tmp_path / "out", find_engine("ray", workers=2), items)
+    assert (tmp_path / DIED).exists()
+    (tmp_path / "calm").mkdir()
+    (tmp_path / "calm" / DIED).touch()
+    squares(tmp_path / "calm" / "out", find_engine(), items)
+    assert contents(tmp_path / "out") == contents(tmp_path / "calm" / "out")
 
 
 def test_a_local_worker_that_dies_is_told(tmp_path):
