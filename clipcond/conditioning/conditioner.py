@@ -282,8 +282,7 @@ class Conditioner:
     ) -> tuple[TextPath, ...]:
         """The text encoders as one call wants them: their template, their rows' length, their last layer."""
         paths = [
-            replace(path, tokenizer=path.tokenizer_for(t5_length)).skipping(self.options.clip_skip)
-            for path in self.paths
+            path.with_length(t5_length).skipping(self.options.clip_skip) for path in self.paths
         ]
         if prompt_template is None:
             return tuple(paths)
@@ -309,7 +308,7 @@ class Conditioner:
         """Encoder slot -> what it reads."""
         return {
             path.role.slot: read(
-                spoken.of(path.role), path.tokenizer, self.options.rules(self.family, path.role)
+                spoken.of(path.role), path.tokenizer_of, self.options.rules(self.family, path.role)
             )
             for path in paths
         }

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.report import EncoderStats
-from clipcond.encoders import EncoderOutput, batches, config_of, joined
+from clipcond.encoders import EncoderOutput, LanguageEncoder, batches, config_of, joined
 from clipcond.families.text_path import TextPath
 from clipcond.weighting import Row
 
@@ -30,10 +30,12 @@ def encode(
 
 
 def _forwards(path: TextPath, memory_limit: int, rows: Sequence[Row]) -> list[EncoderOutput]:
-    """Rows that are not to be padded share a forward with others of their length only: padding changes last bits."""
+    """A language model's rows share a forward with others of their length only: padding changes last bits."""
     encoder, frame, alike = path.encoder, path.tokenizer.frame, [rows]
-    if path.role.padding == "none":
-        alike = [list(group) for _, group in groupby(rows, lambda row: len(row.ids))]
+    if isinstance(encoder, LanguageEncoder):
+        alike = [
+            list(group) for _, group in groupby(rows, lambda row: (len(row.ids), len(row.before)))
+        ]
     return [
         encoder.encode(part, eos=frame.eos, pad=frame.pad)
         for group in alike

@@ -13,7 +13,7 @@ import torch
 from clipcond.conditioning.reading import Reading
 from clipcond.families.inputs import Sides
 from clipcond.families.text_path import TextPath
-from clipcond.tokens import Chunk, Tokenizer
+from clipcond.tokens import Chunk, Ids
 from clipcond.weighting import Mixture, Mode, Row
 
 
@@ -29,7 +29,7 @@ class Window:
 
     mixture: Mixture
     places: tuple[int, ...]
-    inside: range
+    inside: Ids
 
     @property
     def length(self) -> int:
@@ -39,14 +39,15 @@ class Window:
     @property
     def end_shares(self) -> tuple[float, ...]:
         """How much of each row is in the mixture at the end of text."""
-        end = self.inside.stop - 1
+        end = self.inside[-1]
         return tuple(coefficients[end] for coefficients in self.mixture.coefficients)
 
     @property
     def content(self) -> torch.Tensor:
         """[tokens]: which positions are no padding."""
-        positions = torch.arange(self.length)
-        return (positions >= self.inside.start) & (positions < self.inside.stop)
+        found = torch.zeros(self.length, dtype=torch.bool)
+        found[list(self.inside)] = True
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +122,17 @@ def make_plans(
     }
     lengths |= dict.fromkeys(shared, max((lengths[slot] for slot in shared), default=0))
     return {
-        path.role.slot: _plan(used[path.role.slot], mode, path.tokenizer, lengths[path.role.slot])
+        path.role.slot: _plan(used[path.role.slot], mode, path, lengths[path.role.slot])
         for path in paths
     }
 
 
-def _plan(
-    readings: Sides[Sequence[Reading]], mode: Mode, tokenizer: Tokenizer, length: int
-) -> Plan:
+def _plan(readings: Sides[Sequence[Reading]], mode: Mode, path: TextPath, length: int) -> Plan:
     """Collect the rows of all prompts; each prompt's result is to have so many positions."""
-    frame, mask = tokenizer.frame, tokenizer.mask
     places: dict[Row, int] = {}
 
-    def branch(weight: float, chunks: Sequence[Chunk]) -> Branch:
+    def branch(side: str, weight: float, chunks: Sequence[Chunk]) -> Branch:
+        frame, mask = path.tokenizer_of(side).frame, path.tokenizer.mask
         empty = frame.emptied(max(len(chunk.ids) for chunk in chunks))
         windows = []
         for chunk, mixture in zip(chunks, mode.mixtures(chunks, empty, mask), strict=True):
@@ -146,14 +145,15 @@ def _plan(
 
     sides = {
         side: tuple(
-            Planned(tuple(branch(weight, chunks) for weight, chunks in r.branches), r.joined)
+            Planned(tuple(branch(side, weight, chunks) for weight, chunks in r.branches), r.joined)
             for r in asked
         )
         for side, asked in readings.items()
     }
     empty = -1
     if any(_needs_empty(planned, length) for prompts in sides.values() for planned in prompts):
-        empty = places.setdefault(Row(frame.empty.ids), len(places))
+        chunk = path.tokenizer.frame.empty
+        empty = places.setdefault(Row(chunk.ids, before=chunk.before), len(places))
     return Plan(tuple(places), sides, length, empty)
 
 

@@ -19,6 +19,7 @@ from clipcond.tokens import (
     Cut,
     Line,
     Policy,
+    TemplateTokenizer,
     Token,
     Tokenizer,
     lines_of,
@@ -84,9 +85,9 @@ class Reading:
 
 
 def read(
-    prompts: Sides[Sequence[Prompt]], tokenizer: Tokenizer, rules: Rules
+    prompts: Sides[Sequence[Prompt]], tokenizer_of: Callable[[str], Tokenizer], rules: Rules
 ) -> Sides[list[Reading]]:
-    """Read the prompts of all sides, their tokens in one call.
+    """Read the prompts of all sides, with the tokenizer of each.
 
     Raises:
         PromptSyntaxError: one has weights that the mode cannot take.
@@ -96,12 +97,11 @@ def read(
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
-    _check_room(tokenizer)
-    found = iter(_read([p for side in prompts.values() for p in side], tokenizer, rules))
-    return {side: list(islice(found, len(asked))) for side, asked in prompts.items()}
+    return {side: _read(asked, tokenizer_of(side), rules) for side, asked in prompts.items()}
 
 
 def _read(prompts: Sequence[Prompt], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:
+    _check_room(tokenizer)
     for prompt in prompts:
         _check(prompt, rules)
     lines = [
@@ -114,11 +114,21 @@ def _read(prompts: Sequence[Prompt], tokenizer: Tokenizer, rules: Rules) -> list
     unmet = [_unmet(parts, tokenizer, rules) for parts in lines]
     if DIALECTS[rules.dialect].drops_unmet:
         lines = [[[_met(line, tokenizer) for line in part] for part in parts] for parts in lines]
-    tokens = iter(tokenizer([line for parts in lines for part in parts for line in part]))
+    found = tokenizer([line for parts in lines for part in parts for line in part])
+    if isinstance(tokenizer, TemplateTokenizer):
+        branches = [part for parts in lines for part in parts]
+        tokenizer = tokenizer.fitted(_longest(branches, found))
+    tokens = iter(found)
     return [
         _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=rules, unmet=names)
         for prompt, parts, names in zip(prompts, lines, unmet, strict=True)
     ]
+
+
+def _longest(branches: Sequence[Sequence[Line]], tokens: Sequence[Sequence[Token]]) -> int:
+    """Tokens of the longest branch, whose lines follow each other in one row."""
+    found = iter(tokens)
+    return max((sum(map(len, islice(found, len(lines)))) for lines in branches), default=0)
 
 
 def _check_room(tokenizer: Tokenizer) -> None:

@@ -12,7 +12,7 @@ from clipcond.encoders.forward import (
 )
 from clipcond.encoders.gemma import T5GemmaTextEncoder
 from clipcond.encoders.inversion import FIRST_VECTOR, TextualInversion
-from clipcond.encoders.language import LanguageEncoder
+from clipcond.encoders.language import LanguageEncoder, Layer, Normalize
 from clipcond.encoders.lora_loading import apply_loras
 from clipcond.encoders.lora_scale import lora_scaled
 from clipcond.encoders.t5 import T5TextEncoder
@@ -25,6 +25,8 @@ __all__ = [
     "ClipTextEncoder",
     "EncoderOutput",
     "LanguageEncoder",
+    "Layer",
+    "Normalize",
     "T5GemmaTextEncoder",
     "T5TextEncoder",
     "TextEncoder",

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from clipcond.encoders import Layer, Normalize
 from clipcond.families.handover import Handing, HandOver
 from clipcond.families.inputs import Assemble, Finish, as_assembled
-from clipcond.tokens import Template
+from clipcond.tokens import Side, Template
 
 CLIP, PROJECTED = "CLIPTextModel", "CLIPTextModelWithProjection"
 CLIP_CLASSES = (CLIP, PROJECTED)
@@ -26,14 +27,19 @@ class Role:
         encoder: its class, or one of several that are used alike.
         prompt: which of prompt, prompt_2 and prompt_3 it reads; where that is not given, prompt.
         layer: as `ClipTextEncoder.layer`; of a language model as `LanguageEncoder.layer`.
+        normalize: as `LanguageEncoder.normalize`.
+        final_norm: as `LanguageEncoder.final_norm`.
         padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`); of a language model
-            "masked" or "none" (rows are as long as their prompts).
+            "read", "masked" or "none" (rows are as long as their prompts).
+        side: where it is, of a language model; "" is where its tokenizer puts it.
+        multiple: what the length of a language model's rows is a multiple of, where they are filled up to the longest.
         length: positions of its rows where no call can choose them: in a `fixed` family so many, else as many as its
             tokenizer says, and at most so many; of a ByT5 so many; 0 where a call can.
         sequence: whether the denoiser reads its states; if not, only its pooled vector.
         pooled: whether, of a CLIP, it reads its pooled vector.
         optional: whether the pipeline runs without it.
         template: what stands around a prompt, of a language model.
+        negative_template: the same of a negative prompt, where that is another.
         glyphs: finds what is in quotes, of a ByT5 that reads only that.
         longest: positions of its row at most, where max_sequence_length says how many and it is a CLIP.
     """
@@ -41,13 +47,18 @@ class Role:
     slot: str
     encoder: str | tuple[str, ...]
     prompt: int = 1
-    layer: int | tuple[int, ...] | None = None
+    layer: Layer = None
+    normalize: Normalize | None = None
+    final_norm: bool = True
     padding: Literal["read", "masked", "zero", "none"] = "read"
+    side: Side | Literal[""] = ""
+    multiple: int = 0
     length: int = 0
     sequence: bool = True
     pooled: bool = True
     optional: bool = False
     template: Template | None = None
+    negative_template: Template | None = None
     glyphs: Quotes | None = None
     longest: int = 0
 

@@ -19,7 +19,7 @@ from clipcond.families.folder import Source, read_folder
 from clipcond.families.single_file import is_single_file, read_single_file
 from clipcond.families.text_path import TextPath
 from clipcond.models import locate
-from clipcond.tokens import GlyphTokenizer, PromptTokenizer, TemplateTokenizer
+from clipcond.tokens import GlyphTokenizer, PromptTokenizer, Template, TemplateTokenizer
 
 _BYTES, _LETTERS = 256, 26
 _LONGEST_ROW = 1 << 20  # transformers says 10^30 where a tokenizer's files say nothing
@@ -78,10 +78,7 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
     own = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor of pictures and texts
     _check_tokenizer(role, own, module)
     if role.template:
-        framed = TemplateTokenizer(
-            own, own.model_max_length, role.template, padded=role.padding != "none"
-        )
-        return TextPath(role, framed, LanguageEncoder(module, role.layer, framed.dropped))
+        return _language_path(role, role.template, own, module)
     if role.glyphs:
         spelt = GlyphTokenizer(tokenizer, role.length, role.glyphs)
         return TextPath(role, spelt, T5TextEncoder(module, role.padding))
@@ -95,6 +92,31 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, clip.length)
     return TextPath(role, PromptTokenizer(tokenizer, length), clip)
+
+
+def _language_path(role: Role, template: Template, tokenizer: Any, module: Any) -> TextPath:
+    def framed(template: Template) -> TemplateTokenizer:
+        return TemplateTokenizer(
+            tokenizer,
+            tokenizer.model_max_length,
+            template,
+            padded=role.padding != "none" and not role.multiple,
+            side=role.side or tokenizer.padding_side,
+            multiple=role.multiple,
+        )
+
+    asked, negative = framed(template), role.negative_template
+    encoder = LanguageEncoder(
+        module=module,
+        layer=role.layer,
+        kept=asked.template.keeps,
+        side=asked.side,
+        tail=len(asked.frame.tail),
+        masked=role.padding != "read",
+        normalize=role.normalize,
+        final_norm=role.final_norm,
+    )
+    return TextPath(role, asked, encoder, framed(negative) if negative else None)
 
 
 def _check_tokenizer(role: Role, tokenizer: Any, module: Any) -> None:

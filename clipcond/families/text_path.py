@@ -8,12 +8,12 @@ import torch
 from clipcond.encoders import (
     FIRST_VECTOR,
     ClipTextEncoder,
-    LanguageEncoder,
     TextEncoder,
     TextualInversion,
 )
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family, Role
+from clipcond.families.inputs import NEGATIVE
 from clipcond.tokens import PromptTokenizer, Template, TemplateTokenizer, Tokenizer, Vectors, folded
 
 
@@ -25,30 +25,34 @@ class TextPath:
         role: what it is for.
         tokenizer: adapted.
         encoder: adapted.
+        negative: the tokenizer of negative prompts, where they stand in another template.
     """
 
     role: Role
     tokenizer: Tokenizer
     encoder: TextEncoder
+    negative: Tokenizer | None = None
 
-    def tokenizer_for(self, t5_length: int) -> Tokenizer:
-        """The tokenizer, with rows of this length where a call can choose it."""
+    def tokenizer_of(self, side: str) -> Tokenizer:
+        """What reads the prompts of a side."""
+        return self.negative if side == NEGATIVE and self.negative else self.tokenizer
+
+    def with_length(self, t5_length: int) -> "TextPath":
+        """The same, with rows of this length where a call can choose it."""
         if self.role.longest:
-            shortest = min(t5_length, self.role.longest, self.tokenizer.length)
-            return replace(self.tokenizer, length=shortest)
-        if self.role.windowed or self.role.length or not t5_length:
-            return self.tokenizer
-        return replace(self.tokenizer, length=t5_length)
+            length = min(t5_length, self.role.longest, self.tokenizer.length)
+        elif self.role.windowed or self.role.length or not t5_length:
+            return self
+        else:
+            length = t5_length
+        negative = self.negative and replace(self.negative, length=length)
+        return replace(self, tokenizer=replace(self.tokenizer, length=length), negative=negative)
 
     def with_template(self, template: Template) -> "TextPath":
         """The same, with another template around prompts, where it reads them in one."""
-        tokenizer, encoder = self.tokenizer, self.encoder
-        if not isinstance(tokenizer, TemplateTokenizer) or not isinstance(encoder, LanguageEncoder):
+        if not isinstance(self.tokenizer, TemplateTokenizer):
             return self
-        tokenizer = replace(tokenizer, template=template)
-        return replace(
-            self, tokenizer=tokenizer, encoder=replace(encoder, prefix=tokenizer.dropped)
-        )
+        return replace(self, tokenizer=replace(self.tokenizer, template=template))
 
     def skipping(self, clip_skip: int | float | None) -> "TextPath":
         """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""

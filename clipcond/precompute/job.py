@@ -221,7 +221,7 @@ def shape_of(conditioner: Conditioner, text: str) -> tuple[int, ...]:
     shape: list[int] = []
     for path in conditioner.paths:
         seen = report.encoders[path.role.slot].prompts[0]
-        usual = path.tokenizer_for(conditioner.family.t5_length).frame.room
+        usual = path.with_length(conditioner.family.t5_length).tokenizer.frame.room
         longer = seen.length > usual or path.role.padding == "none"
         longer = longer and not path.role.windowed
         shape.append(-seen.length if longer else seen.chunks)

@@ -10,11 +10,14 @@ take one.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from clipcond.errors import ClipcondError
 
 Ids = tuple[int, ...]
+Side = Literal[
+    "right", "left", "middle"
+]  # where a row's padding is: the last is in front of its tail
 
 COMMA_BACKTRACK = 20
 SPLIT_SEGMENT = 8  # tokens from which ComfyUI cuts a weighted segment wherever the window ends
@@ -64,7 +67,7 @@ class Chunk:
         ids: BOS, content, EOS, padding.
         weights: one per id; 1 outside the content.
         fragments: which of the prompt's weighted fragments each id belongs to, from 1; 0 outside the content.
-        before: ids in front of all, whose states are dropped; () for those that the encoder puts there by itself.
+        before: ids that the encoder reads in front (behind the first `Frame.kept`) and whose states are dropped.
     """
 
     ids: Ids
@@ -83,8 +86,8 @@ class Frame:
         pad: id of what fills up to the length.
         length: positions of a window.
         padded: whether windows are filled up; else they are as long as their content.
-        left: whether padding comes before all else, not after it.
-        before: the ids that are dropped, where a prompt's beginning changes them; () for the encoder's own.
+        side: where padding is.
+        before: ids that the encoder reads as well, and whose states are dropped.
     """
 
     head: Ids
@@ -92,7 +95,7 @@ class Frame:
     pad: int
     length: int
     padded: bool = True
-    left: bool = False
+    side: Side = "right"
     before: Ids = ()
 
     @property
@@ -108,8 +111,9 @@ class Frame:
     def fill(self, tokens: Sequence[Token]) -> Chunk:
         """The window of some content; longer than `length` if the content is (no policy for CLIP lets it be)."""
         padding = (self.pad,) * (self.room - len(tokens)) if self.padded else ()
-        head = (*padding, *self.head) if self.left else self.head
-        tail = self.tail if self.left else (*self.tail, *padding)
+        head = (*padding, *self.head) if self.side == "left" else self.head
+        tails = {"right": (*self.tail, *padding), "middle": (*padding, *self.tail)}
+        tail = tails.get(self.side, self.tail)
         return Chunk(
             ids=(*head, *(t.id for t in tokens), *tail),
             weights=(*[1.0] * len(head), *(t.weight for t in tokens), *[1.0] * len(tail)),
@@ -126,13 +130,16 @@ class Frame:
         """The ids of the empty prompt's window, filled up to so many positions."""
         return replace(self, length=length, padded=True).empty.ids
 
-    def inside(self, chunk: Chunk) -> range:
+    def inside(self, chunk: Chunk) -> Ids:
         """The positions of a filled window that are no padding: what is around the content, and the content."""
         content = [i for i, fragment in enumerate(chunk.fragments) if fragment > 0]
-        if self.left:
-            size = len(self.head) + len(content) + len(self.tail)
-            return range(len(chunk.ids) - size, len(chunk.ids))
-        return range((content[-1] + 1 if content else len(self.head)) + len(self.tail))
+        end, tail = len(chunk.ids), len(self.tail)
+        if self.side == "left":
+            return tuple(range(end - len(self.head) - len(content) - tail, end))
+        first = content[-1] + 1 if content else len(self.head)
+        if self.side == "middle":
+            return (*range(first), *range(end - tail, end))
+        return tuple(range(first + tail))
 
 
 Lines = Sequence[tuple[Token, ...]]

@@ -1,7 +1,7 @@
 """Prompts as a language model reads them: framed by a template, of which the pipeline drops the beginning again.
 
-A prompt is tokenised inside its template, as the pipelines do, and only then taken apart. What is dropped is the same
-in every row, so it is no part of a row: the encoder puts it in front.
+A prompt is tokenised inside its template, as the pipelines do, and only then taken apart. What is dropped is no part of a
+row: the encoder puts it where it was.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from clipcond.errors import ClipcondError
 from clipcond.tokens.backend import Piece, backend_of, covered
-from clipcond.tokens.chunks import Frame, Ids, Token
+from clipcond.tokens.chunks import Frame, Ids, Side, Token
 from clipcond.tokens.text import Line, Unit, embeddings_asked, weighted
 
 _PLACE = "{}"
@@ -26,9 +26,13 @@ class Template:
 
     Attributes:
         text: with "{}" where the prompt goes; in a chat, the system's message.
-        crop: how many tokens the pipeline drops at the beginning, after encoding; None for all before the prompt.
+        crop: how many tokens the pipeline drops at the beginning, after encoding; None for all before the prompt; -1 for all
+            but the last of the tokens that the text before the prompt has by itself.
+        keeps: how many tokens at the very beginning it does not drop.
         chat: whether the tokenizer's own chat template makes the rest of it.
         system: whether, in a chat, a system's message goes before the user's; if not, `text` is of no use.
+        parts: whether, in a chat, messages are lists of texts and pictures.
+        answer: whether, in a chat, the assistant's answer is begun.
         thinking: what the chat template is told of it (Qwen3's `enable_thinking`); None for nothing.
         empty: what the pipeline puts in for an empty prompt.
         eos_pads: whether the pipeline fills rows up with the tokenizer's EOS, whatever its padding token.
@@ -36,8 +40,11 @@ class Template:
 
     text: str
     crop: int | None
+    keeps: int = 0
     chat: bool = False
     system: bool = True
+    parts: bool = False
+    answer: bool = True
     thinking: bool | None = None
     empty: str = ""
     eos_pads: bool = False
@@ -52,23 +59,27 @@ class TemplateTokenizer:
         length: positions of a row, those that are dropped not counted.
         template: what stands around a prompt.
         padded: whether rows are filled up to the length.
+        side: where padding is.
+        multiple: what all rows' length is a multiple of where they are only filled up to the longest; 0 where not.
 
     Raises:
-        ClipcondError: padding goes before the text, or the template has fewer tokens than are dropped.
+        ClipcondError: padding goes before what is dropped, or the template has fewer tokens than are dropped.
     """
 
     tokenizer: PreTrainedTokenizerFast
     length: int
     template: Template
     padded: bool
+    side: Side = "right"
+    multiple: int = 0
     windowed: ClassVar[bool] = False
     inversions: ClassVar[tuple[()]] = ()
     comma: ClassVar[None] = None  # rows are not windows
 
     def __post_init__(self) -> None:
-        if self.tokenizer.padding_side != "right":
+        if self.side == "left" and self._crop:
             raise ClipcondError(
-                f"{type(self.tokenizer).__name__} pads on the {self.tokenizer.padding_side}, where the pipeline drops "
+                f"{type(self.tokenizer).__name__} pads on the left, where the pipeline drops "
                 'the template; set tokenizer.padding_side = "right"'
             )
         if len(self._framing[0]) < self._crop:
@@ -79,9 +90,12 @@ class TemplateTokenizer:
 
     @cached_property
     def _crop(self) -> int:
+        before, after = self._around
+        if self.template.crop is not None and self.template.crop < 0:
+            (alone,) = self._encode([[before]])
+            return max(0, len(alone) + self.template.crop)
         if self.template.crop is not None:
             return self.template.crop
-        before, after = self._around
         # a word: it takes a blank before it into its token
         (pieces,) = self._encode([[f"{before}a{after}"]])
         return next(i for i, piece in enumerate(pieces) if piece.end > len(before))
@@ -91,18 +105,21 @@ class TemplateTokenizer:
         """The texts before and after a prompt."""
         text = self.template.text
         if self.template.chat:
-            messages = [{"role": "user", "content": _PLACE}]
+            messages = [{"role": "user", "content": self._message(_PLACE)}]
             if self.template.system:
-                messages.insert(0, {"role": "system", "content": text})
+                messages.insert(0, {"role": "system", "content": self._message(text)})
             thinking = self.template.thinking
             told: Any = {} if thinking is None else {"enable_thinking": thinking}
             text = str(
                 self.tokenizer.apply_chat_template(
-                    messages, add_generation_prompt=True, tokenize=False, **told
+                    messages, add_generation_prompt=self.template.answer, tokenize=False, **told
                 )
             )
         before, _, after = text.partition(_PLACE)
         return before, after
+
+    def _message(self, text: str) -> Any:
+        return [{"type": "text", "text": text}] if self.template.parts else text
 
     @cached_property
     def _framing(self) -> tuple[Ids, Ids]:
@@ -114,29 +131,34 @@ class TemplateTokenizer:
         return ids[:count], ids[count:]
 
     @property
-    def dropped(self) -> Ids:
-        """The ids that begin every row and whose states are dropped."""
-        return self._framing[0][: self._crop]
-
-    @property
     def frame(self) -> Frame:
         """How a row is filled up around its content."""
-        head, tail = self._framing
+        return self._frame(self._framing[0])
+
+    def _frame(self, begins: Ids) -> Frame:
+        """The same where a row begins with these, the dropped ones among them."""
+        keeps, crop = self.template.keeps, max(self._crop, self.template.keeps)
         return Frame(
-            head=head[self._crop :],
-            tail=tail,
+            head=begins[:keeps] + begins[crop:],
+            tail=self._framing[1],
             pad=self._pad,
             length=self.length,
             padded=self.padded,
+            side=self.side,
+            before=begins[keeps:crop],
         )
+
+    def fitted(self, tokens: int) -> "TemplateTokenizer":
+        """The same, with rows filled up to what the longest of so many tokens takes, where that is their length."""
+        if not self.multiple:
+            return self
+        whole = tokens + sum(map(len, self._framing))
+        return replace(self, length=-(-whole // self.multiple) * self.multiple, padded=True)
 
     def frame_of(self, line: Line) -> Frame:
         """What is around a line's tokens: where it begins with blanks, the tokenizer joins them with the template's."""
         (pieces,) = self._encode([self._framed(self._or_empty(line))])
-        head = tuple(piece.id for piece in pieces[: self._first(pieces)])
-        if head == self._framing[0]:
-            return self.frame
-        return replace(self.frame, head=head[self._crop :], before=head[: self._crop])
+        return self._frame(tuple(piece.id for piece in pieces[: self._first(pieces)]))
 
     def _or_empty(self, line: Line) -> Line:
         empty = self.template.empty

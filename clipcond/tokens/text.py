@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerFast
 
 from clipcond.prompt import Segment
 from clipcond.tokens.backend import Piece, backend_of, covered
-from clipcond.tokens.chunks import Frame, Ids, Token
+from clipcond.tokens.chunks import Frame, Ids, Side, Token
 from clipcond.tokens.names import Names, Vectors, folded
 
 _BLANKS = " \t\r\n"
@@ -117,10 +117,11 @@ class PromptTokenizer:
         """How a window is filled up around its content."""
         t = self.tokenizer
         if self.windowed:
-            head, tail, left = _given(t.bos_token_id), _given(t.eos_token_id), False
+            head, tail = _given(t.bos_token_id), _given(t.eos_token_id)
         else:
-            (head, tail), left = self._ends, t.padding_side == "left"
-        return Frame(head=head, tail=tail, pad=t.pad_token_id, length=self.length, left=left)
+            head, tail = self._ends
+        side: Side = "left" if not self.windowed and t.padding_side == "left" else "right"
+        return Frame(head=head, tail=tail, pad=t.pad_token_id, length=self.length, side=side)
 
     def frame_of(self, line: Line) -> Frame:  # noqa: ARG002 the same for all
         """What is around a line's tokens."""

@@ -19,7 +19,7 @@ class Row(NamedTuple):
     Attributes:
         ids: one per position.
         attention: how much each position is attended to, 1 being as usual and 0 not at all; () for all 1.
-        before: ids in front of the row, whose states are dropped; () for those that the encoder puts there by itself.
+        before: ids that the encoder reads in front of the row, or behind its first few, and whose states are dropped.
     """
 
     ids: Ids

@@ -41,7 +41,7 @@ def path(name, *, padded=True, length=20):
     module, tokenizer, template, layer = MODELS[name]
     torch.manual_seed(0)
     found = TemplateTokenizer(tokenizer(), length, template, padded)
-    return found, LanguageEncoder(module().eval(), layer, found.dropped)
+    return found, LanguageEncoder(module=module().eval(), layer=layer)
 
 
 def chunk_of(tokenizer, *pieces):
@@ -55,7 +55,9 @@ def chunk_of(tokenizer, *pieces):
 
 
 def states_of(encoder, rows, tokenizer):
-    return encoder.encode(rows, eos=tokenizer.frame.eos, pad=tokenizer.frame.pad).states
+    frame = tokenizer.frame
+    whole = [row._replace(before=frame.before) for row in rows]
+    return encoder.encode(whole, eos=frame.eos, pad=frame.pad).states
 
 
 def weighted_states(name, mode, *pieces):
@@ -151,7 +153,7 @@ def test_what_cannot_be_framed_is_refused():
     left, joining, other = (llama_tokenizer() for _ in range(3))
     left.padding_side = "left"
     with pytest.raises(ClipcondError, match='padding_side = "right"'):
-        TemplateTokenizer(left, 20, HUNYUAN_VIDEO, padded=True)
+        TemplateTokenizer(left, 20, HUNYUAN_VIDEO, padded=True, side="left")
     joining.add_tokens([AddedToken("cat<|eot_id|>", normalized=False)])
     tokenizer = TemplateTokenizer(joining, 20, HUNYUAN_VIDEO, padded=True)
     with pytest.raises(ClipcondError, match=r"prompt '\\na cat' ends with"):
