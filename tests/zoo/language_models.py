@@ -13,9 +13,20 @@ from tokenizers import (
 )
 from transformers import (
     ByT5Tokenizer,
+    Gemma2Config,
+    Gemma2ForCausalLM,
+    Gemma2Model,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    GlmConfig,
+    GlmModel,
     LlamaConfig,
     LlamaForCausalLM,
     LlamaModel,
+    Mistral3Config,
+    Mistral3ForConditionalGeneration,
+    MistralConfig,
+    PixtralVisionConfig,
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -25,6 +36,9 @@ from transformers import (
     Qwen2VLImageProcessorPil,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    Qwen3VLProcessor,
     T5Config,
     T5EncoderModel,
 )
@@ -43,6 +57,23 @@ QWEN_SPECIAL = tuple(
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+GEMMA_SPECIAL = ("<pad>", "<eos>", "<bos>")
+GLM_SPECIAL = ("<|endoftext|>", "[gMASK]", "<sop>")
+MISTRAL_SPECIAL = tuple("<s> </s> <pad> [SYSTEM_PROMPT] [/SYSTEM_PROMPT] [INST] [/INST]".split())
+# of messages that are texts, or lists of texts and pictures
+CHAT_PARTS = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% if message['content'] is string %}"
+    "{{ message['content'] }}{% else %}{% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+MISTRAL_CHAT = (
+    "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'system' %}[SYSTEM_PROMPT]"
+    "{{ message['content'][0]['text'] }}[/SYSTEM_PROMPT]{% else %}[INST]{{ message['content'][0]['text'] }}[/INST]{% endif %}"
+    "{% endfor %}"
 )
 
 
@@ -83,14 +114,14 @@ def llama_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def qwen_tokenizer() -> PreTrainedTokenizerFast:
+def qwen_tokenizer(chat: str = CHAT) -> PreTrainedTokenizerFast:
     """Qwen 2.5's, with a chat template."""
     return PreTrainedTokenizerFast(
         tokenizer_object=_byte_level(QWEN_SPECIAL),
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         model_max_length=2048,
-        chat_template=CHAT,
+        chat_template=chat,
     )
 
 
@@ -156,3 +187,107 @@ def byte_tokenizer() -> ByT5Tokenizer:
 def byte_encoder(width: int) -> T5EncoderModel:
     """ByT5's encoder, one layer."""
     return T5EncoderModel(T5Config(vocab_size=len(byte_tokenizer()), d_model=width, **T5_SIZES))
+
+
+def gemma_tokenizer(side: str = "left") -> PreTrainedTokenizerFast:
+    """Gemma's: a BOS, no EOS, and padding in front."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(GEMMA_SPECIAL, "<bos>"),
+        bos_token="<bos>",
+        eos_token="<eos>",
+        pad_token="<pad>",
+        padding_side=side,
+        model_max_length=2048,
+    )
+
+
+def gemma2(width: int, kind: type = Gemma2Model) -> Gemma2Model | Gemma2ForCausalLM:
+    """Gemma 2, three layers."""
+    return kind(Gemma2Config(**_language(width), head_dim=8))
+
+
+def gemma3(width: int) -> Gemma3ForConditionalGeneration:
+    """Gemma 3 with its eyes, three layers."""
+    config = Gemma3Config(
+        text_config=_language(width) | dict(head_dim=8),
+        vision_config=dict(
+            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32,
+            patch_size=8,
+        ),
+        mm_tokens_per_image=4, image_token_index=600, boi_token_index=601, eoi_token_index=602,
+    )  # fmt: skip
+    return Gemma3ForConditionalGeneration(config)
+
+
+def glm_tokenizer() -> PreTrainedTokenizerFast:
+    """GLM's: two tokens in front, and padding before them."""
+    made = _byte_level(GLM_SPECIAL)
+    first, second = GLM_SPECIAL[1:3]
+    made.post_processor = processors.TemplateProcessing(
+        single=f"{first} {second} $A",
+        pair=f"{first} {second} $A $B",
+        special_tokens=[(token, made.token_to_id(token)) for token in (first, second)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        eos_token=GLM_SPECIAL[0],
+        pad_token=GLM_SPECIAL[0],
+        padding_side="left",
+        model_max_length=2048,
+    )
+
+
+def glm(width: int) -> GlmModel:
+    """GLM, three layers."""
+    return GlmModel(GlmConfig(**_language(width), head_dim=8, pad_token_id=0))
+
+
+def mistral_tokenizer() -> PreTrainedTokenizerFast:
+    """Mistral 3's, with a chat template and padding in front."""
+    return PreTrainedTokenizerFast(
+        tokenizer_object=_byte_level(MISTRAL_SPECIAL, "<s>"),
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        padding_side="left",
+        model_max_length=2048,
+        chat_template=MISTRAL_CHAT,
+    )
+
+
+def mistral(width: int, layers: int = 3, kind: type = Mistral3ForConditionalGeneration) -> Any:
+    """Mistral 3 with its eyes."""
+    config = Mistral3Config(
+        text_config=MistralConfig(**(_language(width) | dict(num_hidden_layers=layers, head_dim=8))),
+        vision_config=PixtralVisionConfig(
+            hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32,
+            patch_size=8,
+        ),
+        image_token_index=600,
+    )  # fmt: skip
+    return kind(config)
+
+
+def qwen3_vl(width: int, layers: int = 3, kind: type = Qwen3VLForConditionalGeneration) -> Any:
+    """Qwen3-VL with its eyes."""
+    config = Qwen3VLConfig(
+        text_config=_language(width)
+        | dict(num_hidden_layers=layers, head_dim=8, rope_parameters=_rope(32)),
+        vision_config=dict(
+            depth=1, hidden_size=16, intermediate_size=16, num_heads=2, out_hidden_size=width,
+            deepstack_visual_indexes=[0],
+        ),
+    )  # fmt: skip
+    return kind(config)
+
+
+class _Processor3(Qwen3VLProcessor):
+    """As `_Processor`."""
+
+    def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> type:
+        return type(argument)
+
+
+def qwen3_processor() -> Qwen3VLProcessor:
+    """Qwen3-VL's, which prepares pictures as well."""
+    return _Processor3(Qwen2VLImageProcessorPil(), qwen_tokenizer(), None, chat_template=CHAT_PARTS)
