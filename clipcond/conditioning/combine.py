@@ -26,9 +26,11 @@ def combine(
     """
     return {
         side: Encoded(
-            states=torch.stack([_joined(planned, plan, output.states) for planned in prompts]),
+            states=torch.stack(
+                [_joined(planned, plan, plan.lengths[side], output.states) for planned in prompts]
+            ),
             pooled=_pooled(prompts, output.ends, encoder, pooling),
-            content=torch.stack([_content(p, plan.length) for p in prompts]).to(
+            content=torch.stack([_content(p, plan.lengths[side]) for p in prompts]).to(
                 output.states.device
             ),
             layers=getattr(encoder, "layers", 1),
@@ -48,15 +50,15 @@ def _content(planned: Planned, length: int) -> torch.Tensor:
     return torch.stack(filled).any(0)
 
 
-def _joined(planned: Planned, plan: Plan, states: torch.Tensor) -> torch.Tensor:
+def _joined(planned: Planned, plan: Plan, length: int, states: torch.Tensor) -> torch.Tensor:
     parts = [_branch_states(branch, states) for branch in planned.branches]
     weights = [branch.weight for branch in planned.branches]
     if planned.joined == "concat":
         parts = [
             _away(part, weight, plan, states) for part, weight in zip(parts, weights, strict=True)
         ]
-        return _fill(torch.cat(parts), plan.length, plan, states)
-    parts = [_fill(part, plan.length, plan, states) for part in parts]
+        return _fill(torch.cat(parts), length, plan, states)
+    parts = [_fill(part, length, plan, states) for part in parts]
     return parts[0] if len(parts) == 1 else weighted_sum(parts, weights)
 
 

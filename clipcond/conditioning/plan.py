@@ -84,13 +84,13 @@ class Plan:
     Attributes:
         rows: distinct rows.
         sides: the prompts of each side, in order.
-        length: positions that each prompt's result is to have.
+        lengths: positions that each prompt's result is to have, by side.
         empty: where the empty prompt's row is, to fill up with or to move away from; -1 if no prompt needs it.
     """
 
     rows: tuple[Row, ...]
     sides: Sides[tuple[Planned, ...]]
-    length: int
+    lengths: Sides[int]
     empty: int
 
 
@@ -101,6 +101,8 @@ def make_plans(
     pooled: slice,
 ) -> dict[str, Plan]:
     """A plan for each encoder, by its slot; CLIPs whose states the denoiser reads get as many windows.
+
+    Sides are of one length, but where a language model's rows are filled up to the longest of each.
 
     Args:
         paths: the encoders.
@@ -116,19 +118,28 @@ def make_plans(
         for path in paths
     }
     shared = [path.role.slot for path in paths if path.role.sequence and path.role.windowed]
-    lengths = {
-        slot: max(r.length for asked in sides.values() for r in asked)
+    longest = {
+        slot: {side: max(r.length for r in asked) for side, asked in sides.items()}
         for slot, sides in used.items()
     }
-    lengths |= dict.fromkeys(shared, max((lengths[slot] for slot in shared), default=0))
+    windows = max((max(longest[slot].values()) for slot in shared), default=0)
+
+    def lengths(path: TextPath) -> Sides[int]:
+        own = longest[path.role.slot]
+        if path.role.multiple:
+            return own
+        common = windows if path.role.slot in shared else max(own.values())
+        return dict.fromkeys(own, common)
+
     return {
-        path.role.slot: _plan(used[path.role.slot], mode, path, lengths[path.role.slot])
-        for path in paths
+        path.role.slot: _plan(used[path.role.slot], mode, path, lengths(path)) for path in paths
     }
 
 
-def _plan(readings: Sides[Sequence[Reading]], mode: Mode, path: TextPath, length: int) -> Plan:
-    """Collect the rows of all prompts; each prompt's result is to have so many positions."""
+def _plan(
+    readings: Sides[Sequence[Reading]], mode: Mode, path: TextPath, lengths: Sides[int]
+) -> Plan:
+    """Collect the rows of all prompts; each prompt's result is to have so many positions as its side."""
     places: dict[Row, int] = {}
 
     def branch(side: str, weight: float, chunks: Sequence[Chunk]) -> Branch:
@@ -151,10 +162,10 @@ def _plan(readings: Sides[Sequence[Reading]], mode: Mode, path: TextPath, length
         for side, asked in readings.items()
     }
     empty = -1
-    if any(_needs_empty(planned, length) for prompts in sides.values() for planned in prompts):
+    if any(_needs_empty(planned, lengths[side]) for side in sides for planned in sides[side]):
         chunk = path.tokenizer.frame.empty
         empty = places.setdefault(Row(chunk.ids, before=chunk.before), len(places))
-    return Plan(tuple(places), sides, length, empty)
+    return Plan(tuple(places), sides, lengths, empty)
 
 
 def _needs_empty(planned: Planned, length: int) -> bool:

@@ -17,7 +17,7 @@ from clipcond.conditioning.script_file import read_scripts, write_scripts
 from clipcond.conditioning.telling import counted
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.finding import call_arguments, family_named, required
-from clipcond.families.handover import Handing, held
+from clipcond.families.handover import Handing, held, in_lists
 from clipcond.families.inputs import NAMES, NEGATIVE, POSITIVE, Inputs, Sides
 from clipcond.hooks.markers import Marked, marked
 from clipcond.hooks.program import Scripts, plain
@@ -181,14 +181,15 @@ class Conditioning:
             pictures=num_images_per_prompt,
         )
         kwargs: dict[str, Any] = {}
-        for name, tensor in family.hand_over(call).items():
+
+        def placed(tensor: torch.Tensor) -> torch.Tensor:
+            there = tensor.to(device, dtype if tensor.is_floating_point() else None)
+            return Marked.of(there, replaced) if replaced else held(there, dtype, encoders)
+
+        for name, handed in family.hand_over(call).items():
             argument = family.arguments.get(name, name)
             if argument in takes:
-                own = dtype if tensor.is_floating_point() else None
-                placed = tensor.to(device, own)
-                kwargs[argument] = (
-                    Marked.of(placed, replaced) if replaced else held(placed, dtype, encoders)
-                )
+                kwargs[argument] = in_lists(handed, placed)
             elif self.negative_given or not name.startswith("negative"):
                 raise UnsupportedPipelineError(
                     f"{type(pipe).__name__} takes no {argument}; condition without what it is for"

@@ -1,6 +1,7 @@
 """What a pipeline's call makes of tensors that it is given, met before: a function for each family that is special."""
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,9 +9,11 @@ import torch
 from torch.nn import functional as F
 
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
-from clipcond.families.inputs import POSITIVE, Inputs, Sides
+from clipcond.families.inputs import NAMES, POSITIVE, Inputs, Sides
 
+EMBEDS, MASK = NAMES["embeds"], NAMES["mask"]
 Tensors = dict[str, torch.Tensor]
+Handed = Mapping[str, torch.Tensor | list[Any]]  # lists of tensors, or of lists of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class Handing:
 
 
 # most pipelines take what their denoisers read: `Handing.tensors`
-HandOver = Callable[[Handing], Tensors]
+HandOver = Callable[[Handing], Handed]
 
 
 def one_picture(call: Handing) -> Tensors:
@@ -117,6 +120,45 @@ def layers_first(call: Handing) -> Tensors:
         name: tensor.permute(2, 0, 1, 3) if name.endswith("embeds_2") else tensor
         for name, tensor in call.tensors().items()
     }
+
+
+def each_alone(call: Handing) -> Handed:
+    """Z-Image, Ernie-Image: a list of each prompt's states, as many as it has tokens; no mask.
+
+    Z-Image Omni reads a prompt in several pieces, with a picture between each two: without pictures it is one piece.
+    """
+    found = call.tensors()
+    in_pieces = "siglip" in call.pipe.components
+
+    def rows(name: str) -> list[Any]:
+        states, masks = found[name], found[name.replace(EMBEDS, MASK)]
+        own = [row[mask.bool()] for row, mask in zip(states, masks, strict=True)]
+        return [[row] for row in own] if in_pieces else own
+
+    return {name: rows(name) for name in found if name.endswith(EMBEDS)}
+
+
+def in_lists(handed: torch.Tensor | list[Any], change: Callable[[torch.Tensor], Any]) -> Any:
+    """A tensor changed, or each of a list's."""
+    if isinstance(handed, list):
+        return [in_lists(each, change) for each in handed]
+    return change(handed)
+
+
+def of_one_length(call: Handing) -> Tensors:
+    """CogView4: its pipeline with a control picture takes sides of one length only, though it reads them one by one.
+
+    Raises:
+        UnsupportedPipelineError: they have others.
+    """
+    lengths = [inputs.embeds.shape[1] for inputs in call.sides.values()]
+    controlled = "control_image" in inspect.signature(type(call.pipe).__call__).parameters
+    if controlled and len(set(lengths)) > 1:
+        raise UnsupportedPipelineError(
+            f"{type(call.pipe).__name__} takes a prompt and a negative prompt of one length only, and these take "
+            f"{' and '.join(map(str, lengths))} positions, 16 tokens a step: bring the shorter one to as many"
+        )
+    return call.tensors()
 
 
 class HeldTensor(torch.Tensor):

@@ -157,3 +157,8 @@ Finish = Callable[[Sides[Inputs]], Sides[Inputs]]
 def as_assembled(sides: Sides[Inputs]) -> Sides[Inputs]:
     """Most denoisers read each side as it is."""
     return sides
+
+
+def each_trimmed(sides: Sides[Inputs]) -> Sides[Inputs]:
+    """Each side without the positions that its mask leaves out for all of its prompts."""
+    return {side: inputs.cut(inputs.longest) for side, inputs in sides.items()}

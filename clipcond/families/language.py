@@ -1,169 +1,88 @@
-"""The families whose prompt a language model reads.
+"""The families whose prompt a language model reads alone.
 
 As diffusers 0.42 has it, `encode_prompt` and `__call__` of each.
 """
 
-import re
 from dataclasses import replace
 
 import torch
 
 from clipcond.families import templates
-from clipcond.families.contract import (
-    CLIP,
-    PROJECTED,
-    Family,
-    Quotes,
-    Role,
-    as_typed,
-    both_sides,
-    unescaped,
-)
-from clipcond.families.handover import (
-    content_first,
-    layers_first,
-    unpadded,
-    unpadded_with_lengths,
-)
-from clipcond.families.inputs import Inputs, Results, Sides, states
+from clipcond.families.contract import Family, Role, both_sides
+from clipcond.families.handover import each_alone, of_one_length
+from clipcond.families.inputs import Inputs, Results, each_trimmed, masked, states
 
-_LLAMA = ("LlamaModel", "LlamaForCausalLM")
-_QWEN = ("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLTextModel")
-_STATIC = (
-    "Static, 2D cartoon, cartoon, 2d animation, paintings, images, worst quality, low quality, ugly, deformed, "
-    "walking backwards"
-)
-
-
-def hunyuan_video(results: Results) -> Inputs:
-    """The language model's states, and which of them are the prompt's; CLIP's pooled vector."""
-    language, clip = results["text_encoder"], results["text_encoder_2"]
-    return Inputs(embeds=language.states, pooled=clip.pooled, mask=language.content.long())
-
-
-def hidream(results: Results) -> Inputs:
-    """T5's states; those of all the language model's layers beside them; both CLIPs' pooled vectors."""
-    language = results["text_encoder_4"]
-    pooled = [results[slot].vector for slot in ("text_encoder", "text_encoder_2")]
-    return Inputs(
-        embeds=results["text_encoder_3"].states,
-        pooled=torch.cat(pooled, dim=-1),
-        embeds_2=language.states.view(*language.states.shape[:2], language.layers, -1),
-    )
+QWEN_VL = ("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLTextModel")
+_QWEN_3 = ("Qwen3ForCausalLM", "Qwen3Model")
+_GEMMA_2 = ("Gemma2Model", "Gemma2ForCausalLM")
 
 
 def qwen_image(results: Results) -> Inputs:
     """The language model's states, zeros behind each prompt's end, and which of them are the prompt's."""
     found = results["text_encoder"]
-    states = torch.where(found.content[:, :, None], found.states, 0.0)
-    return Inputs(embeds=states, mask=found.content.long())
-
-
-def with_glyphs(results: Results) -> Inputs:
-    """The language model's states; beside them ByT5's of what is in quotes, zeros where nothing is."""
-    language, glyphs = results["text_encoder"], results["text_encoder_2"]
-    there = glyphs.content.sum(1, keepdim=True) > 1  # more than the end of text
     return Inputs(
-        embeds=language.states,
-        mask=language.content.long(),
-        embeds_2=torch.where(there[:, :, None], glyphs.states, 0.0),
-        mask_2=(glyphs.content & there).long(),
+        embeds=torch.where(found.content[:, :, None], found.states, 0.0),
+        mask=found.content.long(),
     )
 
 
-def each_trimmed(sides: Sides[Inputs]) -> Sides[Inputs]:
-    """Each side without the positions that its mask leaves out for all of its prompts."""
-    return {side: inputs.cut(inputs.longest) for side, inputs in sides.items()}
+def lowered(text: str) -> str:
+    """What Sana's and Lumina's pipelines do: lower case, no blanks around."""
+    return text.lower().strip()
 
 
-def _quotes(*patterns: str) -> Quotes:
-    """Finds what is in quotes, kind after kind."""
-    kinds = [re.compile(pattern) for pattern in patterns]
-
-    def found(text: str) -> list[tuple[int, str]]:
-        matches = [match for kind in kinds for match in kind.finditer(text)]
-        return [(m.start(), next((g for g in m.groups() if g), "")) for m in matches]
-
-    return found
+def without_pictures(text: str) -> str:
+    """What Flux.2 does: no marks for pictures."""
+    return text.replace("[IMG]", "")
 
 
-_image_quotes = _quotes(r"'(.*?)'", r'"(.*?)"', "\u2018(.*?)\u2019", "“(.*?)”")
-_any_double_quotes = _quotes(r'"(.*?)"|“(.*?)”')
-
-
-def _video_quotes(text: str) -> list[tuple[int, str]]:
-    """Each only once."""
-    first: dict[str, int] = {}
-    for start, quoted in _any_double_quotes(text):
-        first.setdefault(quoted, start)
-    return [(start, quoted) for quoted, start in first.items()]
-
-
-_KANDINSKY_5 = Family(
-    name="Kandinsky 5 pictures",
-    guidance="two calls",
+_SANA = Family(
+    name="Sana",
     roles=(
         Role(
             slot="text_encoder",
-            encoder=_QWEN,
+            encoder="Gemma2Model",
             layer=-1,
-            padding="none",
-            template=templates.KANDINSKY_IMAGE,
+            padding="masked",
+            side="right",
+            template=templates.SANA,
+            negative_template=templates.NONE,
         ),
-        Role(slot="text_encoder_2", encoder=CLIP, sequence=False, padding="masked"),
     ),
-    denoiser_class="Kandinsky5Transformer3DModel",
-    width="in_text_dim",
-    assemble=hunyuan_video,
-    finish=each_trimmed,
-    t5_length=512,
-    clean=unescaped,
-    hand_over=unpadded_with_lengths,
-    arguments=both_sides(
-        prompt_embeds="prompt_embeds_qwen",
-        pooled_prompt_embeds="prompt_embeds_clip",
-        prompt_attention_mask="prompt_cu_seqlens",
-    ),
-    lacks="num_frames",
-)
-_PROMPT = Role(
-    slot="text_encoder",
-    encoder=_QWEN,
-    layer=-3,
-    padding="masked",
-    template=templates.HUNYUAN_VIDEO_15,
-)
-_LETTERING = Role(
-    slot="text_encoder_2",
-    encoder="T5EncoderModel",
-    padding="masked",
-    glyphs=_video_quotes,
-    length=256,
-)
-_HUNYUAN_15 = Family(
-    name="HunyuanVideo 1.5",
-    guidance="two calls",
-    roles=(_PROMPT, _LETTERING),
-    denoiser_class="HunyuanVideo15Transformer3DModel",
-    width="text_embed_dim",
-    assemble=with_glyphs,
-    t5_length=1000,
-    arguments=both_sides(
-        prompt_attention_mask="prompt_embeds_mask",
-        prompt_attention_mask_2="prompt_embeds_mask_2",
-    ),
+    denoiser_class="SanaTransformer2DModel",
+    width="caption_channels",
+    assemble=masked,
+    clean=lowered,
+    t5_length=300,
 )
 
 LANGUAGE_FAMILIES: tuple[Family, ...] = (
+    Family(
+        name="Flux.2",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder="Mistral3ForConditionalGeneration",
+                layer=(10, 20, 30),
+                padding="masked",  # from each other, and read by the denoiser, which takes no mask
+                template=templates.FLUX_2,
+            ),
+        ),
+        denoiser_class="Flux2Transformer2DModel",
+        width="joint_attention_dim",
+        assemble=states,
+        clean=without_pictures,
+        t5_length=512,
+    ),
     Family(
         name="Flux.2 Klein",
         guidance="two calls",
         roles=(
             Role(
                 slot="text_encoder",
-                encoder=("Qwen3ForCausalLM", "Qwen3Model"),
+                encoder=_QWEN_3,
                 layer=(9, 18, 27),
-                padding="masked",  # from each other, and read by the denoiser, which takes no mask
+                padding="masked",  # as for Flux.2
                 template=templates.FLUX_2_KLEIN,
             ),
         ),
@@ -178,7 +97,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         roles=(
             Role(
                 slot="text_encoder",
-                encoder=_QWEN,
+                encoder=QWEN_VL,
                 layer=-1,
                 padding="none",
                 template=templates.QWEN_IMAGE,
@@ -193,78 +112,65 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         arguments=both_sides(prompt_attention_mask="prompt_embeds_mask"),
     ),
     Family(
-        name="HunyuanVideo",
+        name="Z-Image",
+        guidance="positive first",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder=_QWEN_3,
+                layer=-2,
+                padding="masked",
+                template=templates.Z_IMAGE,
+            ),
+        ),
+        denoiser_class="ZImageTransformer2DModel",
+        width="cap_feat_dim",
+        assemble=masked,
+        hand_over=each_alone,
+        t5_length=512,
+    ),
+    _SANA,
+    replace(
+        _SANA.with_template(templates.SANA_VIDEO),
+        name="Sana video",
+        denoiser_class="SanaVideoTransformer3DModel",
+    ),
+    Family(
+        name="Lumina 2",
         guidance="two calls",
         roles=(
             Role(
                 slot="text_encoder",
-                encoder=_LLAMA,
-                layer=-3,
+                encoder=_GEMMA_2,
+                layer=-2,
                 padding="masked",
-                template=templates.HUNYUAN_VIDEO,
+                side="right",
+                template=templates.LUMINA_2,
+                negative_template=templates.NONE,
             ),
-            # diffusers 0.42 takes a prompt_2 for it and then encodes prompt
-            Role(slot="text_encoder_2", encoder=CLIP, prompt=2, sequence=False),
         ),
-        denoiser_class=(
-            "HunyuanVideoTransformer3DModel",
-            "HunyuanVideoFramepackTransformer3DModel",
-        ),
-        width="text_embed_dim",
-        assemble=hunyuan_video,
-        no_negative="nothing",
+        denoiser_class="Lumina2Transformer2DModel",
+        width="cap_feat_dim",
+        assemble=masked,
         t5_length=256,
-        templated=True,
-        hand_over=content_first,
-    ),
-    _KANDINSKY_5,
-    replace(
-        _KANDINSKY_5.with_template(templates.KANDINSKY_5_VIDEO),
-        name="Kandinsky 5 films",
-        default_negative=_STATIC,
-        lacks="",
-    ),
-    replace(
-        _KANDINSKY_5.with_template(templates.KANDINSKY_6_VIDEO),
-        name="Kandinsky 6",
-        denoiser_class="Kandinsky6Transformer3DModel",
-        no_negative="default",
-        default_negative=_STATIC,
-        clean=as_typed,
-        hand_over=unpadded,
-        arguments={},
-        lacks="",
     ),
     Family(
-        name="HiDream",
+        name="CogView4",
+        guidance="two calls",
         roles=(
-            Role(slot="text_encoder", encoder=PROJECTED, sequence=False, longest=218),
-            Role(slot="text_encoder_2", encoder=PROJECTED, sequence=False, prompt=2, longest=218),
-            Role(slot="text_encoder_3", encoder="T5EncoderModel", prompt=3, padding="masked"),
             Role(
-                slot="text_encoder_4",
-                encoder=_LLAMA,
-                padding="masked",
-                template=templates.HIDREAM,
+                slot="text_encoder",
+                encoder="GlmModel",
+                layer=-2,
+                padding="read",
+                multiple=16,
+                template=templates.NONE,
             ),
         ),
-        denoiser_class="HiDreamImageTransformer2DModel",
-        width="caption_channels",
-        assemble=hidream,
-        t5_length=128,
-        hand_over=layers_first,
-        arguments=both_sides(
-            prompt_embeds="prompt_embeds_t5", prompt_embeds_2="prompt_embeds_llama3"
-        ),
-    ),
-    _HUNYUAN_15,
-    replace(
-        _HUNYUAN_15,
-        name="HunyuanImage 2.1",
-        roles=(
-            replace(_PROMPT, template=templates.HUNYUAN_IMAGE),
-            replace(_LETTERING, glyphs=_image_quotes, length=128),
-        ),
-        denoiser_class="HunyuanImageTransformer2DModel",
+        denoiser_class="CogView4Transformer2DModel",
+        width="text_embed_dim",
+        assemble=states,
+        hand_over=of_one_length,
+        t5_length=1024,
     ),
 )

@@ -78,7 +78,7 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
     own = getattr(tokenizer, "tokenizer", tokenizer)  # of a processor of pictures and texts
     _check_tokenizer(role, own, module)
     if role.template:
-        return _language_path(role, role.template, own, module)
+        return _language_path(role, role.template, tokenizer, module)
     if role.glyphs:
         spelt = GlyphTokenizer(tokenizer, role.length, role.glyphs)
         return TextPath(role, spelt, T5TextEncoder(module, role.padding))
@@ -94,7 +94,9 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
     return TextPath(role, PromptTokenizer(tokenizer, length), clip)
 
 
-def _language_path(role: Role, template: Template, tokenizer: Any, module: Any) -> TextPath:
+def _language_path(role: Role, template: Template, speaker: Any, module: Any) -> TextPath:
+    tokenizer = getattr(speaker, "tokenizer", speaker)
+
     def framed(template: Template) -> TemplateTokenizer:
         return TemplateTokenizer(
             tokenizer,
@@ -103,6 +105,7 @@ def _language_path(role: Role, template: Template, tokenizer: Any, module: Any) 
             padded=role.padding != "none" and not role.multiple,
             side=role.side or tokenizer.padding_side,
             multiple=role.multiple,
+            processor=speaker if speaker is not tokenizer else None,
         )
 
     asked, negative = framed(template), role.negative_template

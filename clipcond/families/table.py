@@ -7,6 +7,7 @@ from clipcond.families.clip import CLIP_FAMILIES
 from clipcond.families.contract import Family
 from clipcond.families.gemma import GEMMA_FAMILIES
 from clipcond.families.language import LANGUAGE_FAMILIES
+from clipcond.families.mixed import MIXED_FAMILIES
 from clipcond.families.t5 import T5_FAMILIES
 
 FAMILIES: tuple[Family, ...] = (
@@ -14,6 +15,7 @@ FAMILIES: tuple[Family, ...] = (
     *T5_FAMILIES,
     *GEMMA_FAMILIES,
     *LANGUAGE_FAMILIES,
+    *MIXED_FAMILIES,
 )
 
 # classes that look like one of a family and are not

@@ -102,3 +102,71 @@ KANDINSKY_5_VIDEO = Template(
 KANDINSKY_6_VIDEO = Template(
     text=KANDINSKY_5_VIDEO.text.replace("a prompt engineer", "a promt engineer"), crop=129
 )
+
+
+FLUX_2 = Template(
+    text=(
+        "You are an AI that reasons about image descriptions. You give structured responses focusing on object "
+        "relationships, object\n"
+        "attribution and actions without speculation."
+    ),
+    crop=0,
+    chat=True,
+    parts=True,
+    answer=False,
+)
+
+SANA = Template(
+    text=(
+        "Given a user prompt, generate an 'Enhanced prompt' that provides detailed visual descriptions suitable "
+        "for image generation. Evaluate the level of detail in the user prompt:\n"
+        "- If the prompt is simple, focus on adding specifics about colors, shapes, sizes, textures, and spatial "
+        "relationships to create vivid and concrete scenes.\n"
+        "- If the prompt is already detailed, refine and enhance the existing details slightly without "
+        "overcomplicating.\n"
+        "Here are examples of how to transform or refine prompts:\n"
+        "- User Prompt: A cat sleeping -> Enhanced: A small, fluffy white cat curled up in a round shape, sleeping "
+        "peacefully on a warm sunny windowsill, surrounded by pots of blooming red flowers.\n"
+        "- User Prompt: A busy city street -> Enhanced: A bustling city street scene at dusk, featuring glowing "
+        "street lamps, a diverse crowd of people in colorful clothing, and a double-decker bus passing by towering "
+        "glass skyscrapers.\n"
+        "Please generate only the enhanced description for the prompt below and avoid including any additional "
+        "commentary or evaluations:\n"
+        "User Prompt: {}"
+    ),
+    crop=-1,
+    keeps=1,
+)
+
+SANA_VIDEO = Template(
+    text=(
+        "Given a user prompt, generate an 'Enhanced prompt' that provides detailed visual descriptions suitable "
+        "for video generation. Evaluate the level of detail in the user prompt:\n"
+        "- If the prompt is simple, focus on adding specifics about colors, shapes, sizes, textures, motion, and "
+        "temporal relationships to create vivid and dynamic scenes.\n"
+        "- If the prompt is already detailed, refine and enhance the existing details slightly without "
+        "overcomplicating.\n"
+        "Here are examples of how to transform or refine prompts:\n"
+        "- User Prompt: A cat sleeping -> Enhanced: A small, fluffy white cat slowly settling into a curled "
+        "position, peacefully falling asleep on a warm sunny windowsill, with gentle sunlight filtering through "
+        "surrounding pots of blooming red flowers.\n"
+        "- User Prompt: A busy city street -> Enhanced: A bustling city street scene at dusk, featuring glowing "
+        "street lamps gradually lighting up, a diverse crowd of people in colorful clothing walking past, and a "
+        "double-decker bus smoothly passing by towering glass skyscrapers.\n"
+        "Please generate only the enhanced description for the prompt below and avoid including any additional "
+        "commentary or evaluations:\n"
+        "User Prompt: {}"
+    ),
+    crop=-1,
+    keeps=1,
+)
+
+LUMINA_2 = Template(
+    text=(
+        "You are an assistant designed to generate superior images with the superior degree of image-text alignment "
+        "based on textual prompts or user prompts. <Prompt Start> {}"
+    ),
+    crop=0,
+)
+Z_IMAGE = Template(text="", crop=0, chat=True, system=False, thinking=True)
+NONE = Template(text="{}", crop=0)

@@ -68,6 +68,11 @@ class States:
                 pictures=1,
             )
             for name, tensor in family.hand_over(call).items():
+                if isinstance(tensor, list):
+                    raise UnsupportedPipelineError(
+                        f"{type(pipe).__name__} hands its denoiser a list of texts, in which none can be found again: condition "
+                        "prompts that say one thing"
+                    )
                 own = dtype if tensor.is_floating_point() else None
                 tensors[side, _FIELDS[name]] = tensor.to(device, own)
         second = sides[POSITIVE].embeds_2

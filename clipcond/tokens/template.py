@@ -61,6 +61,7 @@ class TemplateTokenizer:
         padded: whether rows are filled up to the length.
         side: where padding is.
         multiple: what all rows' length is a multiple of where they are only filled up to the longest; 0 where not.
+        processor: what has the chat template, where that is not the tokenizer.
 
     Raises:
         ClipcondError: padding goes before what is dropped, or the template has fewer tokens than are dropped.
@@ -72,6 +73,7 @@ class TemplateTokenizer:
     padded: bool
     side: Side = "right"
     multiple: int = 0
+    processor: Any = None
     windowed: ClassVar[bool] = False
     inversions: ClassVar[tuple[()]] = ()
     comma: ClassVar[None] = None  # rows are not windows
@@ -111,7 +113,7 @@ class TemplateTokenizer:
             thinking = self.template.thinking
             told: Any = {} if thinking is None else {"enable_thinking": thinking}
             text = str(
-                self.tokenizer.apply_chat_template(
+                (self.processor or self.tokenizer).apply_chat_template(
                     messages, add_generation_prompt=self.template.answer, tokenize=False, **told
                 )
             )

@@ -4,10 +4,12 @@
 """
 
 from tests.zoo import (
+    alone,
     cascade,
     film,
     flux,
     gemma,
+    gemma_language,
     hunyuan,
     kandinsky,
     language,
@@ -35,6 +37,8 @@ FAMILIES = (
     hunyuan,
     kandinsky,
     language,
+    alone,
+    gemma_language,
     other,
 )
 ZOO: dict[str, Animal] = {

@@ -5,12 +5,10 @@ from typing import Any
 
 import torch
 from diffusers import (
-    AutoencoderKLFlux2,
     AutoencoderKLHunyuanImage,
     AutoencoderKLHunyuanVideo15,
     AutoencoderKLQwenImage,
     FlowMatchEulerDiscreteScheduler,
-    Flux2Transformer2DModel,
     HunyuanImageTransformer2DModel,
     HunyuanVideo15Transformer3DModel,
     Kandinsky5Transformer3DModel,
@@ -29,7 +27,6 @@ from tests.zoo.language_models import (
     byte_encoder,
     byte_tokenizer,
     qwen,
-    qwen3,
     qwen_processor,
     qwen_text,
     qwen_tokenizer,
@@ -45,7 +42,7 @@ HUNYUAN: dict[str, Any] = dict(
 )  # fmt: skip
 
 
-def _trained(denoiser: torch.nn.Module) -> torch.nn.Module:
+def trained(denoiser: torch.nn.Module) -> torch.nn.Module:
     """Without the zeros that it begins with, which hide the text."""
     for parameter in denoiser.parameters():
         if not parameter.any():
@@ -56,7 +53,7 @@ def _trained(denoiser: torch.nn.Module) -> torch.nn.Module:
 def _kandinsky(kind: type = Kandinsky5Transformer3DModel, **changes: Any) -> Parts:
     texts = slot(1, lambda: qwen(32), qwen_processor) | slot(2, tiny_text_encoder, clip_tokenizer)
     return texts | dict(
-        transformer=lambda: _trained(kind(**(KANDINSKY | changes))),
+        transformer=lambda: trained(kind(**(KANDINSKY | changes))),
         vae=hunyuan_video_vae,
         scheduler=lambda: FlowMatchEulerDiscreteScheduler(shift=5.0),
     )
@@ -90,20 +87,6 @@ IMAGE: Parts = _glyphs(qwen) | dict(
     guider=AdaptiveProjectedMixGuidance,
     ocr_guider=lambda: AdaptiveProjectedMixGuidance(guidance_scale=2.0),
 )  # fmt: skip
-KLEIN: Parts = (
-    slot(1, lambda: qwen3(32), qwen_tokenizer)
-    | FLOW
-    | dict(
-        transformer=lambda: Flux2Transformer2DModel(
-            in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
-            joint_attention_dim=96, timestep_guidance_channels=16, axes_dims_rope=(4, 4, 4, 4), guidance_embeds=False,
-        ),
-        vae=lambda: AutoencoderKLFlux2(
-            down_block_types=("DownEncoderBlock2D",), up_block_types=("UpDecoderBlock2D",),
-            block_out_channels=(4,), layers_per_block=1, latent_channels=4, norm_num_groups=1, sample_size=32,
-        ),
-    )
-)  # fmt: skip
 QWEN_SIZES: dict[str, Any] = dict(
     patch_size=2, in_channels=64, out_channels=16, num_layers=2, attention_head_dim=8, num_attention_heads=2,
     joint_attention_dim=32, axes_dims_rope=(4, 2, 2),
@@ -120,7 +103,7 @@ QWEN_IMAGE: Parts = (
 
 def _controlled(**changes: Any) -> Parts:
     return QWEN_IMAGE | dict(
-        controlnet=lambda: _trained(QwenImageControlNetModel(**(QWEN_SIZES | changes)))
+        controlnet=lambda: trained(QwenImageControlNetModel(**(QWEN_SIZES | changes)))
     )
 
 
@@ -144,8 +127,6 @@ ANIMALS: dict[str, Animal] = {
         HunyuanVideo15Pipeline=call(32, count=1, num_frames=5),
         HunyuanVideo15ImageToVideoPipeline=call(count=1, image=picture(), num_frames=5),
     ),
-    **family(KLEIN, Flux2KleinPipeline=call(32), Flux2KleinInpaintPipeline=call(32, **inpaint())),
-    **family(KLEIN, Flux2KleinKVPipeline=call(32)),
     **family(
         QWEN_IMAGE,
         QwenImagePipeline=call(32),

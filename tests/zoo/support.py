@@ -64,7 +64,13 @@ _BY_FAMILY = {
     "HiDream": "HiDreamImage",
     "HunyuanVideo 1.5": "HunyuanVideo15 HunyuanVideo15ImageToVideo",
     "HunyuanImage 2.1": "HunyuanImage",
+    "Flux.2": "Flux2",
     "Flux.2 Klein": "Flux2Klein Flux2KleinInpaint Flux2KleinKV",
+    "Z-Image": "ZImage ZImageImg2Img ZImageInpaint ZImageControlNet ZImageControlNetInpaint ZImageOmni",
+    "Sana": "Sana SanaPAG SanaControlNet SanaSprint SanaSprintImg2Img",
+    "Sana video": "SanaVideo SanaImageToVideo",
+    "Lumina 2": "Lumina2",
+    "CogView4": "CogView4 CogView4Control",
     "Qwen-Image": """
         QwenImage QwenImageImg2Img QwenImageInpaint QwenImageControlNet QwenImageControlNetInpaint
     """,
