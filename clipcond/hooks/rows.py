@@ -26,7 +26,7 @@ MASKS = {
     "text_embedding_mask_t5": "mask_2",
 }
 _SAMPLES = ("sample", "hidden_states", "x")
-_TIMESTEPS = ("timestep", "timesteps", "timestep_ratio")
+_TIMESTEPS = ("timestep", "timesteps", "timestep_ratio", "t")
 _KNOWN = 8  # texts of both sides, of the denoiser and a ControlNet
 # tensors by their ids, and what was found in them
 Known = dict[int, tuple[torch.Tensor, Found | None]]
@@ -138,6 +138,8 @@ def outputs(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
         return change(value)
     if isinstance(value, list | tuple):
         return type(value)(outputs(part, change) for part in value)
+    if type(value) is dict:
+        return {key: outputs(part, change) for key, part in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         found = {part.name: getattr(value, part.name) for part in fields(value)}
         return type(value)(**{name: outputs(part, change) for name, part in found.items()})

@@ -21,6 +21,8 @@ from clipcond.hooks.clock import Clock
 from clipcond.hooks.control import control
 from clipcond.hooks.denoising import denoise
 from clipcond.hooks.interception import intercepted
+from clipcond.hooks.listed import is_listed, with_tensors
+from clipcond.hooks.rows import Call
 from clipcond.hooks.run import Run, Session
 
 _AROUND: dict[str, Callable[..., Any]] = {
@@ -113,4 +115,7 @@ def _within(
     run = _run.get()
     if run is None or run.session is not session:
         return own(*args, **kwargs)
+    call = Call(args, kwargs)
+    if is_listed(call):
+        return with_tensors(run, module, call, around=around, own=own)
     return around(run, module, own, *args, **kwargs)

@@ -67,12 +67,7 @@ class States:
                 negative_given=False,
                 pictures=1,
             )
-            for name, tensor in family.hand_over(call).items():
-                if isinstance(tensor, list):
-                    raise UnsupportedPipelineError(
-                        f"{type(pipe).__name__} hands its denoiser a list of texts, in which none can be found again: condition "
-                        "prompts that say one thing"
-                    )
+            for name, tensor in _tensors(family, call).items():
                 own = dtype if tensor.is_floating_point() else None
                 tensors[side, _FIELDS[name]] = tensor.to(device, own)
         second = sides[POSITIVE].embeds_2
@@ -84,6 +79,11 @@ class States:
             regions=family.regions,
             room=1 + max(len(script.places) for script in scripts[POSITIVE]) if joint else 1,
         )
+
+    @property
+    def length(self) -> int:
+        """Positions of each text."""
+        return self.tensors[POSITIVE, "embeds"].shape[1]
 
     def widened(self, inputs: Inputs) -> Inputs:
         """Inputs with room for all texts of a row."""
@@ -121,3 +121,17 @@ class States:
         texts = [text, *places]
         texts += [text] * (self.room - len(texts))  # which nobody looks at
         return torch.cat([self.at(who, own, said) for said in texts])
+
+
+def _tensors(family: Family, call: Handing) -> Mapping[str, torch.Tensor]:
+    """What a pipeline would be handed, before it is put in lists."""
+    handed = family.hand_over(call)
+    found = {name: tensor for name, tensor in handed.items() if torch.is_tensor(tensor)}
+    if len(found) == len(handed):
+        return found
+    if any(isinstance(text, list) for texts in handed.values() for text in texts):
+        raise UnsupportedPipelineError(
+            f"{type(call.pipe).__name__} hands its denoiser texts in pieces, with pictures between them: no text that could "
+            "change during a run"
+        )
+    return call.tensors()

@@ -4,6 +4,7 @@ Nothing here uses what it tests: torch's own forward pre-hooks write down which 
 others in their place.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -23,13 +24,13 @@ from tests.zoo.inputs import steps
 
 SLOTS = ("unet", "transformer", "transformer_2", "prior", "decoder", "controlnet")
 TEXTS = frozenset({
-    "attention_mask", "clip_text", "clip_text_pooled", "encoder_attention_mask", "encoder_attention_mask_2",
+    "attention_mask", "cap_feats", "clip_text", "clip_text_pooled", "encoder_attention_mask", "encoder_attention_mask_2",
     "encoder_hidden_states", "encoder_hidden_states_2", "encoder_hidden_states_llama3", "encoder_hidden_states_t5",
     "pooled_embeds", "pooled_projections", "text_embedding_mask", "text_embedding_mask_t5", "text_embeds",
     "text_hidden_states", "text_rope_pos", "timestep_cond", "txt_ids",
 })  # fmt: skip
 
-Texts = dict[str, torch.Tensor]
+Texts = dict[str, torch.Tensor | list[torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -185,8 +186,16 @@ class Read:
     texts: Texts
 
 
+def _named(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Arguments of a call that gives its texts by their place, by their names."""
+    if len(args) < 3:
+        return args, kwargs
+    own = inspect.signature(type(module).forward).bind(module, *args, **kwargs).arguments
+    return (), {name: value for name, value in own.items() if value is not module}
+
+
 def _time(args: Any, kwargs: dict[str, Any]) -> float:
-    names = ("timestep", "timesteps", "timestep_ratio")
+    names = ("timestep", "timesteps", "timestep_ratio", "t")
     value = next((kwargs[name] for name in names if name in kwargs), None)
     return float(torch.as_tensor(args[1] if value is None else value).max())
 
@@ -200,7 +209,7 @@ def _texts(kwargs: dict[str, Any]) -> Texts:
     for name, value in kwargs.items():
         if isinstance(value, dict):
             found |= _texts(value)
-        elif name in TEXTS and isinstance(value, torch.Tensor):
+        elif name in TEXTS and isinstance(value, torch.Tensor | list):
             found[name] = value
     return found
 
@@ -210,7 +219,8 @@ def recorded(pipe: Any) -> Iterator[list[Read]]:
     """What its denoisers are called with meanwhile."""
     calls: list[Read] = []
 
-    def write(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+    def write(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        args, kwargs = _named(module, args, kwargs)
         calls.append(Read(_time(args, kwargs), len(_sample(args, kwargs)), _texts(kwargs)))
 
     with _hooked(pipe, write):
@@ -222,7 +232,8 @@ def replayed(pipe: Any, calls: Sequence[Read]) -> Iterator[None]:
     """Meanwhile its denoisers read those texts, call by call, whatever they are called with."""
     left = iter(calls)
 
-    def put(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+    def put(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+        args, kwargs = _named(module, args, kwargs)
         return args, replaced(kwargs, next(left).texts)
 
     with _hooked(pipe, put):
@@ -250,7 +261,7 @@ def by_hand(
         with recorded(pipe) as calls:
             draw(pipe, call(), **kwargs)
         reads.append(calls)
-    times = sorted({read.time for read in reads[0]}, reverse=True)
+    times = list(dict.fromkeys(read.time for read in reads[0]))
     chosen = [a if times.index(a.time) < looks else b for a, b in zip(*reads, strict=True)]
     pipe = build()
     with replayed(pipe, chosen):

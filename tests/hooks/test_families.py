@@ -37,6 +37,7 @@ QUICK = {
 ONCE = {
     "LEditsPPPipelineStableDiffusion": "its texts are edits of a picture",
     "StableDiffusionLatentUpscalePipeline": "a part of its text stands behind the noise level",
+    "ZImageOmniPipeline": "its texts are in pieces, with pictures between them",
     "StableAudioPipeline": "its denoiser reads what a projection made of the text before the run",
 }
 # each of whose stages or sections is a run of its own, of one step here
@@ -48,7 +49,11 @@ UNGUIDED = {
     **dict.fromkeys(
         [name for name, family in SUPPORTED.items() if family == "Flux.1"], NONE
     ),  # distilled
+    "Flux2Pipeline": NONE,
+    "ZImageOmniPipeline": "in pieces",
     "Flux2KleinKVPipeline": NONE,
+    "SanaSprintPipeline": NONE,
+    "SanaSprintImg2ImgPipeline": NONE,
     "LatentConsistencyModelImg2ImgPipeline": NONE,
     "LatentConsistencyModelPipeline": NONE,
     "LEditsPPPipelineStableDiffusion": NONE,
@@ -63,6 +68,7 @@ UNGUIDED = {
 }
 # who guide, and compose nothing
 UNCOMPOSED = {
+    "ZImageOmniPipeline": "no text that could change",
     "CosmosVideoToWorldPipeline": "other pictures",
     "Kandinsky5I2VPipeline": "without padding",
     "Kandinsky5T2IPipeline": "without padding",

@@ -90,8 +90,8 @@ ANIMALS: dict[str, Animal] = {
     ),
     **family(
         SPRINT,
-        SanaSprintPipeline=call(32, **PLAIN),
-        SanaSprintImg2ImgPipeline=call(32, **PLAIN, **image()),
+        SanaSprintPipeline=call(32, **PLAIN, intermediate_timesteps=None),
+        SanaSprintImg2ImgPipeline=call(32, **PLAIN, **image(), intermediate_timesteps=None),
     ),
     **family(VIDEO, SanaVideoPipeline=call(32, **PLAIN, frames=9)),
     **family(VIDEO | FLOW, SanaImageToVideoPipeline=call(32, **PLAIN, frames=9, image=picture())),
