@@ -29,7 +29,7 @@ def check_fits(
         fits = family.denoises(denoiser)
         found = family.name if fits else type(pipe).__name__
     fits = found == family.name
-    reads = family.width_in(getattr(pipe, family.denoiser).config) if fits else 0
+    reads = family.width_in(getattr(pipe, family.reading_slot).config) if fits else 0
     if not fits or reads != width:
         raise UnsupportedPipelineError(
             f"this conditioning is {width} wide for {family.name}; "

@@ -99,6 +99,7 @@ class Options:
             least=self.mode.least,
             normalization=self.normalization,
             clean=family.clean,
+            negative_clean=family.negative_clean or family.clean,
         )
 
     @property

@@ -12,7 +12,7 @@ from clipcond.errors import (
     PromptSyntaxError,
     PromptTooLongError,
 )
-from clipcond.families.inputs import Sides
+from clipcond.families.inputs import NEGATIVE, Sides
 from clipcond.prompt import DIALECTS, Diagnostic, Prompt
 from clipcond.tokens import (
     Chunk,
@@ -44,6 +44,7 @@ class Rules:
         least: the smallest weight that the mode can take.
         normalization: of the weights.
         clean: what the pipelines do to a text before they tokenise it.
+        negative_clean: the same for a negative one.
     """
 
     dialect: str
@@ -53,6 +54,7 @@ class Rules:
     least: float
     normalization: str
     clean: Callable[[str], str]
+    negative_clean: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,11 @@ def read(
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
-    return {side: _read(asked, tokenizer_of(side), rules) for side, asked in prompts.items()}
+    negative = replace(rules, clean=rules.negative_clean)
+    return {
+        side: _read(asked, tokenizer_of(side), negative if side == NEGATIVE else rules)
+        for side, asked in prompts.items()
+    }
 
 
 def _read(prompts: Sequence[Prompt], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:

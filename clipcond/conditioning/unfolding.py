@@ -64,7 +64,9 @@ def unfold(
     sides: dict[str, tuple[Together, ...]] = {}
     scripts: dict[str, tuple[Script, ...]] = {}
     for side, columns in texts.sides.items():
-        rows = _Rows(dialect, steps)
+        # a pipeline's own text is no one's prompt: Fibo 2's is JSON, full of brackets
+        own = side == NEGATIVE and not texts.negative_given
+        rows = _Rows("plain" if own else dialect, steps)
         places = regions if side == POSITIVE and regions else [()] * len(columns[0])
         scripts[side] = tuple(
             rows.script(together, there, side)

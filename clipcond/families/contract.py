@@ -1,6 +1,7 @@
 """What a family of pipelines is: a contract between text encoders and a denoiser."""
 
 import html
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ CLIP, PROJECTED = "CLIPTextModel", "CLIPTextModelWithProjection"
 CLIP_CLASSES = (CLIP, PROJECTED)
 T5_CLASSES = ("T5EncoderModel", "UMT5EncoderModel")
 T5GEMMA_CLASSES = ("T5GemmaEncoder", "T5GemmaEncoderModel", "T5Gemma2Encoder")
+Width = Callable[[Mapping[str, Any]], int]
 Quotes = Callable[[str], list[tuple[int, str]]]  # what is in quotes in a text, and where
 
 
@@ -24,6 +26,7 @@ class Role:
 
     Attributes:
         slot: where the pipeline keeps it.
+        tokenized_by: where it keeps its tokenizer, or the processor that has it, where that has not the slot's name.
         encoder: its class, or one of several that are used alike.
         prompt: which of prompt, prompt_2 and prompt_3 it reads; where that is not given, prompt.
         layer: as `ClipTextEncoder.layer`; of a language model as `LanguageEncoder.layer`.
@@ -32,6 +35,8 @@ class Role:
         padding: what becomes of it: "read", "masked" or, of a T5, "zero" (see `T5TextEncoder`); of a language model
             "read", "masked" or "none" (rows are as long as their prompts).
         side: where it is, of a language model; "" is where its tokenizer puts it.
+        layer_entry: the entry of the pipeline's configuration that says the layer.
+        length_entry: the same of the length.
         multiple: what the length of a language model's rows is a multiple of, where they are filled up to the longest.
         length: positions of its rows where no call can choose them: in a `fixed` family so many, else as many as its
             tokenizer says, and at most so many; of a ByT5 so many; 0 where a call can.
@@ -46,12 +51,15 @@ class Role:
 
     slot: str
     encoder: str | tuple[str, ...]
+    tokenized_by: str = ""
     prompt: int = 1
     layer: Layer = None
     normalize: Normalize | None = None
     final_norm: bool = True
     padding: Literal["read", "masked", "zero", "none"] = "read"
     side: Side | Literal[""] = ""
+    layer_entry: str = ""
+    length_entry: str = ""
     multiple: int = 0
     length: int = 0
     sequence: bool = True
@@ -65,7 +73,7 @@ class Role:
     @property
     def tokenizer(self) -> str:
         """Where the pipeline keeps its tokenizer."""
-        return self.slot.replace("text_encoder", "tokenizer")
+        return self.tokenized_by or self.slot.replace("text_encoder", "tokenizer")
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -86,6 +94,11 @@ class Role:
 def both_sides(**arguments: str) -> dict[str, str]:
     """Arguments by `Conditioning`'s names, with those of the negative side."""
     return arguments | {f"negative_{ours}": f"negative_{own}" for ours, own in arguments.items()}
+
+
+def product(*entries: str) -> Width:
+    """The product of entries of a configuration."""
+    return lambda config: math.prod(int(config[entry]) for entry in entries)
 
 
 def as_typed(text: str) -> str:
@@ -114,7 +127,8 @@ class Family:
         roles: the text encoders, in the order in which their offloading expects to be called.
         denoiser: the denoiser's slot.
         denoiser_class: and its class, or one of several.
-        width: the entry of its configuration that says how wide its text states are.
+        width: the entry of its configuration that says how wide its text states are, or what tells it from that.
+        reader: the slot of what has that configuration, where it is not the denoiser.
         assemble: the encoders' results for one side -> the denoiser's inputs.
         finish: what depends on all sides together, done to their inputs at last.
         no_negative: what the pipeline takes for a negative prompt of None: "empty" (the empty prompt, or its call's
@@ -125,6 +139,7 @@ class Family:
             where it has none.
         fixed: whether the denoiser takes no other number of positions.
         clean: what the pipeline does to a text before all else.
+        negative_clean: the same for a negative one, where that is something else.
         templated: whether its call takes a prompt_template for its language model.
         hand_over: what the pipeline's call is given of the sides; it refuses what the pipeline would do otherwise.
         arguments: names of tensors in the pipeline's call where they are others than `Conditioning`'s.
@@ -140,7 +155,8 @@ class Family:
     roles: tuple[Role, ...]
     denoiser: str = "transformer"
     denoiser_class: str | tuple[str, ...]
-    width: str
+    width: str | Width
+    reader: str = ""
     assemble: Assemble
     finish: Finish = as_assembled
     no_negative: Literal["empty", "default", "zeros", "zeros if told", "nothing"] = "empty"
@@ -148,6 +164,7 @@ class Family:
     t5_length: int = 0
     fixed: bool = False
     clean: Callable[[str], str] = as_typed
+    negative_clean: Callable[[str], str] | None = None
     templated: bool = False
     hand_over: HandOver = Handing.tensors
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -155,6 +172,11 @@ class Family:
     guidance: Literal["negative first", "positive first", "two calls"] = "negative first"
     added_scale: float = 0.0
     regions: Literal["attention", "noise"] = "noise"
+
+    @property
+    def reading_slot(self) -> str:
+        """Where what says how wide text states are is."""
+        return self.reader or self.denoiser
 
     @property
     def prompts(self) -> int:
@@ -168,7 +190,9 @@ class Family:
         return (found,) if isinstance(found, str) else found
 
     def width_in(self, config: Mapping[str, Any]) -> int:
-        """How wide the denoiser's text states are, from its configuration."""
+        """How wide the denoiser's text states are, from its reader's configuration."""
+        if not isinstance(self.width, str):
+            return self.width(config)
         found = config[self.width]
         return int(found if isinstance(found, int) else found[0])
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, get_args, get_type_hints
 
 from clipcond.errors import UnsupportedPipelineError
-from clipcond.families.contract import Family
+from clipcond.families.contract import Family, Role
 from clipcond.families.table import FAMILIES, REFUSED
 from clipcond.families.templates import template_of
 
@@ -38,7 +38,7 @@ def family_of_pipeline(pipe: Any) -> Family:
         for slot, part in parts.items()
         if part is not None
     }
-    return _find(classes, type(pipe))
+    return _find(classes, type(pipe), pipe.config)
 
 
 def call_arguments(pipe: Any) -> dict[str, Any]:
@@ -75,10 +75,12 @@ def family_of_index(index: Mapping[str, Any]) -> Family:
     }
     name = str(index.get("_class_name", "StableDiffusionPipeline"))
     pipeline_class = getattr(diffusers, name, diffusers.StableDiffusionPipeline)
-    return _find(classes, pipeline_class)
+    return _find(classes, pipeline_class, index)
 
 
-def _find(classes: Mapping[str, tuple[str, ...]], pipeline_class: Any) -> Family:
+def _find(
+    classes: Mapping[str, tuple[str, ...]], pipeline_class: Any, config: Mapping[str, Any]
+) -> Family:
     """By the classes of the parts, each one's own before those that it is derived from."""
     name, takes = pipeline_class.__name__, _call_arguments(pipeline_class)
     encoders = {slot for slot in classes if slot.startswith("text_encoder")}
@@ -97,7 +99,7 @@ def _find(classes: Mapping[str, tuple[str, ...]], pipeline_class: Any) -> Family
             fits = True
             embeds = family.arguments.get("prompt_embeds", "prompt_embeds")
             if embeds in takes and family.lacks not in takes:
-                return _with_defaults(family, takes)
+                return _with_defaults(_configured(family, config), takes)
     needs = getattr(pipeline_class, "_backends", None)
     if fits and needs:
         raise UnsupportedPipelineError(
@@ -121,6 +123,23 @@ def _declared_denoisers(
     hints = get_type_hints(pipeline_class.__init__)
     kinds = {slot: get_args(hints[slot]) or (hints[slot],) for slot in slots & set(hints)}
     return {slot: tuple(kind.__name__ for kind in found) for slot, found in kinds.items()}
+
+
+def _configured(family: Family, config: Mapping[str, Any]) -> Family:
+    """With what a pipeline's configuration says of its encoders."""
+    if not any(role.layer_entry or role.length_entry for role in family.roles):
+        return family
+
+    def role_in(role: Role) -> Role:
+        layer, length = config.get(role.layer_entry), config.get(role.length_entry)
+        layer = tuple(layer) if isinstance(layer, list) else layer
+        return replace(
+            role,
+            layer=role.layer if layer is None else layer,
+            length=role.length if length is None else length,
+        )
+
+    return replace(family, roles=tuple(map(role_in, family.roles)))
 
 
 def _with_defaults(family: Family, takes: Mapping[str, Any]) -> Family:

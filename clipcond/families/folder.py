@@ -81,16 +81,16 @@ def _width(family: Family, index: Mapping[str, Any], source: Source) -> int:
     """Of the denoiser's text states; 0 where the pipeline was saved without one."""
     import diffusers
 
-    named = (index.get(family.denoiser) or [None, None])[1]
+    named = (index.get(family.reading_slot) or [None, None])[1]
     if not named:
         return 0
     try:
         kind = getattr(diffusers, named)
-        return family.width_in(kind.load_config(source.place, **source.within(family.denoiser)))
+        return family.width_in(kind.load_config(source.place, **source.within(family.reading_slot)))
     except Exception as error:  # as above
         raise CheckpointError(
-            f"{source}: {family.denoiser} cannot be read ({first_line(error)}); its config.json says how wide text states "
-            f"are: copy or download it (no weights are needed), or set {family.denoiser} to [null, null] in model_index.json"
+            f"{source}: {family.reading_slot} cannot be read ({first_line(error)}); its config.json says how wide text states "
+            f"are: copy or download it (no weights are needed), or set {family.reading_slot} to [null, null] in model_index.json"
         ) from error
 
 

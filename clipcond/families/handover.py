@@ -138,6 +138,26 @@ def each_alone(call: Handing) -> Handed:
     return {name: rows(name) for name in found if name.endswith(EMBEDS)}
 
 
+def in_layers(call: Handing) -> Tensors:
+    """Krea 2: the layers of each token's states apart."""
+    layers = call.pipe.transformer.config.num_text_layers
+    return {
+        name: tensor.view(*tensor.shape[:2], layers, -1) if name.endswith(EMBEDS) else tensor
+        for name, tensor in call.tensors().items()
+    }
+
+
+def bundles_first(call: Handing) -> Tensors:
+    """Fibo 2: the bundles of layers, each one of its denoiser's inputs, before the tokens."""
+    wide = call.pipe.transformer.config.cap_feat_dim
+    return {
+        name: tensor.view(*tensor.shape[:2], -1, wide).transpose(1, 2)
+        if name.endswith(EMBEDS)
+        else tensor
+        for name, tensor in call.tensors().items()
+    }
+
+
 def in_lists(handed: torch.Tensor | list[Any], change: Callable[[torch.Tensor], Any]) -> Any:
     """A tensor changed, or each of a list's."""
     if isinstance(handed, list):

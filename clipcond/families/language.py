@@ -3,18 +3,41 @@
 As diffusers 0.42 has it, `encode_prompt` and `__call__` of each.
 """
 
+import html
+import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
+from clipcond.errors import ClipcondError
 from clipcond.families import templates
-from clipcond.families.contract import Family, Role, both_sides
-from clipcond.families.handover import each_alone, of_one_length
-from clipcond.families.inputs import Inputs, Results, each_trimmed, masked, states
+from clipcond.families.contract import Family, Role, as_typed, both_sides, product
+from clipcond.families.handover import (
+    bundles_first,
+    each_alone,
+    in_layers,
+    of_one_length,
+)
+from clipcond.families.inputs import (
+    Inputs,
+    Results,
+    bool_masked,
+    each_trimmed,
+    masked,
+    states,
+)
 
 QWEN_VL = ("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLTextModel")
 _QWEN_3 = ("Qwen3ForCausalLM", "Qwen3Model")
-_GEMMA_2 = ("Gemma2Model", "Gemma2ForCausalLM")
+_QWEN_3_VL = "Qwen3VLForConditionalGeneration"
+_EMBEDS_MASK = both_sides(prompt_attention_mask="prompt_embeds_mask")
+# what Fibo 2 is told instead of a negative prompt
+_NO_CAPTION = (
+    '{"short_description":"","objects":[],"background_setting":"","lighting":{},"aesthetics":{},'
+    '"photographic_characteristics":{},"style_medium":"","context":"","artistic_style":""}'
+)
 
 
 def qwen_image(results: Results) -> Inputs:
@@ -26,35 +49,49 @@ def qwen_image(results: Results) -> Inputs:
     )
 
 
-def lowered(text: str) -> str:
-    """What Sana's and Lumina's pipelines do: lower case, no blanks around."""
-    return text.lower().strip()
+def ovis(results: Results) -> Inputs:
+    """The language model's states, zeros behind each prompt's end."""
+    return replace(qwen_image(results), mask=None)
+
+
+def unit_rms(states: torch.Tensor) -> torch.Tensor:
+    """What Fibo 2 does to each layer's states: divided by their root mean square, in float32."""
+    wide = states.float()
+    return (wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + 1e-6)).to(states.dtype)
+
+
+def repaired(text: str) -> str:
+    """What PRX Pixel does: repaired, HTML unescaped twice, no blanks around.
+
+    Raises:
+        ClipcondError: ftfy is missing, without which the pipeline takes no strings either.
+    """
+    try:
+        import ftfy
+    except ImportError as error:
+        raise ClipcondError("PRX Pixel cleans prompts with ftfy: pip install ftfy") from error
+    return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
+
+
+def compact(text: str) -> str:
+    """What Fibo 2 does to a caption in JSON: the form that it was trained with; another text stays."""
+    from diffusers import BriaFibo2Pipeline
+
+    caption, _ = BriaFibo2Pipeline._parse_prompt(text)  # noqa: SLF001 as its call does
+    if isinstance(caption, str):
+        return text
+    return json.dumps(caption or {}, separators=(",", ":"), ensure_ascii=False)
+
+
+def of_bundles(config: Mapping[str, Any]) -> int:
+    """How wide Fibo 2's states are: one input of its perceiver's, and one of each injection's."""
+    return int(config["cap_feat_dim"]) * (1 + len(config["injection_layer_ids"]))
 
 
 def without_pictures(text: str) -> str:
     """What Flux.2 does: no marks for pictures."""
     return text.replace("[IMG]", "")
 
-
-_SANA = Family(
-    name="Sana",
-    roles=(
-        Role(
-            slot="text_encoder",
-            encoder="Gemma2Model",
-            layer=-1,
-            padding="masked",
-            side="right",
-            template=templates.SANA,
-            negative_template=templates.NONE,
-        ),
-    ),
-    denoiser_class="SanaTransformer2DModel",
-    width="caption_channels",
-    assemble=masked,
-    clean=lowered,
-    t5_length=300,
-)
 
 LANGUAGE_FAMILIES: tuple[Family, ...] = (
     Family(
@@ -109,7 +146,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         finish=each_trimmed,
         no_negative="nothing",
         t5_length=512,
-        arguments=both_sides(prompt_attention_mask="prompt_embeds_mask"),
+        arguments=_EMBEDS_MASK,
     ),
     Family(
         name="Z-Image",
@@ -129,31 +166,6 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         hand_over=each_alone,
         t5_length=512,
     ),
-    _SANA,
-    replace(
-        _SANA.with_template(templates.SANA_VIDEO),
-        name="Sana video",
-        denoiser_class="SanaVideoTransformer3DModel",
-    ),
-    Family(
-        name="Lumina 2",
-        guidance="two calls",
-        roles=(
-            Role(
-                slot="text_encoder",
-                encoder=_GEMMA_2,
-                layer=-2,
-                padding="masked",
-                side="right",
-                template=templates.LUMINA_2,
-                negative_template=templates.NONE,
-            ),
-        ),
-        denoiser_class="Lumina2Transformer2DModel",
-        width="cap_feat_dim",
-        assemble=masked,
-        t5_length=256,
-    ),
     Family(
         name="CogView4",
         guidance="two calls",
@@ -172,5 +184,164 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         assemble=states,
         hand_over=of_one_length,
         t5_length=1024,
+    ),
+    Family(
+        name="Qwen-Image 2.1",
+        guidance="two calls",
+        roles=(
+            Role(
+                slot="text_encoder",
+                tokenized_by="processor",
+                encoder=_QWEN_3_VL,
+                layer=-1,
+                final_norm=False,
+                padding="none",
+                side="right",
+                template=templates.QWEN_IMAGE_21,
+            ),
+        ),
+        denoiser_class="QwenImage21Transformer2DModel",
+        width="context_in_dim",
+        assemble=qwen_image,
+        finish=each_trimmed,
+        no_negative="nothing",
+        arguments=_EMBEDS_MASK,
+    ),
+    Family(
+        name="Ovis-Image",
+        guidance="two calls",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder=_QWEN_3,
+                layer=-1,
+                padding="masked",
+                template=templates.OVIS,
+            ),
+        ),
+        denoiser_class="OvisImageTransformer2DModel",
+        width="joint_attention_dim",
+        assemble=ovis,
+        t5_length=256,
+    ),
+    Family(
+        name="Ernie-Image",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder="Mistral3Model",
+                layer=-2,
+                padding="none",
+                side="right",
+                template=templates.NONE,
+            ),
+        ),
+        denoiser_class="ErnieImageTransformer2DModel",
+        width="text_in_dim",
+        assemble=masked,
+        hand_over=each_alone,
+    ),
+    Family(
+        name="Krea 2",
+        guidance="two calls",
+        added_scale=1.0,
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder="Qwen3VLModel",
+                layer=(2, 5, 8, 11, 14, 17, 20, 23, 26, 29, 32, 35),
+                layer_entry="text_encoder_select_layers",
+                padding="masked",
+                side="middle",
+                template=templates.KREA_2,
+            ),
+        ),
+        denoiser_class="Krea2Transformer2DModel",
+        width=product("num_text_layers", "text_hidden_dim"),
+        assemble=bool_masked,
+        hand_over=in_layers,
+        t5_length=512,
+        arguments=_EMBEDS_MASK,
+    ),
+    Family(
+        name="Nucleus-Image",
+        guidance="two calls",
+        roles=(
+            Role(
+                slot="text_encoder",
+                tokenized_by="processor",
+                encoder=_QWEN_3_VL,
+                layer=-8,
+                padding="masked",
+                multiple=8,
+                template=templates.NUCLEUS,
+            ),
+        ),
+        denoiser_class="NucleusMoEImageTransformer2DModel",
+        width="joint_attention_dim",
+        assemble=masked,
+        t5_length=1024,
+        arguments=_EMBEDS_MASK,
+    ),
+    Family(
+        name="Fibo 2",
+        guidance="two calls",
+        roles=(
+            Role(
+                slot="text_encoder",
+                tokenized_by="processor",
+                encoder=_QWEN_3_VL,
+                # six inputs of three layers each
+                layer=(9, 20, 31, 5, 16, 27, 7, 18, 29, 9, 20, 31, 11, 22, 33, 13, 24, 35),
+                normalize=unit_rms,
+                padding="masked",
+                multiple=1,
+                template=templates.FIBO_2,
+            ),
+        ),
+        denoiser_class="BriaFibo2Transformer2DModel",
+        width=of_bundles,
+        assemble=bool_masked,
+        default_negative=_NO_CAPTION,
+        clean=compact,
+        negative_clean=as_typed,
+        hand_over=bundles_first,
+        arguments=_EMBEDS_MASK,
+    ),
+    Family(
+        name="PRX Pixel",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder="Qwen3VLTextModel",
+                layer=-1,
+                padding="masked",
+                length=256,
+                length_entry="prompt_max_tokens",
+                template=templates.NONE,
+            ),
+        ),
+        denoiser_class="PRXTransformer2DModel",
+        width="context_in_dim",
+        assemble=bool_masked,
+        clean=repaired,
+    ),
+    Family(
+        name="HunyuanImage refiner",
+        guidance="two calls",
+        roles=(
+            Role(
+                slot="text_encoder",
+                encoder=QWEN_VL,
+                layer=-3,
+                padding="masked",
+                length=256,
+                template=templates.HUNYUAN_REFINER,
+            ),
+        ),
+        denoiser_class="HunyuanImageTransformer2DModel",
+        width="text_embed_dim",
+        assemble=masked,
+        arguments=_EMBEDS_MASK,
     ),
 )

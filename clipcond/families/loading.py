@@ -35,8 +35,8 @@ def paths_of_pipeline(pipe: Any) -> Found:
         UnsupportedPipelineError: another kind of pipeline.
     """
     family = family_of_pipeline(pipe)
-    denoiser = getattr(pipe, family.denoiser)
-    width = 0 if denoiser is None else family.width_in(denoiser.config)
+    reader = getattr(pipe, family.reading_slot)
+    width = 0 if reader is None else family.width_in(reader.config)
     zeros = bool(pipe.config.get("force_zeros_for_empty_prompt", False))
     return family, _paths(family, pipe.components), width, zeros
 
@@ -100,7 +100,7 @@ def _language_path(role: Role, template: Template, speaker: Any, module: Any) ->
     def framed(template: Template) -> TemplateTokenizer:
         return TemplateTokenizer(
             tokenizer,
-            tokenizer.model_max_length,
+            role.length or tokenizer.model_max_length,
             template,
             padded=role.padding != "none" and not role.multiple,
             side=role.side or tokenizer.padding_side,

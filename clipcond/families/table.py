@@ -6,7 +6,9 @@ Variants of one contract (image to image, inpainting, ControlNet, PAG, LCM, ...)
 from clipcond.families.clip import CLIP_FAMILIES
 from clipcond.families.contract import Family
 from clipcond.families.gemma import GEMMA_FAMILIES
+from clipcond.families.gemma_language import GEMMA_LANGUAGE_FAMILIES
 from clipcond.families.language import LANGUAGE_FAMILIES
+from clipcond.families.language_films import FILM_FAMILIES
 from clipcond.families.mixed import MIXED_FAMILIES
 from clipcond.families.t5 import T5_FAMILIES
 
@@ -15,6 +17,8 @@ FAMILIES: tuple[Family, ...] = (
     *T5_FAMILIES,
     *GEMMA_FAMILIES,
     *LANGUAGE_FAMILIES,
+    *GEMMA_LANGUAGE_FAMILIES,
+    *FILM_FAMILIES,
     *MIXED_FAMILIES,
 )
 
@@ -31,6 +35,10 @@ REFUSED: dict[str, str] = {
         "its language model reads the picture before the prompt, so that the prompt's states depend on it",
     ),
     "QwenImageLayeredPipeline": "where it is given no text it writes a caption of its own, also beside embeddings",
+    "LongCatImagePipeline": "its call with embeddings counts the prompt's strings all the same, and fails without them",
+    "LongCatImageEditPipeline": "as LongCatImagePipeline, and its language model reads the picture before the prompt",
+    "EasyAnimateControlPipeline": "its call fails, with strings as with embeddings: it hands encode_prompt a "
+    "text_encoder_index that that does not take",
     "GlmImagePipeline": "its language model samples the picture's tokens from the prompt as text; only what is in quotes "
     "is embedded",
 }

@@ -170,3 +170,50 @@ LUMINA_2 = Template(
 )
 Z_IMAGE = Template(text="", crop=0, chat=True, system=False, thinking=True)
 NONE = Template(text="{}", crop=0)
+
+QWEN_IMAGE_21 = Template(
+    text=(
+        "<|im_start|>system\nComprehend and analyze the provided prompt.<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    ),
+    crop="<|im_start|>system\nComprehend and analyze the provided prompt.<|im_end|>\n",
+    empty=" ",
+)
+OVIS = Template(
+    text=(
+        "Describe the image by detailing the color, quantity, text, shape, size, texture, spatial relationships of the "
+        "objects and background: {}"
+    ),
+    crop=28,
+    chat=True,
+    system=False,
+    thinking=False,
+)
+KREA_2 = Template(text=QWEN_IMAGE.text, crop=34)
+NUCLEUS = Template(
+    text=(
+        "You are an image generation assistant. Follow the user's prompt literally. Pay careful attention to spatial "
+        "layout: objects described as on the left must appear on the left, on the right on the right. Match exact object "
+        "counts and assign colors to the correct objects."
+    ),
+    crop=0,
+    chat=True,
+    parts=True,
+)
+FIBO_2 = Template(text="<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n", crop=0)
+HUNYUAN_REFINER = Template(
+    text=(
+        "<|start_header_id|>system<|end_header_id|>\n\nDescribe the image by detailing the color, shape, size, texture, "
+        "quantity, text, spatial relationships of the objects and background:<|eot_id|>"
+        "<|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
+    ),
+    crop=36,
+)
+COSMOS_25 = Template(
+    text="You are a helpful assistant who will provide prompts to an image generator.",
+    crop=0,
+    chat=True,
+    parts=True,
+    answer=False,
+)
+EASY_ANIMATE = Template(text="", crop=0, chat=True, system=False, parts=True)

@@ -27,10 +27,10 @@ class Template:
     Attributes:
         text: with "{}" where the prompt goes; in a chat, the system's message.
         crop: how many tokens the pipeline drops at the beginning, after encoding; None for all before the prompt; -1 for all
-            but the last of the tokens that the text before the prompt has by itself.
+            but the last of the tokens that the text before the prompt has by itself; a text for as many as that has.
         keeps: how many tokens at the very beginning it does not drop.
         chat: whether the tokenizer's own chat template makes the rest of it.
-        system: whether, in a chat, a system's message goes before the user's; if not, `text` is of no use.
+        system: whether, in a chat, `text` is a system's message; if not, it is the user's, or "" for the prompt alone.
         parts: whether, in a chat, messages are lists of texts and pictures.
         answer: whether, in a chat, the assistant's answer is begun.
         thinking: what the chat template is told of it (Qwen3's `enable_thinking`); None for nothing.
@@ -39,7 +39,7 @@ class Template:
     """
 
     text: str
-    crop: int | None
+    crop: int | str | None
     keeps: int = 0
     chat: bool = False
     system: bool = True
@@ -93,11 +93,11 @@ class TemplateTokenizer:
     @cached_property
     def _crop(self) -> int:
         before, after = self._around
-        if self.template.crop is not None and self.template.crop < 0:
-            (alone,) = self._encode([[before]])
-            return max(0, len(alone) + self.template.crop)
-        if self.template.crop is not None:
-            return self.template.crop
+        crop = self.template.crop
+        if isinstance(crop, str):
+            return len(self._encode([[crop]])[0])
+        if crop is not None:
+            return crop if crop >= 0 else len(self._encode([[before]])[0]) + crop
         # a word: it takes a blank before it into its token
         (pieces,) = self._encode([[f"{before}a{after}"]])
         return next(i for i, piece in enumerate(pieces) if piece.end > len(before))
@@ -107,7 +107,8 @@ class TemplateTokenizer:
         """The texts before and after a prompt."""
         text = self.template.text
         if self.template.chat:
-            messages = [{"role": "user", "content": self._message(_PLACE)}]
+            asked = text if _PLACE in text else _PLACE
+            messages = [{"role": "user", "content": self._message(asked)}]
             if self.template.system:
                 messages.insert(0, {"role": "system", "content": self._message(text)})
             thinking = self.template.thinking

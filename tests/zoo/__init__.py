@@ -6,6 +6,8 @@
 from tests.zoo import (
     alone,
     cascade,
+    chat,
+    easy,
     film,
     flux,
     gemma,
@@ -13,6 +15,7 @@ from tests.zoo import (
     hunyuan,
     kandinsky,
     language,
+    ltx2,
     other,
     sd1,
     sd3,
@@ -38,7 +41,10 @@ FAMILIES = (
     kandinsky,
     language,
     alone,
+    chat,
+    easy,
     gemma_language,
+    ltx2,
     other,
 )
 ZOO: dict[str, Animal] = {

@@ -64,6 +64,19 @@ _BY_FAMILY = {
     "HiDream": "HiDreamImage",
     "HunyuanVideo 1.5": "HunyuanVideo15 HunyuanVideo15ImageToVideo",
     "HunyuanImage 2.1": "HunyuanImage",
+    "Qwen-Image 2.1": "QwenImage21",
+    "Ovis-Image": "OvisImage",
+    "Ernie-Image": "ErnieImage",
+    "Krea 2": "Krea2",
+    "Nucleus-Image": "NucleusMoEImage",
+    "Fibo 2": "BriaFibo2",
+    "PRX Pixel": "PRXPixel",
+    "HunyuanImage refiner": "HunyuanImageRefiner",
+    "LTX-2": """
+        LTX2 LTX2ImageToVideo LTX2Condition LTX2InContext LTX2HDR LTX2DFR LTX2DFRTemporalRefine
+    """,
+    "Cosmos 2.5": "Cosmos2_5_PredictBase Cosmos2_5_Transfer",
+    "EasyAnimate": "EasyAnimate EasyAnimateInpaint",
     "Flux.2": "Flux2",
     "Flux.2 Klein": "Flux2Klein Flux2KleinInpaint Flux2KleinKV",
     "Z-Image": "ZImage ZImageImg2Img ZImageInpaint ZImageControlNet ZImageControlNetInpaint ZImageOmni",
@@ -83,13 +96,35 @@ SUPPORTED: dict[str, str] = {
 
 NO_EMBEDDINGS = "its call takes no prompt embeddings"
 OTHER = "not built: "
+READS_PICTURES = "its language model reads the picture before the prompt, so that the prompt's states depend on it"
+KOLORS = "its tokenizer does not tell where in a text its tokens are from"
 UNSUPPORTED: dict[str, str] = {
+    "AceStepPipeline": NO_EMBEDDINGS,
+    "BriaFiboEditPipeline": NO_EMBEDDINGS,
+    "BriaFiboPipeline": NO_EMBEDDINGS,
+    "DreamLiteMobilePipeline": NO_EMBEDDINGS,
+    "DreamLitePipeline": NO_EMBEDDINGS,
+    "EasyAnimateControlPipeline": "its call fails in diffusers 0.42, with strings as with embeddings",
+    "Ideogram4Pipeline": NO_EMBEDDINGS,
+    "JoyImageEditPipeline": READS_PICTURES,
+    "JoyImageEditPlusPipeline": READS_PICTURES,
+    "KolorsImg2ImgPipeline": KOLORS,
+    "KolorsPAGPipeline": KOLORS,
+    "KolorsPipeline": KOLORS,
+    "LuminaPipeline": OTHER
+    + "it fills a negative prompt up to the prompt's length, or cuts it there, and reads what fills up",
+    "LDMTextToImagePipeline": NO_EMBEDDINGS,
+    "LongCatImageEditPipeline": READS_PICTURES,
+    "LongCatImagePipeline": "its call with embeddings counts the prompt's strings all the same, and fails without them",
+    "OmniGenPipeline": NO_EMBEDDINGS,
+    "SanaWMPipeline": OTHER
+    + "it walks through a world along a camera's path, from a picture of one size",
     "AudioLDM2Pipeline": OTHER
     + "a language model goes on from what CLAP and T5 read, and the denoiser reads what it says",
     "BlipDiffusionControlNetPipeline": NO_EMBEDDINGS,
     "FluxPriorReduxPipeline": "it has no denoiser; its results are embeddings",
     "GlmImagePipeline": "its language model samples the picture's tokens from the prompt as text; only what is in quotes is embedded",
-    "HunyuanVideoImageToVideoPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
+    "HunyuanVideoImageToVideoPipeline": READS_PICTURES,
     "Kandinsky5I2IPipeline": "its language model reads the picture after the prompt, and hands over the states of both",
     "KandinskyCombinedPipeline": NO_EMBEDDINGS,
     "KandinskyImg2ImgCombinedPipeline": NO_EMBEDDINGS,
@@ -109,9 +144,9 @@ UNSUPPORTED: dict[str, str] = {
     "MarigoldDepthPipeline": "it takes no prompt",
     "MarigoldIntrinsicsPipeline": "it takes no prompt",
     "MarigoldNormalsPipeline": "it takes no prompt",
-    "QwenImageEditInpaintPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
-    "QwenImageEditPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
-    "QwenImageEditPlusPipeline": "its language model reads the picture before the prompt, so that the prompt's states depend on it",
+    "QwenImageEditInpaintPipeline": READS_PICTURES,
+    "QwenImageEditPipeline": READS_PICTURES,
+    "QwenImageEditPlusPipeline": READS_PICTURES,
     "QwenImageLayeredPipeline": "where it is given no text it writes a caption of its own, also beside embeddings",
     "ShapEPipeline": NO_EMBEDDINGS,
     "StableUnCLIPPipeline": "its prior reads the prompt as text only",
