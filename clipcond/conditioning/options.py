@@ -5,7 +5,7 @@ from typing import TypedDict
 
 from clipcond.conditioning.cache import EmbeddingCache
 from clipcond.conditioning.pooling import Pooling, pooling_named
-from clipcond.conditioning.reading import Rules
+from clipcond.conditioning.rules import Rules
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family, Role
 from clipcond.prompt import check_dialect

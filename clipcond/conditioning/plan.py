@@ -126,7 +126,7 @@ def make_plans(
 
     def lengths(path: TextPath) -> Sides[int]:
         own = longest[path.role.slot]
-        if path.role.multiple:
+        if path.role.filled == "longest":
             return own
         common = windows if path.role.slot in shared else max(own.values())
         return dict.fromkeys(own, common)

@@ -1,19 +1,18 @@
 """A prompt's text to the windows an encoder reads: parse, tokenise, cut. It knows no tensors."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice
 
+from clipcond.conditioning.remarks import complain, remarks, unmet_remarks
 from clipcond.conditioning.report import PromptReport, ReportedToken, reported_tokens
+from clipcond.conditioning.rules import ONE_WINDOW, Rules
 from clipcond.errors import (
     ClipcondError,
-    PromptCutWarning,
     PromptSyntaxError,
-    PromptTooLongError,
 )
-from clipcond.families.inputs import NEGATIVE, Sides
-from clipcond.prompt import DIALECTS, Diagnostic, Prompt
+from clipcond.families.inputs import Sides
+from clipcond.prompt import DIALECTS, Prompt
 from clipcond.tokens import (
     Chunk,
     Cut,
@@ -26,35 +25,6 @@ from clipcond.tokens import (
     whole,
 )
 from clipcond.weighting import normalize
-
-_QUOTED = 200
-_LISTED = 5
-_ONE_WINDOW = ("truncate", "error")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """How one encoder's prompts are read.
-
-    Attributes:
-        dialect: of the prompt language.
-        long_prompt: the name of the policy for prompts over the encoder's length.
-        policy: itself.
-        weighting: the name of the weighting mode.
-        least: the smallest weight that the mode can take.
-        normalization: of the weights.
-        clean: what the pipelines do to a text before they tokenise it.
-        negative_clean: the same for a negative one.
-    """
-
-    dialect: str
-    long_prompt: str
-    policy: Policy
-    weighting: str
-    least: float
-    normalization: str
-    clean: Callable[[str], str]
-    negative_clean: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,42 +69,71 @@ def read(
     Warns:
         PromptCutWarning: words were dropped under the policy "truncate".
     """
-    negative = replace(rules, clean=rules.negative_clean)
-    return {
-        side: _read(asked, tokenizer_of(side), negative if side == NEGATIVE else rules)
+    found = {
+        side: _Tokenised.of(asked, tokenizer_of(side), rules.of(side))
         for side, asked in prompts.items()
     }
+    longest = max(each.positions for each in found.values())
+    return {side: each.read(longest) for side, each in found.items()}
 
 
-def _read(prompts: Sequence[Prompt], tokenizer: Tokenizer, rules: Rules) -> list[Reading]:
-    _check_room(tokenizer)
-    for prompt in prompts:
-        _check(prompt, rules)
-    lines = [
-        [
-            [_cleaned(line, rules.clean) for line in lines_of(part.segments(), part.separator)]
-            for part, _ in prompt.branches
+@dataclass(frozen=True, slots=True)
+class _Tokenised:
+    """Prompts of a side, tokenised and not yet cut.
+
+    Attributes:
+        prompts: as parsed.
+        lines: of each branch of each prompt.
+        unmet: the embeddings that each asks for and the encoder has not.
+        tokens: of all lines, one after the other.
+        tokenizer: whose.
+        rules: for reading them.
+    """
+
+    prompts: Sequence[Prompt]
+    lines: Sequence[Sequence[Sequence[Line]]]
+    unmet: Sequence[Sequence[str]]
+    tokens: Sequence[tuple[Token, ...]]
+    tokenizer: Tokenizer
+    rules: Rules
+
+    @classmethod
+    def of(cls, prompts: Sequence[Prompt], tokenizer: Tokenizer, rules: Rules) -> "_Tokenised":
+        _check_room(tokenizer)
+        for prompt in prompts:
+            _check(prompt, rules)
+        lines = [
+            [
+                [_cleaned(line, rules.clean) for line in lines_of(part.segments(), part.separator)]
+                for part, _ in prompt.branches
+            ]
+            for prompt in prompts
         ]
-        for prompt in prompts
-    ]
-    unmet = [_unmet(parts, tokenizer, rules) for parts in lines]
-    if DIALECTS[rules.dialect].drops_unmet:
-        lines = [[[_met(line, tokenizer) for line in part] for part in parts] for parts in lines]
-    found = tokenizer([line for parts in lines for part in parts for line in part])
-    if isinstance(tokenizer, TemplateTokenizer):
-        branches = [part for parts in lines for part in parts]
-        tokenizer = tokenizer.fitted(_longest(branches, found))
-    tokens = iter(found)
-    return [
-        _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=rules, unmet=names)
-        for prompt, parts, names in zip(prompts, lines, unmet, strict=True)
-    ]
+        unmet = [_unmet(parts, tokenizer, rules) for parts in lines]
+        if DIALECTS[rules.dialect].drops_unmet:
+            lines = [
+                [[_met(line, tokenizer) for line in part] for part in parts] for parts in lines
+            ]
+        tokens = tokenizer([line for parts in lines for part in parts for line in part])
+        return cls(prompts, lines, unmet, tokens, tokenizer, rules)
 
+    @property
+    def positions(self) -> int:
+        """Of the longest branch, whose lines follow each other in one row, and what stands around it."""
+        found, frame = iter(self.tokens), self.tokenizer.frame
+        branches = [part for parts in self.lines for part in parts]
+        tokens = (sum(map(len, islice(found, len(lines)))) for lines in branches)
+        return max(tokens, default=0) + frame.length - frame.room
 
-def _longest(branches: Sequence[Sequence[Line]], tokens: Sequence[Sequence[Token]]) -> int:
-    """Tokens of the longest branch, whose lines follow each other in one row."""
-    found = iter(tokens)
-    return max((sum(map(len, islice(found, len(lines)))) for lines in branches), default=0)
+    def read(self, longest: int) -> list[Reading]:
+        """Cut, where rows are filled up to the longest of a side, or of all sides."""
+        tokenizer, tokens = self.tokenizer, iter(self.tokens)
+        if isinstance(tokenizer, TemplateTokenizer):
+            tokenizer = tokenizer.fitted(self.positions, longest)
+        return [
+            _read_one(prompt, parts, tokens, tokenizer=tokenizer, rules=self.rules, unmet=names)
+            for prompt, parts, names in zip(self.prompts, self.lines, self.unmet, strict=True)
+        ]
 
 
 def _check_room(tokenizer: Tokenizer) -> None:
@@ -224,11 +223,11 @@ def _read_one(
         windows += len(cut.chunks)
         branches.append((weight, filled))
     text = " ".join(filter(None, dropped))
-    _complain(text, tokenizer, rules.long_prompt)
+    complain(text, tokenizer, rules.long_prompt)
     notes = (
         *prompt.diagnostics,
-        *_notes(prompt, reported, tokenizer, rules),
-        *_unmet_notes(prompt, unmet, rules),
+        *remarks(prompt, reported, tokenizer, rules),
+        *unmet_remarks(prompt, unmet, rules),
     )
     report = PromptReport(
         text=prompt.text, tokens=tuple(reported), chunks=windows, cut=text, notes=notes,
@@ -239,7 +238,7 @@ def _read_one(
 
 def _policy(tokenizer: Tokenizer, rules: Rules) -> Policy:
     """Encoders that read rows of any length need no windows, only a limit where one was asked for."""
-    return rules.policy if tokenizer.windowed or rules.long_prompt in _ONE_WINDOW else whole
+    return rules.policy if tokenizer.windowed or rules.long_prompt in ONE_WINDOW else whole
 
 
 def _normalized(lines: Sequence[tuple[Token, ...]], normalization: str) -> list[tuple[Token, ...]]:
@@ -262,84 +261,6 @@ def _dropped_text(lines: Sequence[Line], tokenised: Sequence[tuple[Token, ...]],
             parts.append(line.text[tokens[kept].start :])
         kept = max(0, kept - len(tokens))
     return " ".join(parts)
-
-
-def _complain(dropped: str, tokenizer: Tokenizer, long_prompt: str) -> None:
-    if not dropped:
-        return
-    room = tokenizer.frame.room
-    quoted = dropped if len(dropped) <= _QUOTED else f"{dropped[:_QUOTED]}..."
-    if long_prompt == "error":
-        windows = '"a1111" (several windows) or ' if tokenizer.windowed else ""
-        raise PromptTooLongError(
-            f"the prompt is longer than the {room} tokens that fit; this is too much: {quoted!r}. Shorten it, or "
-            f'take long_prompt={windows}"truncate"'
-        )
-    warnings.warn(
-        f"the prompt is longer than the {room} tokens that fit; dropped: {quoted!r}",
-        PromptCutWarning,
-        stacklevel=7,
-    )
-
-
-def _notes(
-    prompt: Prompt, tokens: Sequence[ReportedToken], tokenizer: Tokenizer, rules: Rules
-) -> list[Diagnostic]:
-    notes = []
-    pad = tokenizer.frame.pad  # where it is EOS as well, no content has it
-    if any(token.id == pad for token in tokens):
-        at = max(0, prompt.text.find(tokenizer.pad_text))
-        notes.append(
-            Diagnostic(
-                f"{tokenizer.pad_text!r} is this tokenizer's padding token and says nothing",
-                (at, at + len(tokenizer.pad_text)),
-                "leave it out",
-            )
-        )
-    parts = [part for part, _ in prompt.branches]
-    breaks = any(s.is_break for part in parts for s in part.segments())
-    if breaks and (rules.long_prompt in _ONE_WINDOW or not tokenizer.windowed):
-        at = max(0, prompt.text.find("BREAK"))
-        why = (
-            f"under the policy {rules.long_prompt!r}"
-            if tokenizer.windowed
-            else "for an encoder that reads one row"
-        )
-        notes.append(
-            Diagnostic(
-                f"BREAK ends no window {why}",
-                (at, at + len("BREAK")),
-                'take long_prompt="a1111"' if tokenizer.windowed else "",
-            )
-        )
-    unknown = list(dict.fromkeys(token.text for token in tokens if token.unknown))
-    if unknown:
-        more = ", ..." if len(unknown) > _LISTED else ""
-        at = max(0, prompt.text.find(unknown[0]))
-        notes.append(
-            Diagnostic(
-                f"not in this tokenizer's vocabulary, so that the encoder reads only that something is there: "
-                f"{', '.join(map(repr, unknown[:_LISTED]))}{more}",
-                (at, at + len(unknown[0])),
-                "say it in words that it knows",
-            )
-        )
-    return notes
-
-
-def _unmet_notes(prompt: Prompt, unmet: Sequence[str], rules: Rules) -> list[Diagnostic]:
-    done = "left out, as in ComfyUI" if DIALECTS[rules.dialect].drops_unmet else "read as text"
-    notes = []
-    for asked in dict.fromkeys(unmet):
-        at = max(0, prompt.text.find(asked))
-        notes.append(
-            Diagnostic(
-                f"{asked!r} names no textual inversion that this encoder has: {done}",
-                (at, at + len(asked)),
-                "give the file to with_inversions, or leave the word out",
-            )
-        )
-    return notes
 
 
 def _positions(chunks: Sequence[Chunk]) -> int:

@@ -37,7 +37,8 @@ class Role:
         side: where it is, of a language model; "" is where its tokenizer puts it.
         layer_entry: the entry of the pipeline's configuration that says the layer.
         length_entry: the same of the length.
-        multiple: what the length of a language model's rows is a multiple of, where they are filled up to the longest.
+        filled: up to what: the length, or the longest row of a side.
+        multiple: what the length of a language model's rows is a multiple of.
         length: positions of its rows where no call can choose them: in a `fixed` family so many, else as many as its
             tokenizer says, and at most so many; of a ByT5 so many; 0 where a call can.
         sequence: whether the denoiser reads its states; if not, only its pooled vector.
@@ -60,7 +61,8 @@ class Role:
     side: Side | Literal[""] = ""
     layer_entry: str = ""
     length_entry: str = ""
-    multiple: int = 0
+    filled: Literal["longest", "length"] = "length"
+    multiple: int = 1
     length: int = 0
     sequence: bool = True
     pooled: bool = True

@@ -79,6 +79,7 @@ GEMMA_LANGUAGE_FAMILIES: tuple[Family, ...] = (
                 layer="all",
                 padding="masked",
                 side="left",
+                multiple=128,  # of its connectors' registers, which take the place of padding
                 template=templates.NONE,
             ),
         ),

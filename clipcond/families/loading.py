@@ -102,7 +102,7 @@ def _language_path(role: Role, template: Template, speaker: Any, module: Any) ->
             tokenizer,
             role.length or tokenizer.model_max_length,
             template,
-            padded=role.padding != "none" and not role.multiple,
+            filled="own" if role.padding == "none" else role.filled,
             side=role.side or tokenizer.padding_side,
             multiple=role.multiple,
             processor=speaker if speaker is not tokenizer else None,

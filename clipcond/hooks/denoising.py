@@ -20,7 +20,7 @@ from clipcond.hooks.layout import Rows, rows_of
 from clipcond.hooks.plan import Plan, make_plan
 from clipcond.hooks.regional import in_places
 from clipcond.hooks.results import guided, results
-from clipcond.hooks.rows import MASKS, Call, has_rows, outputs, parted, taken, tensors
+from clipcond.hooks.rows import COUNTS, MASKS, Call, has_rows, outputs, parted, taken, tensors
 from clipcond.hooks.run import Kept, Look, Run
 
 
@@ -124,9 +124,13 @@ def put(run: Run, call: Call, rows: Rows, plan: Plan) -> Call:
                 return states.written(tensor, mark.field, dim, plan.jobs)
             if states is not None and rows.marks and name in MASKS:
                 return states.written(tensor, MASKS[name], 0, plan.jobs)
+            if states is not None and rows.marks and name in COUNTS:
+                return states.counted(tensor, COUNTS[name], plan.jobs)
         return tensor
 
     changed = call.changed(change)
+    if states is not None and rows.marks:
+        changed = states.masked(changed, plan.jobs)
     if missing:
         raise UnsupportedPipelineError(
             f"{type(run.session.pipe).__name__} changes what its ControlNet gives before its denoiser reads it, as in guess "
@@ -247,6 +251,12 @@ def _check_kind(run: Run) -> None:
     if what and getattr(pipe, "do_perturbed_attention_guidance", False):
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} guides by perturbed attention, whose rows belong together: {what} where pag_scale is 0"
+        )
+    own = ("do_spatio_temporal_guidance", "do_modality_isolation_guidance")
+    if what and any(getattr(pipe, name, False) for name in own):
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} guides by more than a negative prompt: {what} where stg_scale is 0 and modality_scale 1, "
+            "and so for audio"
         )
 
 

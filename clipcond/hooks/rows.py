@@ -20,12 +20,15 @@ REPEATED = frozenset({
 # the masks that denoisers take -> the field of `Inputs` that they begin with
 MASKS = {
     "encoder_attention_mask": "mask",
+    "encoder_hidden_states_mask": "mask",
     "attention_mask": "mask",
     "text_embedding_mask": "mask",
     "encoder_attention_mask_2": "mask_2",
     "text_embedding_mask_t5": "mask_2",
 }
-_SAMPLES = ("sample", "hidden_states", "x")
+# those that only count what a mask would look at
+COUNTS = {"text_lens": "mask"}
+_SAMPLES = ("sample", "hidden_states", "x", "latents")
 _TIMESTEPS = ("timestep", "timesteps", "timestep_ratio", "t")
 _KNOWN = 8  # texts of both sides, of the denoiser and a ControlNet
 # tensors by their ids, and what was found in them

@@ -8,15 +8,15 @@ import torch
 
 from clipcond.errors import UnsupportedPipelineError
 from clipcond.families.contract import Family
-from clipcond.families.handover import Handing
+from clipcond.families.handover import Handed, Handing
 from clipcond.families.inputs import NAMES, POSITIVE, Inputs, Sides
 from clipcond.hooks.markers import Who
 from clipcond.hooks.plan import Job
 from clipcond.hooks.program import Mixed, Scripts, read
-from clipcond.hooks.rows import parted
+from clipcond.hooks.rows import MASKS, Call, parted
 
-# Stable Audio's texts are read before the run, LEDITS++'s are edits, the upscaler's are put behind the noise level
-_ONCE = ("Stable Audio", "LEDITS++", "Stable Diffusion latent upscaler")
+# Stable Audio's and LTX-2's texts are read before the run, LEDITS++'s are edits, the upscaler's are put behind the noise level
+_ONCE = ("Stable Audio", "LEDITS++", "Stable Diffusion latent upscaler", "LTX-2")
 _FIELDS = {name: own for own, name in NAMES.items()}
 
 
@@ -29,6 +29,7 @@ class States:
         tensors: by side and field of `Inputs`: a row for each state, in the dtype and on the device of the denoiser.
         layers_first: whether the rows of the second sequence lie along its second dimension.
         regions: how other texts are said in places.
+        listed: whether the pipeline is handed lists, of texts as long as they are.
         room: how many texts a row of the denoiser's call has room for, one behind the other: where one attention reads
             texts and picture alike, a prompt and all that is said in its places.
     """
@@ -37,6 +38,7 @@ class States:
     tensors: Mapping[tuple[str, str], torch.Tensor]
     layers_first: bool
     regions: Literal["attention", "noise"]
+    listed: bool = False
     room: int = 1
 
     @classmethod
@@ -58,7 +60,8 @@ class States:
                 "of another length"
             )
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name
-        tensors = {}
+        tensors: dict[tuple[str, str], torch.Tensor] = {}
+        listed = False
         for side, inputs in sides.items():
             call = Handing(
                 pipe=pipe,
@@ -67,7 +70,8 @@ class States:
                 negative_given=False,
                 pictures=1,
             )
-            for name, tensor in _tensors(family, call).items():
+            found, listed = _unlisted(call, family.hand_over(call))
+            for name, tensor in found.items():
                 own = dtype if tensor.is_floating_point() else None
                 tensors[side, _FIELDS[name]] = tensor.to(device, own)
         second = sides[POSITIVE].embeds_2
@@ -77,6 +81,7 @@ class States:
             tensors,
             layers_first=second is not None and second.ndim == 4,
             regions=family.regions,
+            listed=listed,
             room=1 + max(len(script.places) for script in scripts[POSITIVE]) if joint else 1,
         )
 
@@ -99,6 +104,27 @@ class States:
         dim = 1 if own == "embeds_2" and self.layers_first else 0
         return read(self.tensors[who.side, own], text, dim)
 
+    def masked(self, call: Call, jobs: Sequence[Job]) -> Call:
+        """A call whose masks are none, as pipelines leave out one that leaves out nothing, with those of its rows.
+
+        What a prompt begins with may be longer than what it says later.
+        """
+        left_out = [name for name in MASKS if call.kwargs.get(name, call) is None]
+        side = next((job.who.side for job in jobs if job.who), POSITIVE)
+        masks = self.tensors.get((side, "mask"))
+        if not left_out or masks is None or bool(masks.all()):
+            return call
+        rows = masks.new_ones(len(jobs), masks.shape[1])
+        return Call(call.args, {**call.kwargs, left_out[0]: self.written(rows, "mask", 0, jobs)})
+
+    def counted(self, counts: torch.Tensor, own: str, jobs: Sequence[Job]) -> torch.Tensor:
+        """How many positions each of a call's rows is to look at."""
+        written = counts.clone()
+        for row, job in zip(parted(written, len(jobs)), jobs, strict=True):
+            if job.who is not None and job.text is not None:
+                row[...] = self.at(job.who, own, job.text).sum()
+        return written
+
     def written(
         self, tensor: torch.Tensor, own: str, dim: int, jobs: Sequence[Job]
     ) -> torch.Tensor:
@@ -111,6 +137,8 @@ class States:
             if job.who is None or job.text is None or (job.who.side, own) not in self.tensors:
                 continue
             state = self._said(job.who, own, job.text, job.places)
+            if self.listed and own == "embeds":  # the rest is what nothing looks at
+                state = state[: row.shape[-2]]
             row[(..., *(slice(size) for size in state.shape[-2:]))] = state.to(row)
         return written.movedim(0, dim)
 
@@ -123,15 +151,18 @@ class States:
         return torch.cat([self.at(who, own, said) for said in texts])
 
 
-def _tensors(family: Family, call: Handing) -> Mapping[str, torch.Tensor]:
-    """What a pipeline would be handed, before it is put in lists."""
-    handed = family.hand_over(call)
-    found = {name: tensor for name, tensor in handed.items() if torch.is_tensor(tensor)}
-    if len(found) == len(handed):
-        return found
+def _unlisted(call: Handing, handed: Handed) -> tuple[Mapping[str, torch.Tensor], bool]:
+    """What a pipeline would be handed, before it is put in lists; and whether it is.
+
+    Raises:
+        UnsupportedPipelineError: in lists of lists.
+    """
+    tensors = {name: each for name, each in handed.items() if isinstance(each, torch.Tensor)}
+    if len(tensors) == len(handed):
+        return tensors, False
     if any(isinstance(text, list) for texts in handed.values() for text in texts):
         raise UnsupportedPipelineError(
             f"{type(call.pipe).__name__} hands its denoiser texts in pieces, with pictures between them: no text that could "
             "change during a run"
         )
-    return call.tensors()
+    return call.tensors(), True

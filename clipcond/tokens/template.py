@@ -7,7 +7,7 @@ row: the encoder puts it where it was.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from transformers import PreTrainedTokenizerFast
 
@@ -16,6 +16,7 @@ from clipcond.tokens.backend import Piece, backend_of, covered
 from clipcond.tokens.chunks import Frame, Ids, Side, Token
 from clipcond.tokens.text import Line, Unit, embeddings_asked, weighted
 
+Filled = Literal["own", "longest", "length"]
 _PLACE = "{}"
 _QUOTED = 40
 
@@ -58,9 +59,10 @@ class TemplateTokenizer:
         tokenizer: transformers' (fast) tokenizer.
         length: positions of a row, those that are dropped not counted.
         template: what stands around a prompt.
-        padded: whether rows are filled up to the length.
+        filled: what rows are filled up to: their own end, the longest row of a side, or the length; longer ones to the
+            longest of all sides.
         side: where padding is.
-        multiple: what all rows' length is a multiple of where they are only filled up to the longest; 0 where not.
+        multiple: what the length of filled rows is a multiple of.
         processor: what has the chat template, where that is not the tokenizer.
 
     Raises:
@@ -70,9 +72,9 @@ class TemplateTokenizer:
     tokenizer: PreTrainedTokenizerFast
     length: int
     template: Template
-    padded: bool
+    filled: Filled = "length"
     side: Side = "right"
-    multiple: int = 0
+    multiple: int = 1
     processor: Any = None
     windowed: ClassVar[bool] = False
     inversions: ClassVar[tuple[()]] = ()
@@ -146,17 +148,24 @@ class TemplateTokenizer:
             tail=self._framing[1],
             pad=self._pad,
             length=self.length,
-            padded=self.padded,
+            padded=self.filled != "own",
             side=self.side,
             before=begins[keeps:crop],
         )
 
-    def fitted(self, tokens: int) -> "TemplateTokenizer":
-        """The same, with rows filled up to what the longest of so many tokens takes, where that is their length."""
-        if not self.multiple:
+    def fitted(self, own: int, longest: int) -> "TemplateTokenizer":
+        """The same, with rows as long as the prompts of a call want them.
+
+        Args:
+            own: positions of the longest row of its side.
+            longest: the same of all sides.
+        """
+        if self.filled == "own":
             return self
-        whole = tokens + sum(map(len, self._framing))
-        return replace(self, length=-(-whole // self.multiple) * self.multiple, padded=True)
+        whole = own if self.filled == "longest" else longest
+        if self.filled == "length" and whole <= self.length:
+            return self
+        return replace(self, length=-(-whole // self.multiple) * self.multiple)
 
     def frame_of(self, line: Line) -> Frame:
         """What is around a line's tokens: where it begins with blanks, the tokenizer joins them with the template's."""

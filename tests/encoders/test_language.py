@@ -40,7 +40,7 @@ MODELS = {
 def path(name, *, padded=True, length=20):
     module, tokenizer, template, layer = MODELS[name]
     torch.manual_seed(0)
-    found = TemplateTokenizer(tokenizer(), length, template, padded)
+    found = TemplateTokenizer(tokenizer(), length, template, filled="length" if padded else "own")
     return found, LanguageEncoder(module=module().eval(), layer=layer)
 
 
@@ -153,11 +153,11 @@ def test_what_cannot_be_framed_is_refused():
     left, joining, other = (llama_tokenizer() for _ in range(3))
     left.padding_side = "left"
     with pytest.raises(ClipcondError, match='padding_side = "right"'):
-        TemplateTokenizer(left, 20, HUNYUAN_VIDEO, padded=True, side="left")
+        TemplateTokenizer(left, 20, HUNYUAN_VIDEO, side="left")
     joining.add_tokens([AddedToken("cat<|eot_id|>", normalized=False)])
-    tokenizer = TemplateTokenizer(joining, 20, HUNYUAN_VIDEO, padded=True)
+    tokenizer = TemplateTokenizer(joining, 20, HUNYUAN_VIDEO)
     with pytest.raises(ClipcondError, match=r"prompt '\\na cat' ends with"):
         tokenizer([Line("\na cat", ((6, 1.0),))])
     other.add_tokens([HUNYUAN_VIDEO.text[60:300]])
     with pytest.raises(ClipcondError, match="of which 95 are to be dropped"):
-        TemplateTokenizer(other, 20, HUNYUAN_VIDEO, padded=True)
+        TemplateTokenizer(other, 20, HUNYUAN_VIDEO)

@@ -25,12 +25,12 @@ from tests.zoo.inputs import steps
 SLOTS = ("unet", "transformer", "transformer_2", "prior", "decoder", "controlnet")
 TEXTS = frozenset({
     "attention_mask", "cap_feats", "clip_text", "clip_text_pooled", "encoder_attention_mask", "encoder_attention_mask_2",
-    "encoder_hidden_states", "encoder_hidden_states_2", "encoder_hidden_states_llama3", "encoder_hidden_states_t5",
+    "encoder_hidden_states", "encoder_hidden_states_mask", "text_bth", "audio_encoder_hidden_states", "audio_encoder_attention_mask", "text_lens", "encoder_hidden_states_2", "encoder_hidden_states_llama3", "encoder_hidden_states_t5",
     "pooled_embeds", "pooled_projections", "text_embedding_mask", "text_embedding_mask_t5", "text_embeds",
     "text_hidden_states", "text_rope_pos", "timestep_cond", "txt_ids",
 })  # fmt: skip
 
-Texts = dict[str, torch.Tensor | list[torch.Tensor]]
+Texts = dict[str, torch.Tensor | list[torch.Tensor] | None]
 
 
 @dataclass(frozen=True)
@@ -200,8 +200,9 @@ def _time(args: Any, kwargs: dict[str, Any]) -> float:
     return float(torch.as_tensor(args[1] if value is None else value).max())
 
 
-def _sample(args: Any, kwargs: dict[str, Any]) -> torch.Tensor:
-    return args[0] if args else kwargs.get("hidden_states", kwargs.get("sample", kwargs.get("x")))
+def _sample(args: Any, kwargs: dict[str, Any]) -> Any:
+    names = ("hidden_states", "sample", "x", "latents")
+    return args[0] if args else next(kwargs[name] for name in names if name in kwargs)
 
 
 def _texts(kwargs: dict[str, Any]) -> Texts:
@@ -209,7 +210,7 @@ def _texts(kwargs: dict[str, Any]) -> Texts:
     for name, value in kwargs.items():
         if isinstance(value, dict):
             found |= _texts(value)
-        elif name in TEXTS and isinstance(value, torch.Tensor | list):
+        elif name in TEXTS:  # None as well: a mask that leaves out nothing
             found[name] = value
     return found
 

@@ -38,6 +38,11 @@ ONCE = {
     "LEditsPPPipelineStableDiffusion": "its texts are edits of a picture",
     "StableDiffusionLatentUpscalePipeline": "a part of its text stands behind the noise level",
     "ZImageOmniPipeline": "its texts are in pieces, with pictures between them",
+    **{
+        name: "its denoiser reads what connectors made of the text before the run"
+        for name, family in SUPPORTED.items()
+        if family == "LTX-2"
+    },
     "StableAudioPipeline": "its denoiser reads what a projection made of the text before the run",
 }
 # each of whose stages or sections is a run of its own, of one step here
@@ -51,6 +56,13 @@ UNGUIDED = {
     ),  # distilled
     "Flux2Pipeline": NONE,
     "ZImageOmniPipeline": "in pieces",
+    "LTX2DFRPipeline": NONE,
+    "LTX2DFRTemporalRefinePipeline": NONE,
+    **{
+        name: "more than a negative prompt"
+        for name, family in SUPPORTED.items()
+        if family == "LTX-2" and "DFR" not in name and "HDR" not in name
+    },
     "Flux2KleinKVPipeline": NONE,
     "SanaSprintPipeline": NONE,
     "SanaSprintImg2ImgPipeline": NONE,
@@ -70,17 +82,27 @@ UNGUIDED = {
 UNCOMPOSED = {
     "ZImageOmniPipeline": "no text that could change",
     "CosmosVideoToWorldPipeline": "other pictures",
+    "Cosmos2_5_TransferPipeline": "other pictures",
     "Kandinsky5I2VPipeline": "without padding",
     "Kandinsky5T2IPipeline": "without padding",
     "Kandinsky5T2VPipeline": "without padding",
     "Kandinsky6TI2VAPipeline": "without padding",
-    **{name: "without padding" for name, family in SUPPORTED.items() if family == "Qwen-Image"},
+    **{
+        name: "without padding"
+        for name, family in SUPPORTED.items()
+        if family in ("Qwen-Image", "Qwen-Image 2.1", "Fibo 2")
+    },
+    **{
+        name: "no text that could change" for name, family in SUPPORTED.items() if family == "LTX-2"
+    },
     "StableAudioPipeline": "no text that could change",
     "StableDiffusionLatentUpscalePipeline": "no text that could change",
     "LEditsPPPipelineStableDiffusion": "no text that could change",
 }
 # whose sides differ in more than what a denoiser reads of texts
 OTHERWISE = {
+    "QwenImage21Pipeline": "in how many of their positions may be a picture's",
+    "NucleusMoEImagePipeline": "in the tokens that its experts choose",
     "CosmosVideoToWorldPipeline": "in the noise on the pictures before",
     "HiDreamImagePipeline": "in the experts that rounding chooses",
     "HunyuanDiTControlNetPipeline": "in the control picture, which is sampled for each row",
@@ -92,6 +114,8 @@ OTHERWISE = {
 }
 # whose second pipeline is handed what the first one drew, of another number of rows
 NEARLY = {"StableCascadeCombinedPipeline"}
+# whose experts choose among the tokens of all rows of a call, so that rows change each other
+TOGETHER, FAR = {"NucleusMoEImagePipeline"}, 0.1
 # by default they draw without guidance, and read a negative prompt all the same
 WITHOUT_NEGATIVE = {"AnyFlowPipeline", "AnyFlowFARPipeline"}
 ALL = [
@@ -190,4 +214,5 @@ def test_a_prompt_composed_with_itself_draws_what_it_draws(name):
         return
     expected = draw(made.build(), made.call(), **says(conditioning, 0).kwargs_for(pipe))
     size = max(1.0, *(float(np.abs(array).max()) for array in expected))
-    assert distance(attached(made.build(), made, conditioning), expected) < CLOSE * size
+    close = FAR if name in TOGETHER else CLOSE
+    assert distance(attached(made.build(), made, conditioning), expected) < close * size
