@@ -194,8 +194,8 @@ class Conditioning:
                 raise UnsupportedPipelineError(
                     f"{type(pipe).__name__} takes no {argument}; condition without what it is for"
                 )
-        if self.negative_prompt_embeds is not None and "negative_prompt" in takes:
-            kwargs["negative_prompt"] = None  # not its default, which may be a text
+        if self.negative_prompt_embeds is not None and takes.get("negative_prompt") is not None:
+            kwargs["negative_prompt"] = None  # not its default, a text
         if required(pipe, "prompt"):
             kwargs["prompt"] = None
         if num_images_per_prompt != 1 and "num_images_per_prompt" in takes:

@@ -100,6 +100,9 @@ def attention_bias(
 
     exp(score + log w) = w exp(score): a key of weight w counts w times. Positions beyond a row's end, and those that
     are no content, count 0.
+
+    With causal attention a token of padding in front may see nothing, and then attends to all alike, or to nothing, as the
+    implementation has it for masks of its own.
     """
     dtype, length = states_dtype(module), max(len(row.ids) for row in rows)
     lowest = torch.finfo(dtype).min
@@ -109,11 +112,17 @@ def attention_bias(
     bias = shares.log().clamp(min=lowest)[:, None, None, :].expand(-1, 1, length, -1)
     if causal:
         later = torch.ones(length, length, dtype=torch.bool).triu(1)
+        lowest = lowest if is_eager(module) else -torch.inf
         bias = bias.masked_fill(later, lowest)
     bias = bias.to(execution_device(module), dtype)
     if content is None:
         return bias
     return bias.masked_fill(~content[:, None, None, :].to(bias.device), lowest)
+
+
+def is_eager(module: nn.Module) -> bool:
+    """Whether a transformers model attends by torch's plain operations."""
+    return bool(text_config(config_of(module))._attn_implementation == "eager")  # noqa: SLF001 no public name
 
 
 def joined(outputs: Sequence[EncoderOutput]) -> EncoderOutput:

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from clipcond.encoders.forward import EncoderOutput, attention_bias, config_of, ids_of, text_config
+from clipcond.encoders.forward import (
+    EncoderOutput,
+    attention_bias,
+    config_of,
+    ids_of,
+    is_eager,
+    text_config,
+)
 from clipcond.weighting import Row
 
 
@@ -54,8 +61,7 @@ class T5GemmaTextEncoder:
         implementation has it for masks of its own; never to what fills up the row for a longer one's sake.
         """
         weights = attention_bias(rows, self.module)
-        eager = text_config(config_of(self.module))._attn_implementation == "eager"  # noqa: SLF001 no public name
-        hidden = torch.finfo(weights.dtype).min if eager else -torch.inf
+        hidden = torch.finfo(weights.dtype).min if is_eager(self.module) else -torch.inf
         positions = torch.arange(ids.shape[1], device=ids.device)
         lengths = torch.tensor([len(row.ids) for row in rows], device=ids.device)
         filling = (positions >= lengths[:, None])[:, None, None, :]

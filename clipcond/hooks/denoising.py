@@ -68,6 +68,7 @@ def denoise(run: Run, module: nn.Module, own: Callable[..., Any], *args: Any, **
     """
     _check_kind(run)
     call = Call(args, kwargs)
+    _check_fresh(run, call)
     moment = run.clock.moment(call.timestep)
     guidance = run.session.guidance
     asked = Asked(
@@ -257,6 +258,21 @@ def _check_kind(run: Run) -> None:
         raise UnsupportedPipelineError(
             f"{type(pipe).__name__} guides by more than a negative prompt: {what} where stg_scale is 0 and modality_scale 1, "
             "and so for audio"
+        )
+
+
+def _check_fresh(run: Run, call: Call) -> None:
+    """Whether the denoiser reads the texts that it is handed, and not what it kept of those of the first step.
+
+    Raises:
+        UnsupportedPipelineError: it does not.
+    """
+    pipe = run.session.pipe
+    what = _wants_guidance(run) or ("what changes acts" if run.session.attached else "")
+    if what and call.kwargs.get("kv_cache_mode") and run.arguments.get("use_kv_cache"):
+        raise UnsupportedPipelineError(
+            f"{type(pipe).__name__} keeps what its denoiser read of the texts at the first step: {what} where "
+            "use_kv_cache=False"
         )
 
 

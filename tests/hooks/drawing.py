@@ -107,6 +107,8 @@ def arrays(value: Any) -> list[np.ndarray]:
 def draw(pipe: Any, call: dict[str, Any], **more: Any) -> list[np.ndarray]:
     """What the pipeline draws, always from one noise."""
     torch.manual_seed(0)
+    if "negative_prompt_embeds" in more:  # without a text EasyAnimate takes no strings
+        call = {name: value for name, value in call.items() if name != "negative_prompt"}
     call = call | more
     if "generator" in call:
         call["generator"] = torch.Generator().manual_seed(0)

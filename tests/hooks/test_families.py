@@ -161,6 +161,27 @@ def test_a_schedule_draws_what_its_states_draw_by_hand(name):
     assert same(attached(made.build(), made, never), plain)
 
 
+@pytest.mark.parametrize("name", ["Lumina2Pipeline", "QwenImagePipeline", "ErnieImagePipeline", "ZImagePipeline", "SanaPipeline"])  # fmt: skip
+def test_what_a_prompt_says_may_be_of_several_lengths(name):
+    made = case(name)
+    pipe = made.build()
+    changing = conditioned(pipe, made, "a photo of a [big red cat on a hat:fox:2]", NEGATIVE)
+    first, second = says(changing, 0).kwargs_for(pipe), says(changing, 1).kwargs_for(pipe)
+    expected = by_hand(made.build, made.call, first, second, looks=2)
+    assert distance(attached(made.build(), made, changing), expected) < CLOSE
+
+
+def test_a_denoiser_that_keeps_what_it_read_first_is_told():
+    made = case("QwenImage21Pipeline")
+    pipe = made.build()
+    changing = conditioned(pipe, made, CHANGING, NEGATIVE)
+    with (
+        pytest.raises(UnsupportedPipelineError, match="what changes acts where use_kv_cache=False"),
+        changing.attached(pipe),
+    ):
+        pipe(**made.call() | changing.kwargs_for(pipe) | {"use_kv_cache": True})
+
+
 @pytest.mark.parametrize("name", ONCE)
 @pytest.mark.slow
 def test_texts_that_are_read_once_cannot_change(name):

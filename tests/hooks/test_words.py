@@ -74,7 +74,7 @@ def test_reported_positions_are_those_of_the_ids(name):
     for path in conditioner.paths:
         rules = conditioner.options.rules(conditioner.family, path.role)
         asked = {POSITIVE: [parse(prompt) for prompt in PROMPTS]}
-        for reading in read(asked, path.tokenizer, rules)[POSITIVE]:
+        for reading in read(asked, path.tokenizer_of, rules)[POSITIVE]:
             ((_, chunks),) = reading.branches
             ids = [one for chunk in chunks for one in chunk.ids]
             assert reading.report.positions == len(ids)

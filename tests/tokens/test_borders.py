@@ -21,9 +21,7 @@ OPENAI = CLIPTokenizer(vocab=FILE["vocab"], merges=[tuple(m.split()) for m in FI
 CLIP = PromptTokenizer(OPENAI, 77)
 TINY = PromptTokenizer(clip_tokenizer(), 77)
 T5 = PromptTokenizer(t5_tokenizer(), 64, windowed=False)
-QWEN = TemplateTokenizer(
-    qwen_tokenizer(), 64, Template(text="Say:\n{}<|im_end|>\n", crop=2), padded=True
-)
+QWEN = TemplateTokenizer(qwen_tokenizer(), 64, Template(text="Say:\n{}<|im_end|>\n", crop=2))
 TEXT = any_text(most=12)
 
 

@@ -201,7 +201,7 @@ ANIMALS: dict[str, Animal] = {
         dict(text_encoder_select_layers=(1, 2, 3)),
         Krea2Pipeline=call(32, max_sequence_length=64),
     ),
-    **family(QWEN, QwenImage21Pipeline=call(32, true_cfg_scale=4.0)),
+    **family(QWEN, QwenImage21Pipeline=call(32, true_cfg_scale=4.0, use_kv_cache=False)),
     **family(NUCLEUS, NucleusMoEImagePipeline=call(32)),
     **family(LONGCAT, LongCatImagePipeline=call(16, enable_prompt_rewrite=False)),
     **family(

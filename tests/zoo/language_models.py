@@ -82,7 +82,7 @@ def _byte_level(special: tuple[str, ...], bos: str = "") -> Tokenizer:
     real ones.
     """
     known = [
-        " ".join(WORDS),
+        " ".join(WORDS * 20),  # each a token, whatever the templates say
         *(t.text for t in vars(templates).values() if isinstance(t, Template)),
     ]
     made = Tokenizer(models.BPE())

@@ -40,6 +40,8 @@ def arrays(value):
 
 def draw(pipe, call, **prompts):
     torch.manual_seed(0)
+    if "negative_prompt_embeds" in prompts:  # without a text EasyAnimate takes no strings
+        call = {name: value for name, value in call.items() if name != "negative_prompt"}
     with torch.no_grad():
         return arrays(pipe(**{**call, **prompts})[0])
 
