@@ -222,9 +222,19 @@ ROWS: dict[int, Row] = {
         "largest state; bit for bit as a rule with one thread (`torch.set_num_threads(1)`)",
     ),
     44: Row(
-        "Qwen-Image repeats the masks of several prompts in another order than their states: where each is drawn more than once, "
+        "Qwen-Image, Sana, LTX-2 and others repeat the masks of several prompts in another order than their states: where each is drawn more than once, "
         "prompts are cut at each other's ends, or read padding",
         "repeats masks with their states, so that each picture is what its prompt draws alone",
+    ),
+    45: Row(
+        "Z-Image's pipelines write their chat template into the list of prompts that they are given, so that a second call with the "
+        "same list reads it twice",
+        "changes nothing that it is given",
+    ),
+    46: Row(
+        "a schedule's texts have more and fewer tokens: a mask made for one of them hides the other's end, or shows padding; and "
+        "pipelines leave out a mask that hides nothing at first",
+        "gives the denoiser each step's own mask, by whatever name it takes it, also where the pipeline left it out",
     ),
 }  # fmt: skip
 

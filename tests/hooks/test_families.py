@@ -162,6 +162,7 @@ def test_a_schedule_draws_what_its_states_draw_by_hand(name):
 
 
 @pytest.mark.parametrize("name", ["Lumina2Pipeline", "QwenImagePipeline", "ErnieImagePipeline", "ZImagePipeline", "SanaPipeline"])  # fmt: skip
+@pytest.mark.pitfall(46)
 def test_what_a_prompt_says_may_be_of_several_lengths(name):
     made = case(name)
     pipe = made.build()

@@ -1,4 +1,4 @@
-"""A zoo of tiny pipelines: every class of diffusers that reads CLIP or T5, and Qwen-Image's and Flux.2 Klein's, as far as it can run offline.
+"""A zoo of tiny pipelines: every class of diffusers whose prompt a text encoder reads, as far as it can run offline.
 
 `ZOO` has an entry for each class, `REFUSED` the reason for each that has none.
 """
