@@ -12,3 +12,18 @@ from tests.zoo import ZOO
 def qwen_image():
     """Qwen-Image."""
     return ZOO["QwenImagePipeline"].build()
+
+
+def z_image():
+    """Z-Image."""
+    return ZOO["ZImagePipeline"].build()
+
+
+def flux2():
+    """Flux.2 Klein."""
+    return ZOO["Flux2KleinPipeline"].build()
+
+
+def sana():
+    """Sana."""
+    return ZOO["SanaPipeline"].build()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,17 @@ def _width(family: Family, index: Mapping[str, Any], source: Source) -> int:
     """Of the denoiser's text states; 0 where the pipeline was saved without one."""
     import diffusers
 
-    named = (index.get(family.reading_slot) or [None, None])[1]
+    library, named = index.get(family.reading_slot) or [None, None]
     if not named:
         return 0
     try:
-        kind = getattr(diffusers, named)
+        # what only one pipeline has is kept with it
+        home = (
+            diffusers
+            if hasattr(diffusers, named)
+            else import_module(f"diffusers.pipelines.{library}")
+        )
+        kind = getattr(home, named)
         return family.width_in(kind.load_config(source.place, **source.within(family.reading_slot)))
     except Exception as error:  # as above
         raise CheckpointError(

@@ -9,7 +9,18 @@ import torch
 from PIL import Image
 
 from clipcond import Conditioner
-from pipelines import clip_t5_unet, flux, qwen_image, sd3, sd15, sdxl, tiny
+from pipelines import (
+    clip_t5_unet,
+    flux,
+    flux2,
+    qwen_image,
+    sana,
+    sd3,
+    sd15,
+    sdxl,
+    tiny,
+    z_image,
+)
 
 FOLDER = Path(sd15.__file__).parent
 SMALL = {"num_inference_steps": 2, "height": 32, "width": 32}
@@ -52,6 +63,24 @@ def test_qwen_image(capsys):
     assert "re(1.3) d(1.3)" in capsys.readouterr().out  # as the tiny vocabulary has it
 
 
+def test_z_image_and_sana_change_over_the_steps():
+    for recipe, build in ((z_image, tiny.z_image), (sana, tiny.sana)):
+        guided = {"negative_prompt": "bad", "guidance_scale": 3.0, **SMALL}
+        cat, fox, both = (
+            recipe.generate(build(), text, **guided)[0]
+            for text in ("a (cat:1.3)", "a (fox:1.3)", "a ([cat:fox:1]:1.3)")
+        )
+        assert len({cat.tobytes(), fox.tobytes(), both.tobytes()}) == 3
+    with pytest.raises(ValueError, match="only with a guidance_scale over 0"):
+        z_image.generate(tiny.z_image(), "a cat", "bad", **SMALL)
+
+
+def test_flux2():
+    plain, _ = flux2.generate(tiny.flux2(), "a (red:1.3) cat", num_images=2, **SMALL)
+    guided = flux2.generate(tiny.flux2(), "a (red:1.3) cat", "bad", guidance_scale=3.0, **SMALL)[0]
+    assert plain.tobytes() != guided.tobytes()
+
+
 def clip_and_t5():
     return clip_t5_unet.build(tiny.sd1(), tiny.t5_encoder(24), tiny.t5_tokenizer())
 
@@ -87,7 +116,10 @@ def test_load_reads_a_folder(module, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sd15", "sdxl", "sd3", "flux", "qwen_image", "clip_t5_unet"])
+@pytest.mark.parametrize(
+    "name",
+    ["sd15", "sdxl", "sd3", "flux", "flux2", "qwen_image", "sana", "z_image", "clip_t5_unet"],
+)
 def test_as_a_program(name, tmp_path):
     out = tmp_path / "picture.png"
     command = [sys.executable, FOLDER / f"{name}.py", "a (red:1.3) cat", "--tiny", "--steps", "4"]
