@@ -24,8 +24,11 @@ def openai(request, tmp_path_factory):
 
 
 def same(one, other):
-    assert torch.equal(one.encode_texts(TEXTS).features, other.encode_texts(TEXTS).features)
-    assert torch.equal(one.encode_pictures(PICTURES), other.encode_pictures(PICTURES))
+    """But for last bits, which depend on where in memory weights that are mapped from a file lie."""
+    texts = (each.encode_texts(TEXTS).features for each in (one, other))
+    pictures = (each.encode_pictures(PICTURES) for each in (one, other))
+    for ours, theirs in (texts, pictures):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
     assert one.architecture == other.architecture
     # a layout is read as its original reads it, half pixels of the crop included
     assert one.preprocessing == replace(other.preprocessing, halves=one.preprocessing.halves)
@@ -52,7 +55,7 @@ def test_openai_to_transformers(openai, tmp_path):
         texts = model.get_text_features(**inputs).pooler_output
         pictures = model.get_image_features(**pixels).pooler_output
     assert torch.allclose(texts, openai.encode_texts(TEXTS).features, atol=1e-6)
-    assert torch.equal(pictures, openai.encode_pictures(PICTURES))
+    assert torch.allclose(pictures, openai.encode_pictures(PICTURES), atol=1e-5)
 
 
 def test_round_the_layouts_the_digest_stays(tmp_path):
