@@ -29,6 +29,7 @@ from clipcond.families.finding import family_of_pipeline
 from clipcond.families.folder import Source
 from clipcond.families.inputs import NEGATIVE, POSITIVE, Sides
 from clipcond.families.loading import paths_of_folder, paths_of_pipeline
+from clipcond.families.sight import Pictures
 from clipcond.families.templates import template_of
 from clipcond.families.text_path import TextPath, check_clip_skip, check_known
 from clipcond.hooks.program import Scripts
@@ -139,6 +140,7 @@ class Conditioner:
         lora_scale: int | float | None = None,
         max_sequence_length: int | None = None,
         prompt_template: Mapping[str, Any] | None = None,
+        image: Pictures = None,
         steps: int | None = None,
         regions: Regions = (),
     ) -> Conditioning:
@@ -159,13 +161,15 @@ class Conditioner:
                 longer prompt gets what it needs, unless the policy is "truncate" or "error".
             prompt_template: what stands around a prompt for HunyuanVideo's language model, as its pipelines take it;
                 None is theirs.
+            image: picture(s) that the encoder reads with every prompt, as the pipeline is called with them (Qwen-Image Edit).
             steps: of the run that scheduled prompts are for; None serves any number of steps up to 150.
             regions: what stands in places of the picture; of several prompts, a sequence for each of them.
 
         Raises:
             PromptSyntaxError: a prompt that its dialect cannot mean, or weights too large for the encoder's dtype.
             PromptTooLongError: one is too long, under the policy "error".
-            ClipcondError: a prompt for an encoder that the family has not, or another number of them.
+            ClipcondError: a prompt for an encoder that the family has not, or another number of them; no picture for one that
+                is shown pictures, or one for another.
 
         Warns:
             PromptCutWarning: words were dropped, under the policy "truncate".
@@ -175,7 +179,7 @@ class Conditioner:
         )
         spoken = unfold(texts, self.options.dialect, steps, regions_of(regions, texts))
         t5_length = self._t5_length(max_sequence_length)
-        paths = self._paths(prompt_template, t5_length)
+        paths = self._paths(prompt_template, t5_length, image)
         readings = self._read(spoken, paths)
         plans = make_plans(paths, readings, self.options.mode, self.options.pooling.windows)
         encoded, stats = {}, {}
@@ -263,6 +267,7 @@ class Conditioner:
         negative_prompt_3: Given = None,
         max_sequence_length: int | None = None,
         prompt_template: Mapping[str, Any] | None = None,
+        image: Pictures = None,
         steps: int | None = None,
         regions: Regions = (),
     ) -> Report:
@@ -271,18 +276,21 @@ class Conditioner:
             (prompt, prompt_2, prompt_3), (negative_prompt, negative_prompt_2, negative_prompt_3)
         )
         spoken = unfold(texts, self.options.dialect, steps, regions_of(regions, texts))
-        paths = self._paths(prompt_template, self._t5_length(max_sequence_length))
+        paths = self._paths(prompt_template, self._t5_length(max_sequence_length), image)
         return _report(paths, self._read(spoken, paths), spoken.scripts, steps)
 
     def _texts(self, positive: Sequence[Given], negative: Sequence[Given]) -> Texts:
         return pair_prompts(self.family, positive, negative, zeros=self.zeros)
 
     def _paths(
-        self, prompt_template: Mapping[str, Any] | None, t5_length: int
+        self, prompt_template: Mapping[str, Any] | None, t5_length: int, image: Pictures
     ) -> tuple[TextPath, ...]:
-        """The text encoders as one call wants them: their template, their rows' length, their last layer."""
+        """The text encoders as one call wants them: their template and pictures, their rows' length, their last layer."""
+        if image is not None and not self.family.sees:
+            raise ClipcondError(f"image: {self.family.name} reads prompts alone; leave it out")
         paths = [
-            path.with_length(t5_length).skipping(self.options.clip_skip) for path in self.paths
+            path.with_length(t5_length).seeing(image).skipping(self.options.clip_skip)
+            for path in self.paths
         ]
         if prompt_template is None:
             return tuple(paths)

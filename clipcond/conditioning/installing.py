@@ -31,8 +31,10 @@ def translated(
         arguments: as typed, without defaults.
     """
     texts = {name: arguments[name] for name in _TEXTS if arguments.get(name) is not None}
-    length: int | None = arguments.get("max_sequence_length")
-    if not _are_texts(texts) or not _says_more(conditioner, texts, length):
+    given: dict[str, Any] = {"max_sequence_length": arguments.get("max_sequence_length")}
+    if conditioner.family.sees:
+        given["image"] = arguments.get("image")
+    if not _are_texts(texts) or not _says_more(conditioner, texts, given):
         yield arguments
         return
     if arguments.get("clip_skip") is not None:
@@ -40,7 +42,7 @@ def translated(
         conditioner = replace(conditioner, options=skipping)
     steps = _steps(pipe, arguments)
     scale = _lora_scale(conditioner, arguments)
-    conditioning = conditioner(**texts, max_sequence_length=length, steps=steps, lora_scale=scale)
+    conditioning = conditioner(**texts, **given, steps=steps, lora_scale=scale)
     others = {name: value for name, value in arguments.items() if name not in _TEXTS}
     with conditioning.attached(pipe):
         pictures = others.pop("num_images_per_prompt", None) or 1
@@ -52,7 +54,9 @@ def _are_texts(texts: Mapping[str, Any]) -> bool:
     return "prompt" in texts and all(isinstance(text, str | list) for text in texts.values())
 
 
-def _says_more(conditioner: "Conditioner", texts: Mapping[str, Any], length: int | None) -> bool:
+def _says_more(
+    conditioner: "Conditioner", texts: Mapping[str, Any], given: Mapping[str, Any]
+) -> bool:
     """Whether the pipeline itself would read the strings otherwise: as they are typed, up to its length."""
     each = [one for text in texts.values() for one in ([text] if isinstance(text, str) else text)]
     if conditioner.options.clip_skip is not None or any(
@@ -65,7 +69,7 @@ def _says_more(conditioner: "Conditioner", texts: Mapping[str, Any], length: int
             return True
         if [(f.text, f.weight) for f in prompt.fragments()] != [(text, 1.0)]:
             return True
-    report = conditioner.report(**texts, max_sequence_length=length)
+    report = conditioner.report(**texts, **given)
     return any(seen.chunks > 1 or seen.cut for *_, seen in report.rows())
 
 

@@ -5,9 +5,9 @@ their states dropped.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -35,6 +35,8 @@ class LanguageEncoder:
         masked: whether padding is not attended to.
         normalize: what is done to each layer's states.
         final_norm: whether the last state is behind the model's final norm.
+        pictures: what it reads of them with every row, by the names of its arguments.
+        pictures_digest: of every bit of that.
     """
 
     module: nn.Module
@@ -45,12 +47,15 @@ class LanguageEncoder:
     masked: bool = True
     normalize: Normalize | None = None
     final_norm: bool = True
+    pictures: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    pictures_digest: str = ""
 
     @property
     def settings(self) -> bytes:
         """What its results depend on beside the module."""
         done = getattr(self.normalize, "__name__", "")
-        return f"{self.layer} {self.kept} {self.side} {self.tail} {self.masked} {done} {self.final_norm}".encode()
+        asked = (self.layer, self.kept, self.side, self.tail, self.masked, done, self.final_norm)
+        return " ".join(map(str, (*asked, self.pictures_digest))).encode()
 
     @property
     def layers(self) -> int:
@@ -74,6 +79,8 @@ class LanguageEncoder:
         options: dict[str, Any] = {}
         if "logits_to_keep" in inspect.signature(self.module.forward).parameters:
             options["logits_to_keep"] = 1  # nobody reads them
+        for name, tensor in self.pictures.items():
+            options[name] = tensor.to(ids.device).repeat(len(rows), 1)
         if self.side == "middle":  # padding takes no position, so that what follows it has its own
             options["position_ids"] = (content.long().cumsum(1) - 1).clamp(min=0).expand(3, -1, -1)
         if any(row.attention for row in whole):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from clipcond.encoders import Layer, Normalize
 from clipcond.families.handover import Handing, HandOver
 from clipcond.families.inputs import Assemble, Finish, as_assembled
+from clipcond.families.sight import Sight
 from clipcond.tokens import Side, Template
 
 CLIP, PROJECTED = "CLIPTextModel", "CLIPTextModelWithProjection"
@@ -46,6 +47,7 @@ class Role:
         optional: whether the pipeline runs without it.
         template: what stands around a prompt, of a language model.
         negative_template: the same of a negative prompt, where that is another.
+        sight: how pictures are shown to it with a prompt; None for one that is shown none.
         glyphs: finds what is in quotes, of a ByT5 that reads only that.
         longest: positions of its row at most, where max_sequence_length says how many and it is a CLIP.
     """
@@ -69,6 +71,7 @@ class Role:
     optional: bool = False
     template: Template | None = None
     negative_template: Template | None = None
+    sight: Sight | None = None
     glyphs: Quotes | None = None
     longest: int = 0
 
@@ -179,6 +182,11 @@ class Family:
     def reading_slot(self) -> str:
         """Where what says how wide text states are is."""
         return self.reader or self.denoiser
+
+    @property
+    def sees(self) -> bool:
+        """Whether pictures are shown to a text encoder with the prompt."""
+        return any(role.sight for role in self.roles)
 
     @property
     def prompts(self) -> int:

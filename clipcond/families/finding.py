@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 
 from clipcond.errors import UnsupportedPipelineError
 from clipcond.families.contract import Family, Role
-from clipcond.families.table import FAMILIES, REFUSED
+from clipcond.families.table import FAMILIES, NAMED, REFUSED
 from clipcond.families.templates import template_of
 
 
@@ -88,7 +88,8 @@ def _find(
         raise UnsupportedPipelineError(f"{name} is not supported: {REFUSED[name]}")
     fits = False
     classes = {**_declared_denoisers(classes, pipeline_class), **classes}
-    for family in FAMILIES:
+    candidates = [f for f in FAMILIES if f.name == NAMED[name]] if name in NAMED else FAMILIES
+    for family in candidates:
         known = {role.slot: role.encoders for role in family.roles}
         needed = {role.slot for role in family.roles if not role.optional}
         if (

@@ -13,6 +13,7 @@ from clipcond.encoders import text_config
 from clipcond.errors import CheckpointError
 from clipcond.families.contract import Contents, Family, Role
 from clipcond.families.finding import family_of_index
+from clipcond.families.sight import Sight
 from clipcond.files import first_line
 
 _SAYS_PADDING = ("tokenizer_config.json", "special_tokens_map.json", "tokenizer.json")
@@ -75,6 +76,8 @@ def read_folder(source: Source) -> Contents:
             continue
         parts[role.slot] = _encoder(role, index, source)
         parts[role.tokenizer] = _tokenizer(role, index, source, parts[role.slot])
+        if role.sight:
+            parts[role.sight.processor] = _picture_processor(role.sight, source)
     return Contents(family, parts, width, bool(index.get("force_zeros_for_empty_prompt")))
 
 
@@ -177,6 +180,20 @@ def _tokenizer(role: Role, index: Mapping[str, Any], source: Source, module: Any
             'that is "<|endoftext|>" (in others mostly "!"): add its tokenizer_config.json or special_tokens_map.json'
         )
     return tokenizer
+
+
+def _picture_processor(sight: Sight, source: Source) -> Any:
+    """What cuts pictures into patches, of a processor of pictures and texts."""
+    import transformers
+
+    try:
+        return transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            source.place, **source.within(sight.processor)
+        )
+    except Exception as error:  # as above
+        raise CheckpointError(
+            f"{source}: {sight.processor} cannot be read: {first_line(error)}"
+        ) from error
 
 
 def _files_missing(role: Role, source: Source) -> str:

@@ -13,7 +13,7 @@ import torch
 
 from clipcond.errors import ClipcondError
 from clipcond.families import templates
-from clipcond.families.contract import Family, Role, as_typed, both_sides, product
+from clipcond.families.contract import Family, Role, as_typed, product
 from clipcond.families.handover import (
     bundles_first,
     each_alone,
@@ -24,29 +24,17 @@ from clipcond.families.inputs import (
     Inputs,
     Results,
     bool_masked,
-    each_trimmed,
     masked,
     states,
 )
+from clipcond.families.qwen import EMBEDS_MASK, QWEN_3_VL, QWEN_VL, qwen_image
 
-QWEN_VL = ("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLTextModel")
 _QWEN_3 = ("Qwen3ForCausalLM", "Qwen3Model")
-_QWEN_3_VL = "Qwen3VLForConditionalGeneration"
-_EMBEDS_MASK = both_sides(prompt_attention_mask="prompt_embeds_mask")
 # what Fibo 2 is told instead of a negative prompt
 _NO_CAPTION = (
     '{"short_description":"","objects":[],"background_setting":"","lighting":{},"aesthetics":{},'
     '"photographic_characteristics":{},"style_medium":"","context":"","artistic_style":""}'
 )
-
-
-def qwen_image(results: Results) -> Inputs:
-    """The language model's states, zeros behind each prompt's end, and which of them are the prompt's."""
-    found = results["text_encoder"]
-    return Inputs(
-        embeds=torch.where(found.content[:, :, None], found.states, 0.0),
-        mask=found.content.long(),
-    )
 
 
 def ovis(results: Results) -> Inputs:
@@ -129,26 +117,6 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         t5_length=512,
     ),
     Family(
-        name="Qwen-Image",
-        guidance="two calls",
-        roles=(
-            Role(
-                slot="text_encoder",
-                encoder=QWEN_VL,
-                layer=-1,
-                padding="none",
-                template=templates.QWEN_IMAGE,
-            ),
-        ),
-        denoiser_class="QwenImageTransformer2DModel",
-        width="joint_attention_dim",
-        assemble=qwen_image,
-        finish=each_trimmed,
-        no_negative="nothing",
-        t5_length=512,
-        arguments=_EMBEDS_MASK,
-    ),
-    Family(
         name="Z-Image",
         guidance="positive first",
         roles=(
@@ -185,28 +153,6 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         assemble=states,
         hand_over=of_one_length,
         t5_length=1024,
-    ),
-    Family(
-        name="Qwen-Image 2.1",
-        guidance="two calls",
-        roles=(
-            Role(
-                slot="text_encoder",
-                tokenized_by="processor",
-                encoder=_QWEN_3_VL,
-                layer=-1,
-                final_norm=False,
-                padding="none",
-                side="right",
-                template=templates.QWEN_IMAGE_21,
-            ),
-        ),
-        denoiser_class="QwenImage21Transformer2DModel",
-        width="context_in_dim",
-        assemble=qwen_image,
-        finish=each_trimmed,
-        no_negative="nothing",
-        arguments=_EMBEDS_MASK,
     ),
     Family(
         name="Ovis-Image",
@@ -262,7 +208,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         assemble=bool_masked,
         hand_over=in_layers,
         t5_length=512,
-        arguments=_EMBEDS_MASK,
+        arguments=EMBEDS_MASK,
     ),
     Family(
         name="Nucleus-Image",
@@ -271,7 +217,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
             Role(
                 slot="text_encoder",
                 tokenized_by="processor",
-                encoder=_QWEN_3_VL,
+                encoder=QWEN_3_VL,
                 layer=-8,
                 padding="masked",
                 filled="longest",
@@ -283,7 +229,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         width="joint_attention_dim",
         assemble=masked,
         t5_length=1024,
-        arguments=_EMBEDS_MASK,
+        arguments=EMBEDS_MASK,
     ),
     Family(
         name="Fibo 2",
@@ -292,7 +238,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
             Role(
                 slot="text_encoder",
                 tokenized_by="processor",
-                encoder=_QWEN_3_VL,
+                encoder=QWEN_3_VL,
                 # six inputs of three layers each
                 layer=(9, 20, 31, 5, 16, 27, 7, 18, 29, 9, 20, 31, 11, 22, 33, 13, 24, 35),
                 normalize=unit_rms,
@@ -308,7 +254,7 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         clean=compact,
         negative_clean=as_typed,
         hand_over=bundles_first,
-        arguments=_EMBEDS_MASK,
+        arguments=EMBEDS_MASK,
     ),
     Family(
         name="PRX Pixel",
@@ -344,6 +290,6 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         denoiser_class="HunyuanImageTransformer2DModel",
         width="text_embed_dim",
         assemble=masked,
-        arguments=_EMBEDS_MASK,
+        arguments=EMBEDS_MASK,
     ),
 )

@@ -8,7 +8,7 @@ import torch
 from clipcond.families import templates
 from clipcond.families.contract import Family, Role
 from clipcond.families.inputs import masked, states
-from clipcond.families.language import QWEN_VL
+from clipcond.families.qwen import QWEN_VL
 
 # what Cosmos 2.5 is told instead of a negative prompt
 _NEGATIVE = (

@@ -68,7 +68,7 @@ def paths_of_folder(source: Source, tokenizer: Any = None) -> Found:
 
 def _paths(family: Family, parts: Mapping[str, Any]) -> tuple[TextPath, ...]:
     return tuple(
-        _path(family, role, parts[role.tokenizer], parts[role.slot])
+        _with_sight(_path(family, role, parts[role.tokenizer], parts[role.slot]), parts)
         for role in family.roles
         if parts.get(role.slot) is not None
     )
@@ -92,6 +92,12 @@ def _path(family: Family, role: Role, tokenizer: Any, module: Any) -> TextPath:
     # the pipelines pad to what the tokenizer says; an encoder may hold fewer positions
     length = min(tokenizer.model_max_length, clip.length)
     return TextPath(role, PromptTokenizer(tokenizer, length), clip)
+
+
+def _with_sight(path: TextPath, parts: Mapping[str, Any]) -> TextPath:
+    """With what cuts pictures into patches."""
+    sight = path.role.sight
+    return path if sight is None else replace(path, processor=parts[sight.processor])
 
 
 def _language_path(role: Role, template: Template, speaker: Any, module: Any) -> TextPath:

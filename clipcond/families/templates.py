@@ -217,3 +217,13 @@ COSMOS_25 = Template(
     answer=False,
 )
 EASY_ANIMATE = Template(text="", crop=0, chat=True, system=False, parts=True)
+
+QWEN_IMAGE_EDIT = Template(
+    text=(
+        "<|im_start|>system\nDescribe the key features of the input image (color, shape, size, texture, objects, background), "
+        "then explain how the user's text instruction should alter or modify the image. Generate a new image that meets the "
+        "user's requirements while maintaining consistency with the original input where appropriate.<|im_end|>\n"
+        "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
+    ),
+    crop=64,
+)

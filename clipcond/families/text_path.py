@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from clipcond.encoders import (
     FIRST_VECTOR,
     ClipTextEncoder,
+    LanguageEncoder,
     TextEncoder,
     TextualInversion,
 )
 from clipcond.errors import ClipcondError
 from clipcond.families.contract import Family, Role
 from clipcond.families.inputs import NEGATIVE
+from clipcond.families.sight import Pictures
 from clipcond.tokens import PromptTokenizer, Template, TemplateTokenizer, Tokenizer, Vectors, folded
 
 
@@ -26,12 +29,14 @@ class TextPath:
         tokenizer: adapted.
         encoder: adapted.
         negative: the tokenizer of negative prompts, where they stand in another template.
+        processor: what cuts pictures into patches, where it is shown some.
     """
 
     role: Role
     tokenizer: Tokenizer
     encoder: TextEncoder
     negative: Tokenizer | None = None
+    processor: Any = None
 
     def tokenizer_of(self, side: str) -> Tokenizer:
         """What reads the prompts of a side."""
@@ -53,6 +58,33 @@ class TextPath:
         if not isinstance(self.tokenizer, TemplateTokenizer):
             return self
         return replace(self, tokenizer=replace(self.tokenizer, template=template))
+
+    def seeing(self, pictures: Pictures) -> "TextPath":
+        """The same, shown a call's pictures with every prompt.
+
+        Raises:
+            ClipcondError: pictures that it cannot be shown, or none.
+        """
+        tokenizer, encoder, sight = self.tokenizer, self.encoder, self.role.sight
+        if (
+            sight is None
+            or not isinstance(tokenizer, TemplateTokenizer)
+            or not isinstance(encoder, LanguageEncoder)
+        ):
+            return self
+        shown = sight.shown(pictures, self.processor)
+        template = tokenizer.template
+        text = template.text.replace("{}", f"{shown.marks}{{}}")
+        return replace(
+            self,
+            # pictures take no room from the words
+            tokenizer=replace(
+                tokenizer,
+                template=replace(template, text=text),
+                length=tokenizer.length + shown.tokens,
+            ),
+            encoder=replace(encoder, pictures=shown.tensors, pictures_digest=shown.digest),
+        )
 
     def skipping(self, clip_skip: int | float | None) -> "TextPath":
         """The same, stopping so many layers earlier, where the denoiser reads a CLIP's states."""

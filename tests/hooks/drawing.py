@@ -119,7 +119,9 @@ def draw(pipe: Any, call: dict[str, Any], **more: Any) -> list[np.ndarray]:
 def conditioned(pipe: Any, made: Case, prompt: Any, negative: Any = None, **more: Any) -> Any:
     """With a conditioner of the pipeline's own."""
     conditioner = Conditioner.from_pipeline(pipe)
-    options = made.options if conditioner.family.t5_length else {}
+    options = dict(made.options) if conditioner.family.t5_length else {}
+    if conditioner.family.sees:
+        options["image"] = made.call()["image"]
     return conditioner(prompt, negative_prompt=negative, **options, **more)
 
 

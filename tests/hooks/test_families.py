@@ -90,7 +90,7 @@ UNCOMPOSED = {
     **{
         name: "without padding"
         for name, family in SUPPORTED.items()
-        if family in ("Qwen-Image", "Qwen-Image 2.1", "Fibo 2")
+        if family.startswith("Qwen-Image") or family == "Fibo 2"
     },
     **{
         name: "no text that could change" for name, family in SUPPORTED.items() if family == "LTX-2"

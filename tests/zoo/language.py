@@ -101,6 +101,13 @@ QWEN_IMAGE: Parts = (
 )
 
 
+# a small autoencoder: pictures to be changed are brought to a million pixels
+SEEING: Parts = QWEN_IMAGE | dict(
+    processor=qwen_processor,
+    vae=lambda: AutoencoderKLQwenImage(base_dim=2, dim_mult=[1, 1, 1, 1], num_res_blocks=1),
+)
+
+
 def _controlled(**changes: Any) -> Parts:
     return QWEN_IMAGE | dict(
         controlnet=lambda: trained(QwenImageControlNetModel(**(QWEN_SIZES | changes)))
@@ -137,6 +144,12 @@ ANIMALS: dict[str, Animal] = {
     **family(
         _controlled(extra_condition_channels=4),
         QwenImageControlNetInpaintPipeline=call(32, control_image=picture(), control_mask=mask()),
+    ),
+    **family(
+        SEEING,
+        QwenImageEditPipeline=call(32, image=picture()),
+        QwenImageEditPlusPipeline=call(32, image=[picture(), picture(24)]),
+        QwenImageEditInpaintPipeline=call(32, **inpaint()),
     ),
     **family(IMAGE, HunyuanImagePipeline=call(16, count=1)),
 }

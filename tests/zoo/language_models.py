@@ -134,7 +134,8 @@ class _Processor(Qwen2_5_VLProcessor):
 
 def qwen_processor() -> Qwen2_5_VLProcessor:
     """Qwen2.5-VL's, which prepares pictures as well."""
-    return _Processor(Qwen2VLImageProcessorPil(), qwen_tokenizer(), None)
+    few = Qwen2VLImageProcessorPil(min_pixels=28**2, max_pixels=4 * 28**2)
+    return _Processor(few, qwen_tokenizer(), None)
 
 
 def _language(width: int) -> dict[str, Any]:
@@ -164,7 +165,11 @@ def qwen_text(width: int) -> Qwen2_5_VLTextModel:
 
 def qwen(width: int) -> Qwen2_5_VLForConditionalGeneration:
     """Qwen2.5-VL, three layers."""
+    marks = ("image", "video", "vision_start", "vision_end")
+    names = ("<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>")
+    ids = qwen_tokenizer().convert_tokens_to_ids(list(names))
     config = Qwen2_5_VLConfig(
+        **{f"{mark}_token_id": own for mark, own in zip(marks, ids, strict=True)},
         text_config=_language(width) | dict(rope_parameters=_rope(width)),
         vision_config=dict(
             depth=1, hidden_size=16, intermediate_size=16, num_heads=2, out_hidden_size=width

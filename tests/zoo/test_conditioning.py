@@ -50,6 +50,8 @@ def conditioned(conditioner, call, prompt, **options):
     length = call.get("max_sequence_length")
     if length and conditioner.family.t5_length:
         options["max_sequence_length"] = length
+    if conditioner.family.sees:
+        options["image"] = call["image"]
     return conditioner(prompt, **options)
 
 
@@ -111,7 +113,7 @@ def test_the_page_lists_every_class():
     assert set(SUPPORTED) <= set(ZOO)
     assert set(SUPPORTED) | set(UNSUPPORTED) == set(ZOO) | set(UNSUPPORTED)
     assert not set(SUPPORTED) & set(UNSUPPORTED)
-    assert (len(SUPPORTED), len(UNSUPPORTED)) == (178, 50)
+    assert (len(SUPPORTED), len(UNSUPPORTED)) == (181, 47)
     for name in (*SUPPORTED, *UNSUPPORTED):
         assert hasattr(diffusers, name)
     assert PAGE.read_text(encoding="utf-8") == page()

@@ -22,6 +22,8 @@ NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in R
 ONE_BY_ONE = {
     "PRXPixelPipeline": "where it guides it repeats a timestep of two as four",
     "EasyAnimatePipeline": "a negative prompt that is a string is one row, and it has no default",
+    "QwenImageEditPipeline": "it wants a picture for each prompt, and then takes the size of none",
+    "QwenImageEditPlusPipeline": "pictures are those of one prompt",
 }
 VIDEOS = "num_videos_per_prompt"
 ALONE = {"EasyAnimatePipeline"}  # a call without a negative prompt fails, guided
