@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from clipcond.errors import UnsupportedPipelineError
+from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.contract import Family
 from clipcond.families.finding import family_of_pipeline
+from clipcond.families.inputs import Inputs, Sides
 from clipcond.identity import Fingerprint, fingerprint
 
 
@@ -43,3 +44,20 @@ def check_fits(
                 f"this conditioning was made by another {slot} than {type(pipe).__name__} has (its weights "
                 "differ): condition with a Conditioner of this very pipeline"
             )
+
+
+def check_places(pipe: Any, family: Family, sides: Sides[Inputs]) -> None:
+    """Whether the denoiser has a position for each token: diffusers fails on one that has none.
+
+    Raises:
+        ClipcondError: it has not.
+    """
+    if family.places is None:
+        return
+    places = family.places(getattr(pipe, family.denoiser).config)
+    longest = max(inputs.longest for inputs in sides.values())
+    if longest > places:
+        raise ClipcondError(
+            f"the prompt takes {longest} tokens with what stands around it, and the denoiser of {family.name} has positions for "
+            f"{places}: shorten it"
+        )

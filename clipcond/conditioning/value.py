@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Shaped
 
 from clipcond.conditioning.file import inputs_of, read_file, write_file
-from clipcond.conditioning.fitting import check_fits
+from clipcond.conditioning.fitting import check_fits, check_places
 from clipcond.conditioning.places import texts_of
 from clipcond.conditioning.report import EncoderStats, Report, Stats
 from clipcond.conditioning.script_file import read_scripts, write_scripts
@@ -169,6 +169,7 @@ class Conditioning:
             )
         family = family_named(self.family)
         check_fits(pipe, family, self.prompt_embeds.shape[2], self.fingerprints)
+        check_places(pipe, family, self.sides)
         sides, replaced = self._handed(pipe)
         takes = call_arguments(pipe)
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name

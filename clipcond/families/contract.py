@@ -143,6 +143,7 @@ class Family:
         t5_length: positions of a row of a T5 or a language model by default; the pipeline's max_sequence_length; 0
             where it has none.
         fixed: whether the denoiser takes no other number of positions.
+        places: how many tokens of text the denoiser has positions for, from its configuration; None for any number.
         clean: what the pipeline does to a text before all else.
         negative_clean: the same for a negative one, where that is something else.
         templated: whether its call takes a prompt_template for its language model.
@@ -168,6 +169,7 @@ class Family:
     default_negative: str = ""
     t5_length: int = 0
     fixed: bool = False
+    places: Width | None = None
     clean: Callable[[str], str] = as_typed
     negative_clean: Callable[[str], str] | None = None
     templated: bool = False

@@ -67,6 +67,7 @@ GEMMA_LANGUAGE_FAMILIES: tuple[Family, ...] = (
         ),
         denoiser_class="Lumina2Transformer2DModel",
         width="cap_feat_dim",
+        places=lambda config: int(config["axes_lens"][0]) - 1,  # and one that pictures begin at
         assemble=masked,
         t5_length=256,
     ),

@@ -130,6 +130,9 @@ LANGUAGE_FAMILIES: tuple[Family, ...] = (
         ),
         denoiser_class="ZImageTransformer2DModel",
         width="cap_feat_dim",
+        places=lambda config: (
+            (int(config["axes_lens"][0]) - 2) // 32 * 32
+        ),  # filled up to such steps
         assemble=masked,
         hand_over=each_alone,
         t5_length=512,

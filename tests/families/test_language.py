@@ -127,6 +127,17 @@ def test_it_is_kept_combined_and_remembered(name, tmp_path):
     concat(first, other).kwargs_for(pipe_of(name))
 
 
+@pytest.mark.parametrize(("name", "places"), [("Lumina2Pipeline", 511), ("ZImagePipeline", 224)])
+@pytest.mark.filterwarnings("ignore")
+def test_a_text_that_the_denoiser_has_no_places_for_is_told(name, places):
+    pipe = ZOO[name].build()
+    conditioner = Conditioner.from_pipeline(pipe)
+    fits, long = (conditioner("cat " * count) for count in (120, 700))
+    fits.kwargs_for(pipe)
+    with pytest.raises(ClipcondError, match=f"has positions for {places}: shorten it"):
+        long.kwargs_for(pipe)
+
+
 @pytest.mark.pitfall(44)
 @pytest.mark.parametrize("negative", [None, "a bird on a tree"])
 def test_pictures_of_several_prompts_are_those_of_each_alone(negative):

@@ -157,6 +157,8 @@ NOTES: dict[str, str] = {
     "ChromaInpaintPipeline": "runs in diffusers 0.42, with strings or without, only after "
     "`pipe.transformer.register_to_config(guidance_embeds=False)`",
     "BriaFibo2Pipeline": 'captions in JSON are full of brackets: condition them with `dialect="plain"`',
+    "QwenImageEditPipeline": "its encoder reads the picture too: `conditioner(prompt, image=picture)`, and the call takes `image=` "
+    "beside the tensors; so for Inpaint and Plus",
     "ZImageOmniPipeline": "with embeddings it takes no pictures to go by",
     "ConsisIDPipeline": "where OpenCV is not installed, import it from `diffusers.pipelines.consisid.pipeline_consisid`",
     "LEditsPPPipelineStableDiffusion": "its prompts are the edits; call it with `use_intersect_mask=False`, "
