@@ -60,7 +60,7 @@ def test_qwen_image(capsys):
     plain, _ = qwen_image.generate(tiny.qwen_image(), "a (red:1.3) cat", num_images=2, **SMALL)
     guided = qwen_image.generate(tiny.qwen_image(), "a (red:1.3) cat", "bad", **SMALL)[0]
     assert plain.tobytes() != guided.tobytes()
-    assert "re(1.3) d(1.3)" in capsys.readouterr().out  # as the tiny vocabulary has it
+    assert "red(1.3)" in capsys.readouterr().out
 
 
 def test_z_image_and_sana_change_over_the_steps():
