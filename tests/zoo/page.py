@@ -19,7 +19,7 @@ diffusers 0.42 has {all} pipeline classes outside its deprecated ones whose prom
 {supported} of them can be conditioned: `Conditioner.from_pipeline(pipe)`, then `pipe(**conditioning.kwargs_for(pipe))`. For each
 of those a test builds a tiny one with random weights and compares the picture with that of plain strings; for each family whose
 prompt a language model reads alone, two prompts of several lengths together, two pictures of one, and no negative prompt as
-well. The others are refused with a reason.
+well, where its call takes them. The others are refused with a reason.
 
 What acts inside the denoiser ([steps](steps.md), [regions](regions.md), [attention](attention.md)) is tested on each of them
 too, and says so where it cannot: Stable Audio, LEDITS++, the latent upscaler, LTX-2 and Z-Image Omni take no schedules, since their
