@@ -45,16 +45,17 @@ def generate(
 ) -> list[Image.Image]:
     """Pictures of one prompt in the a1111 dialect; picture i starts from seed + i."""
     conditioner = clipcond.Conditioner.from_pipeline(pipe)
-    conditioning = conditioner(prompt, negative_prompt=negative_prompt)
+    conditioning = conditioner(prompt, negative_prompt=negative_prompt, steps=num_inference_steps)
     print(conditioning)  # tokens, weights, and what looks like a mistake
 
-    return pipe(
-        **conditioning.kwargs_for(pipe, num_images_per_prompt=num_images),
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        **size,
-        generator=[torch.Generator("cpu").manual_seed(seed + i) for i in range(num_images)],
-    ).images
+    with conditioning.attached(pipe):  # what changes over the steps
+        return pipe(
+            **conditioning.kwargs_for(pipe, num_images_per_prompt=num_images),
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            **size,
+            generator=[torch.Generator("cpu").manual_seed(seed + i) for i in range(num_images)],
+        ).images
 
 
 if __name__ == "__main__":
