@@ -56,7 +56,7 @@ class States:
         lengths = {inputs.embeds.shape[1] for inputs in sides.values()}
         if len(lengths) > 1 and any(script.is_composed for script in scripts[POSITIVE]):
             raise UnsupportedPipelineError(
-                f"AND: {family.name} reads prompts without padding, so that they cannot be composed with a negative prompt "
+                f"AND: {family.name} reads prompts without padding to one length, so that they cannot be composed with a negative prompt "
                 "of another length"
             )
         device, dtype = pipe._execution_device, getattr(pipe, family.denoiser).dtype  # noqa: SLF001 no public name

@@ -24,7 +24,7 @@ well, where its call takes them. The others are refused with a reason.
 What acts inside the denoiser ([steps](steps.md), [regions](regions.md), [attention](attention.md)) is tested on each of them
 too, and says so where it cannot: Stable Audio, LEDITS++, the latent upscaler, LTX-2 and Z-Image Omni take no schedules, since their
 denoisers read no text that could change, or read it elsewhere as well; Kandinsky 5 and 6, Qwen-Image and Fibo 2, which
-read prompts without padding, and Cosmos from films compose none; Qwen-Image 2.1 wants `use_kv_cache=False` for either; whoever
+read prompts without padding, Nucleus, and Cosmos from films compose none; Qwen-Image 2.1 wants `use_kv_cache=False` for either; whoever
 guides by perturbed attention, or by more than a negative prompt, or not at all, has nothing to compose against.
 
 Classes that diffusers has deprecated (`diffusers.pipelines.deprecated`) are neither listed nor tested: one whose text
