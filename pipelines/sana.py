@@ -5,7 +5,7 @@
     python pipelines/sana.py "a (red:1.3) ball" --tiny                # random parts: only shows that it runs
 
 One language model, Gemma 2, reads the prompt behind a long instruction, whose states are dropped; the negative prompt has none. Both are
-put in lower case. The denoiser has 1.6 billion weights, the encoder 2.6: together they fit a GPU of 12 GB in bfloat16.
+put in lower case. The denoiser has 1.6 billion weights, the encoder 2.6: 3 and 5 GB in bfloat16, activations not counted.
 """
 
 import argparse

@@ -4,7 +4,7 @@
     python pipelines/z_image.py "a photo of a [fox:cat:0.4]" --model Tongyi-MAI/Z-Image --guidance-scale 4 --steps 50
     python pipelines/z_image.py "a (red:1.3) ball" --tiny             # random parts: only shows that it runs
 
-One language model, Qwen3, reads the prompt as a question of a chat. The Turbo model is distilled: 9 steps (8 looks), no guidance, and so no
+One language model, Qwen3, reads the prompt as a question of a chat. The Turbo model is distilled: few steps, no guidance, and so no
 negative prompt; the full one takes both. In bfloat16 a denoiser of 6 and an encoder of 4 billion weights have 12 and 8 GB: with
 model offloading each is on the GPU only while it works.
 """

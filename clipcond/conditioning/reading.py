@@ -123,7 +123,9 @@ class _Tokenised:
         found, frame = iter(self.tokens), self.tokenizer.frame
         branches = [part for parts in self.lines for part in parts]
         tokens = (sum(map(len, islice(found, len(lines)))) for lines in branches)
-        return max(tokens, default=0) + frame.length - frame.room
+        whole = max(tokens, default=0) + frame.length - frame.room
+        cut = self.rules.long_prompt in ONE_WINDOW  # to the length that was asked for
+        return min(whole, frame.length) if cut else whole
 
     def read(self, longest: int) -> list[Reading]:
         """Cut, where rows are filled up to the longest of a side, or of all sides."""

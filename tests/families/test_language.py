@@ -8,7 +8,7 @@ import torch
 
 from clipcond import Conditioner, Conditioning, EmbeddingCache, concat, lerp
 from clipcond.conditioning.value import TENSORS
-from clipcond.errors import ClipcondError, UnsupportedPipelineError
+from clipcond.errors import ClipcondError, PromptTooLongError, UnsupportedPipelineError
 from tests.zoo import ZOO
 from tests.zoo.language_models import llama_tokenizer
 
@@ -136,6 +136,19 @@ def test_a_text_that_the_denoiser_has_no_places_for_is_told(name, places):
     fits.kwargs_for(pipe)
     with pytest.raises(ClipcondError, match=f"has positions for {places}: shorten it"):
         long.kwargs_for(pipe)
+
+
+@pytest.mark.parametrize("name", ["Flux2KleinPipeline", "CogView4Pipeline", "SanaPipeline"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_long_prompt_is_cut_where_that_is_asked_for(name):
+    pipe, words = ZOO[name].build(), "cat " * 90
+    cut = Conditioner.from_pipeline(pipe, long_prompt="truncate")(words, max_sequence_length=48)
+    assert cut.prompt_embeds.shape[1] == 48
+    assert any(report.cut for *_, report in cut.report.rows())
+    with pytest.raises(PromptTooLongError):
+        Conditioner.from_pipeline(pipe, long_prompt="error")(words, max_sequence_length=48)
+    whole = Conditioner.from_pipeline(pipe)(words, max_sequence_length=48)
+    assert whole.prompt_embeds.shape[1] > 48
 
 
 @pytest.mark.pitfall(44)
