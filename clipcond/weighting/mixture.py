@@ -33,7 +33,7 @@ class Mixture:
 
     Attributes:
         rows: the first is the window itself.
-        coefficients: [rows][positions]; 1, 0, 0... where a position stays as it is.
+        coefficients: [rows, positions]; 1, 0, 0... where a position stays as it is.
         restore_mean: scale all by one factor so that the mean is that of the first row.
     """
 
