@@ -10,7 +10,7 @@ GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 BENCH := .venv-bench
 RUN := HF_HUB_OFFLINE=1 $(BIN)/python -m
 
-.PHONY: install demo app test test-all test-gpu test-real bench-install bench figures check clean
+.PHONY: install demo app docs test test-all test-gpu test-real bench-install bench figures check clean
 
 install: $(STAMP)
 
@@ -24,16 +24,24 @@ $(STAMP)-all: $(STAMP)
 	$(PIP) install --quiet -c constraints.txt -e ".[quantization,ray]"
 	touch $@
 
+$(STAMP)-docs: $(STAMP)
+	$(PIP) install --quiet -c constraints.txt -e ".[docs]"
+	touch $@
+
 demo: install
 	$(BIN)/clipcond generate "a red heart to the left of a (fox:1.3)" --candidates 8 --keep 4 --out out/demo
 
 app: install
 	$(BIN)/clipcond app
 
+# the site, in out/site; NO_MKDOCS_2_WARNING: MkDocs' own news are no warnings about these pages
+docs: $(STAMP)-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
 test: install
 	$(RUN) pytest -n 2 -m "not slow and not gpu and not browser"
 
-test-all: check $(STAMP)-all
+test-all: check docs $(STAMP)-all
 	$(RUN) pytest -n 2 -m "not gpu" --durations=10
 	CLIPCOND_TEST_DEVICE=cpu $(MAKE) test-gpu
 

@@ -75,7 +75,9 @@ def content(page: str) -> str:
     path = ROOT / in_repository(page)
     if path.is_dir():
         files = sorted(path.glob("*.py"))
-        return f"# {path.name}/\n\n" + "".join(f"- [{file.name}]({path.name}/{file.name})\n" for file in files)
+        return f"# {path.name}/\n\n" + "".join(
+            f"- [{file.name}]({path.name}/{file.name})\n" for file in files
+        )
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text
