@@ -18,6 +18,8 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[2]
 API = ROOT / "docs" / "api"
 MADE = "repository/"
+# code is found through the pages that speak of it
+UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
 LINK = re.compile(r"(?<=\]\()[^)#:\s]+")
 
 # whose `__all__` is public, beside clipcond's own
@@ -81,7 +83,7 @@ def content(page: str) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return text
-    return f"# {in_repository(page)}\n\n`````{path.suffix[1:]}\n{text}`````\n"
+    return f"{UNSEARCHED}# {in_repository(page)}\n\n`````{path.suffix[1:]}\n{text}`````\n"
 
 
 def made_pages(files: Files) -> Iterator[str]:
@@ -113,7 +115,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 
     def lead(link: re.Match[str]) -> str:
         found = target(link[0], here)
-        if found is None or not (here + found).count(MADE):
+        if found is None or not (here.startswith(MADE) or found.startswith(MADE)):
             return link[0]
         return posixpath.relpath(found, posixpath.dirname(here) or ".")
 
