@@ -97,6 +97,7 @@ POLICIES: dict[str, Callable[[Cut], list[Pixels]]] = {
     "pad": pad,
     "multi": multi,
 }
+"""Crop policies: what becomes of a picture that is not square."""
 # pixels before the middle, of those that are left over
 MIDDLES: dict[str, Callable[[int], int]] = {
     "down": lambda room: room // 2,

@@ -34,6 +34,7 @@ RESIZINGS = {
     "exact": "PIL",
     "fast": "fast, a level or two off PIL's on under 1 % of values; PIL",
 }
+"""Ways of resizing pictures, each as provenance tells it: Pillow's exactly, or faster and almost so."""
 _HALVES = {"down": "transformers", "even": "torchvision"}
 _FAST = {
     Image.Resampling.BICUBIC: "bicubic"

@@ -17,6 +17,7 @@ _REPAIRS = {
 }
 
 DIALECTS: dict[str, Dialect] = {own.name: own for own in (A1111, A1111_PLUS, COMFY, COMPEL, PLAIN)}
+"""Every dialect by its name."""
 
 
 def parse(text: str, dialect: str = "a1111", *, strict: bool = False) -> Prompt:

@@ -49,6 +49,7 @@ VARIANTS: dict[str, Variant] = {
         name="torchmetrics", scale=100.0, prefix="", clamp_items=False, clamp_mean=True
     ),
 }
+"""Every score of a picture and its prompt by its name."""
 
 # Hessel et al. 2021, section 3.1: the harmonic mean of CLIPScore and the best cosine with a reference
 REF_CLIPSCORE = Variant(

@@ -205,6 +205,7 @@ MODES: dict[str, Mode] = {
     "attention_bias": Mode(mixtures=_attention_bias, least=0.0),
     "none": Mode(mixtures=_none),
 }
+"""Every weighting mode by its name, with the laws that it keeps."""
 
 
 def mode_named(name: str) -> Mode:

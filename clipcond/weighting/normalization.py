@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from clipcond.errors import ClipcondError
 
 NORMALIZATIONS = ("none", "mean", "length", "length+mean")
+"""The names that `normalize` takes."""
 
 
 def check_normalization(name: str) -> None:

@@ -134,6 +134,7 @@ def missing_from_reference() -> Iterator[str]:
             found = room[str(name)]
             if found.is_module and str(name) in found.members:  # a function in a file of its name
                 found = found[str(name)]
+            # a constant shows its value
             if not found.is_attribute and not found.has_docstring:
                 yield f"{room.path}.{name} has no docstring"
             if not found.is_module and found.canonical_path not in shown:
