@@ -176,7 +176,12 @@ PAGES = {
         ),
     ),
     "docs/conditioning.md": Page(given=pipeline, shows=drawn),
-    "docs/cookbook.md": Page(given=cookbook, slow=True),
+    "docs/cookbook.md": Page(
+        given=cookbook,
+        shows=lambda names: len(names["data"]) == 4 and names["trained"].finished,
+        prints=("1.3 0 rows encoded", "cannot tell"),
+        slow=True,
+    ),
     "docs/encoders.md": Page(given=encoders, shows=drawn),
     "docs/evaluating.md": Page(
         given=a_few_prompts,
