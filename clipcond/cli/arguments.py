@@ -4,26 +4,45 @@ A verb owns its request; here is also what several of them can be told alike.
 """
 
 import argparse
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, fields
 from typing import Any, NoReturn, TypeVar, cast
 
+from clipcond.cli.terminal import complain
 from clipcond.cli.values import count
 
 Request = TypeVar("Request")
 
 
+class Help(argparse.HelpFormatter):
+    """argparse's help with commands in one column, however long their names, and no word broken at its hyphen."""
+
+    def _iter_indented_subactions(
+        self, action: argparse.Action
+    ) -> Generator[argparse.Action, None, None]:
+        # argparse measures the column without this indentation, so that the longest name would get a line of its own
+        yield from getattr(action, "_get_subactions", tuple)()
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with its errors in one line."""
 
+    def __init__(self, **how: Any) -> None:
+        super().__init__(formatter_class=Help, **how)
+
     def error(self, message: str) -> NoReturn:
         """Name what was wrong and where help is; exit code 2."""
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        complain(f"{message} (see {self.prog} --help)", by=self.prog)
+        self.exit(2)
 
 
 def argument(metavar: str, summary: str, **how: Any) -> Any:
     """A field of a request that is typed without its name; `how` is for argparse."""
-    return field(metadata={"names": (), "metavar": metavar, "help": summary, **how})
+    return field(metadata={"names": (), "metavar": metavar, "help": _literal(summary), **how})
 
 
 def option(
@@ -33,16 +52,22 @@ def option(
 
     Args:
         metavar: what its value is called; None for what has no value or a few.
-        summary: of the help.
+        summary: of the help; a default is added to it, and that it is required.
         *also: other names.
         default: where it is not typed.
         **how: for argparse; one_of=True: one of all such fields has to be typed.
     """
     shown = f"{default:g}" if isinstance(default, float) else default
     # a switch that is not typed is off
-    told = summary if default is None or default is False else f"{summary} (default {shown})"
-    how |= {"names": also, "help": told, "default": default}
+    told = summary if default is None or default is False else f"{summary} (default: {shown})"
+    told += " (required)" if how.get("required") else ""
+    how |= {"names": also, "help": _literal(told), "default": default}
     return field(default=default, metadata=how | ({"metavar": metavar} if metavar else {}))
+
+
+def _literal(text: str) -> str:
+    """A text in which argparse finds nothing to fill in."""
+    return text.replace("%", "%%")
 
 
 def group(title: str, kind: type[Any]) -> Any:
@@ -80,13 +105,16 @@ def unpack(kind: Callable[..., Request], arguments: argparse.Namespace) -> Reque
 # what several verbs can be told
 DTYPES = ("float32", "float16", "bfloat16")
 DEVICE = ("DEV", "cpu, cuda, cuda:1, ... (default: cuda where there is one)")
-LONG_PROMPT = "beyond the encoder's length: a1111, comfy, sentence, truncate, error"
+WEIGHTINGS = tuple("a1111 a1111_no_norm comfy compel comfy++ down_weight advanced_compel attention_bias none".split())  # fmt: skip
+WEIGHTING = f"what weights do: {', '.join(WEIGHTINGS)}"
+LONG_PROMPTS = ("a1111", "comfy", "sentence", "truncate", "error")
+LONG_PROMPT = f"what becomes of a prompt beyond the encoder's length: {', '.join(LONG_PROMPTS)}"
 MODEL = "'emoji' (shipped), a diffusers folder or a hub id"
 DIALECT = "prompt syntax: a1111, a1111+ (with AND_PERP, AND_SALT, AND_TOPK), comfy, compel or plain"
 WILDCARDS = (
     "choose among {a|b} and __file__, a line of DIR/file.txt, by --seed before the prompt is read"
 )
-REGIONS = 'what stands where, as JSON: [{"prompt": "a fox", "box": [0, 0, 0.5, 1]}, {"prompt": "...", "mask": "mask.png"}]'
+REGIONS = 'what stands where, as JSON: [{"prompt": "a fox", "box": [0, 0, 0.5, 1]}], or "mask": "mask.png" for a box'
 CHOSEN_BY = "what --wildcards chooses by"  # the seed of verbs that have no other use for one
 
 

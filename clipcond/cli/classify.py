@@ -21,7 +21,7 @@ class Request:
     classifier: Path | None = option("FILE", "one that --save wrote", one_of=True, type=Path)
     template: list[str] | None = option(
         "T",
-        "text around a name, with {} (default 'a photo of a {}'); may be repeated",
+        "text around a name, with {} (default: 'a photo of a {}'); may be given several times",
         action="append",
     )
     unknown: Path | None = option(

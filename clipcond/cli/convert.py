@@ -15,7 +15,7 @@ class Request:
 
     text: str = argument("TEXT", "the prompt")
     dialect: str = option("D", DIALECT, default="a1111")
-    to: str = option("D", "the dialect to write", required=True)
+    to: str = option("D", "the dialect to write: one of the same", required=True)
     json: bool
 
 

@@ -12,6 +12,7 @@ from clipcond.cli.arguments import (
     DTYPES,
     LONG_PROMPT,
     MODEL,
+    WEIGHTING,
     EngineRequest,
     argument,
     group,
@@ -33,7 +34,7 @@ class Request:
     prompt_column: str = option("C", "that holds the prompts", "--column", default="prompt")
     model: str = option("M", MODEL, default="emoji")
     dialect: str = option("D", DIALECT, default="a1111")
-    weighting: str = option("W", "what weights do", default="comfy")
+    weighting: str = option("W", WEIGHTING, default="comfy")
     long_prompt: str = option("P", LONG_PROMPT, default="a1111")
     clip_skip: float | None = option("K", "CLIP layers to leave out (default: none)", type=finite)
     batch_size: int = option("N", "prompts at once", default=32, type=count)

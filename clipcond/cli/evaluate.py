@@ -10,6 +10,7 @@ from clipcond.cli.arguments import (
     DTYPES,
     LONG_PROMPT,
     MODEL,
+    WEIGHTING,
     EngineRequest,
     argument,
     group,
@@ -17,7 +18,7 @@ from clipcond.cli.arguments import (
 )
 from clipcond.cli.values import count, counts, numbers, seed
 
-SCORER = "[NAME=]SOURCE[@FORMULA]: a CLIP ('emoji', 'judge', a folder, file or hub id), or 'oracle'; FORMULA is cosine, clipscore, torchmetrics, pickscore, hpsv2 or aesthetic:HEAD; may be given several times (default emoji)"
+SCORER = "[NAME=]SOURCE[@FORMULA]: a CLIP ('emoji', 'judge', a folder, file or hub id), or 'oracle'; FORMULA is cosine, clipscore, torchmetrics, pickscore, hpsv2 or aesthetic:HEAD; may be given several times (default: emoji)"
 PROMPTS = "emoji, emoji-train, a folder of .txt (DPG-Bench), .txt (T2I-CompBench), .jsonl (GenEval), .tsv (PartiPrompts), .csv or .parquet; may be given several times"
 
 
@@ -38,8 +39,10 @@ class ColumnsRequest:
     """Which columns of a table hold what."""
 
     prompt_column: str | None = option("C", "that holds prompts (default: prompt, caption or text)")
-    category_column: str | None = option("C", "(default: category, tag or task)")
-    id_column: str | None = option("C", "(default: id, item_id or prompt_id)")
+    category_column: str | None = option(
+        "C", "that holds categories (default: category, tag or task)"
+    )
+    id_column: str | None = option("C", "that holds ids (default: id, item_id or prompt_id)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +50,7 @@ class SettingsRequest:
     """Fields of `clipcond.evaluation.Setting`, of some several: all combinations are drawn."""
 
     model: list[str] | None = option(
-        "M", f"{MODEL}; may be given several times (default emoji)", action="append"
+        "M", f"{MODEL}; may be given several times (default: emoji)", action="append"
     )
     steps: tuple[int, ...] | None = option("N,N", "denoising steps, each", type=counts)
     guidance_scale: tuple[float, ...] | None = option(
@@ -60,10 +63,10 @@ class SettingsRequest:
         "TEXT", "around each prompt, as 'a photo of {prompt}'; may be given several times", action="append"
     )  # fmt: skip
     negative: str | None = option("TEXT", "what to steer away from")
-    height: int | None = option("PX", "(default: the model's)", type=count)
-    width: int | None = option("PX", "(default: the model's)", type=count)
+    height: int | None = option("PX", "of the pictures (default: the model's)", type=count)
+    width: int | None = option("PX", "of the pictures (default: the model's)", type=count)
     dialect: str = option("D", DIALECT, default="a1111")
-    weighting: str = option("W", "what weights do", default="comfy")
+    weighting: str = option("W", WEIGHTING, default="comfy")
     long_prompt: str = option("P", LONG_PROMPT, default="a1111")
 
 
@@ -79,8 +82,8 @@ class Run:
         "SPEC", "a .toml with a [[models]] for each model, and perhaps prompts, seeds, first_seed and scorers", type=Path, nargs="?"
     )  # fmt: skip
     prompts: list[str] | None = option("SET", PROMPTS, action="append")
-    seeds: int | None = option("N", "pictures a prompt (default 4)", type=count)
-    first_seed: int | None = option("S", "of these (default 0)", type=seed)
+    seeds: int | None = option("N", "pictures a prompt (default: 4)", type=count)
+    first_seed: int | None = option("S", "first of the seeds (default: 0)", type=seed)
     out: Path = option("DIR", "folder of the evaluation", required=True, type=Path)
     table: Path | None = option(
         "FILE", "write the table as .csv, .tsv, .jsonl or .parquet", type=Path
@@ -91,7 +94,7 @@ class Run:
     batch_size: int = option("N", "pictures a call of the pipeline", default=8, type=count)
     device: str | None = option(*DEVICE)
     dtype: str | None = option(
-        None, "of pipelines (default float32 on the CPU, else float16)", choices=DTYPES
+        None, "of pipelines (default: float32 on the CPU, else float16)", choices=DTYPES
     )
     settings: SettingsRequest = group("what draws, where no SPEC says", SettingsRequest)
     judges: JudgeRequest = group(*JUDGES)

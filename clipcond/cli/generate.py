@@ -10,6 +10,7 @@ from clipcond.cli.arguments import (
     LONG_PROMPT,
     MODEL,
     REGIONS,
+    WEIGHTING,
     WILDCARDS,
     argument,
     option,
@@ -51,9 +52,11 @@ class Request:
         "a CLIP folder, file or hub id that ranks (default: the model's own clip/, if it has one)",
     )
     dialect: str = option("D", DIALECT, default="a1111")
-    weighting: str = option("W", "what weights do", default="comfy")
+    weighting: str = option("W", WEIGHTING, default="comfy")
     long_prompt: str = option("P", LONG_PROMPT, default="a1111")
     out: Path = option("DIR", "where to write", default=Path("pictures"), type=Path)
     device: str | None = option(*DEVICE)
-    dtype: str | None = option(None, "(default float32 on the CPU, else float16)", choices=DTYPES)
+    dtype: str | None = option(
+        None, "of the pipeline (default: float32 on the CPU, else float16)", choices=DTYPES
+    )
     json: bool

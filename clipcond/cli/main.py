@@ -5,14 +5,13 @@ Exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done
 
 import argparse
 import importlib
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import clipcond
 from clipcond.cli import (
     app,
     classify,
+    completion,
     convert,
     encode,
     evaluate,
@@ -25,10 +24,11 @@ from clipcond.cli import (
     train,
 )
 from clipcond.cli.arguments import Parser, add_arguments, unpack
-from clipcond.cli.terminal import hush, share_cores
+from clipcond.cli.installed import Version
+from clipcond.cli.terminal import complain, hush, share_cores
 from clipcond.errors import ClipcondError
 
-_EXITS = "exit codes: 0 all done; 1 some items failed, each named; 2 nothing could be done"
+_EXITS = "exit codes: 0 all done; 1 some failed, each named; 2 nothing could be done"
 
 
 # first word of verbs that have two -> what they have in common
@@ -59,6 +59,7 @@ _VERBS: dict[str, tuple[type[Any], str]] = {
     "search tune": (search.Tune, "clipcond.cli.searching"),
     "train": (train.Request, "clipcond.cli.training"),
     "app": (app.Request, "clipcond.cli.app"),
+    "completion": (completion.Request, "clipcond.cli.completion"),
 }
 
 
@@ -69,27 +70,32 @@ def build_parser() -> argparse.ArgumentParser:
         description="Prompts to pictures with a diffusion model, and pictures to scores with CLIP.",
         epilog='try: clipcond generate "a red heart to the left of a (fox:1.3)"',
     )
-    parser.add_argument("--version", action="version", version=f"clipcond {clipcond.__version__}")
+    parser.add_argument("--version", action=Version, help="what is installed, and which extras")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     families: dict[str, Any] = {}
     for verb, (request, _) in _VERBS.items():
         family, _, name = verb.rpartition(" ")
         if family and family not in families:
             common = _FAMILIES[family]
-            whole = commands.add_parser(family, help=common, description=f"{common}.")
+            whole = commands.add_parser(family, help=common, description=_sentence(common))
             families[family] = whole.add_subparsers(dest="verb", required=True, metavar="COMMAND")
-        summary = request.__doc__
+        summary = request.__doc__ or ""
         command = families.get(family, commands).add_parser(
-            name, help=summary, description=f"{summary}.", epilog=_EXITS
+            name, help=summary, description=_sentence(summary), epilog=_EXITS
         )
-        command.add_argument(
-            "--json", action="store_true", help="one JSON object on standard output"
-        )
+        if "json" in request.__annotations__:
+            command.add_argument(
+                "--json", action="store_true", help="one JSON object on standard output"
+            )
         command.add_argument(
             "--debug", action="store_true", help="tracebacks and the libraries' own messages"
         )
         add_arguments(command, request)
     return parser
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,20 +110,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         run: Callable[[Any], int] = importlib.import_module(work).run
         return run(unpack(kind, arguments))
     except KeyboardInterrupt as interrupt:
-        _complain(str(interrupt) or "interrupted")
+        complain(str(interrupt) or "interrupted")
         return 130
     except ClipcondError as error:
         if arguments.debug:
             raise
-        _complain(str(error))
+        complain(str(error))
     # the last resort at the process's edge: users get a line, --debug gets the traceback
     except Exception as error:
         if arguments.debug:
             raise
         reason = next(iter(str(error).splitlines()), "")
-        _complain(f"{type(error).__name__}: {reason} (unexpected; --debug shows where)")
+        complain(f"{type(error).__name__}: {reason} (unexpected; --debug shows where)")
     return 2
-
-
-def _complain(message: str) -> None:
-    sys.stderr.write(f"clipcond: {message}\n")

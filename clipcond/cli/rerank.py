@@ -14,7 +14,7 @@ class Request:
     folder: Path = argument("DIR", "holds the pictures", type=Path)
     prompt: str = option("TEXT", "plain text to match", required=True)
     clip: ClipRequest = group(*JUDGE)
-    top: int | None = option("K", "how many to show (default all)", type=count)
+    top: int | None = option("K", "how many to show (default: all)", type=count)
     minimum: float | None = option("S", "leave out pictures that score less", type=finite)
     diversity: float = option(
         "D", "0 to 1: the more, the less alike the pictures shown", default=0.0, type=share

@@ -12,9 +12,9 @@ SHEET = ("FILE", "write a contact sheet as .png, or .html")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Add:
-    """index pictures of folders, zips and tars; again: what is new comes in, what is gone goes out"""
+    """index pictures of folders, zips and tars; run again, take in what is new and drop what is gone"""
 
-    roots: list[Path] = argument("DIR", "folders, archives or pictures", type=Path, nargs="+")
+    roots: list[Path] = argument("PATH", "folders, archives or pictures", type=Path, nargs="+")
     db: Path = option(*DB, required=True, type=Path)
     scorer: str | None = option(
         "C",
@@ -41,43 +41,47 @@ class Find:
         "SQL",
         "over path, bytes, width, height, date, prompt, seed and generator, as \"width > 512 and date > '2025'\"",
     )
-    top: int = option("N", "how many at most", default=10, type=count)
-    min: float | None = option("X", "cosine that they have at least", type=finite)
+    top: int = option("N", "pictures at most", default=10, type=count)
+    min: float | None = option("X", "least cosine of a picture that is shown", type=finite)
     distinct: float | None = option(
-        "X", "tell near duplicates, of such a cosine, with the best of them (0.98)", type=finite
+        "X",
+        "show of near duplicates, pictures with at least this cosine to each other, only the best; such as 0.98",
+        type=finite,
     )
     approximate: bool = option(
         None, "use the index that tune made", action="store_true", default=False
     )
-    copy_to: Path | None = option("DIR", "copy them there, numbered", type=Path)
+    copy_to: Path | None = option("DIR", "copy the pictures there, numbered", type=Path)
     sheet: Path | None = option(*SHEET, type=Path)
     json: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicates:
-    """near duplicates: groups of pictures that a chain of such pairs joins"""
+    """find near duplicates: groups of pictures that chains of such pairs join"""
 
     db: Path = option(*DB, required=True, type=Path)
-    threshold: float = option("X", "cosine of a pair", default=0.98, type=finite)
+    threshold: float = option("X", "least cosine of a pair", default=0.98, type=finite)
     sheet: Path | None = option(*SHEET, type=Path)
     json: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """kinds of pictures: groups about one that all of its group are near to"""
+    """find kinds of pictures: groups around one picture that all others of its group are near to"""
 
     db: Path = option(*DB, required=True, type=Path)
-    threshold: float = option("X", "cosine with the middle one", default=0.9, type=finite)
-    least: int = option("N", "pictures that make a group", default=3, type=count)
+    threshold: float = option(
+        "X", "least cosine with the picture in the middle", default=0.9, type=finite
+    )
+    least: int = option("N", "pictures that make a group, at least", default=3, type=count)
     sheet: Path | None = option(*SHEET, type=Path)
     json: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
-    """what an index holds"""
+    """say what an index holds"""
 
     db: Path = option(*DB, required=True, type=Path)
     json: bool

@@ -14,7 +14,7 @@ from clipcond.errors import point_at
 from clipcond.prompt import Prompt, expand
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 _UNFOLDED = 10_000  # columns
 
@@ -58,13 +58,24 @@ def write_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
 
 
-def note(message: str) -> None:
-    """A dim line on standard error."""
+def _console(**how: Any) -> "Console":
+    """Plain unless it is a terminal or FORCE_COLOR is set; plain in any case where NO_COLOR is, bold and dim included."""
     from rich.console import Console
 
-    Console(stderr=True, soft_wrap=True, emoji=False).print(
-        message, style="dim", markup=False, highlight=False
-    )
+    plain = bool(os.environ.get("NO_COLOR"))
+    return Console(color_system=None if plain else "auto", highlight=False, emoji=False, **how)
+
+
+def note(message: str) -> None:
+    """A dim line on standard error."""
+    _console(stderr=True, soft_wrap=True).print(message, style="dim", markup=False)
+
+
+def complain(message: str, *, by: str = "clipcond") -> None:
+    """An error on standard error, who says it in red."""
+    from rich.text import Text
+
+    _console(stderr=True, soft_wrap=True).print(Text.assemble((f"{by}:", "bold red"), " ", message))
 
 
 def note_diagnostics(prompt: Prompt) -> None:
@@ -87,14 +98,11 @@ def expanded(text: str, wildcards: Path | None, seed: int) -> str:
 
 def write_heading(text: str) -> None:
     """A bold line on standard output."""
-    from rich.console import Console
-
-    Console(soft_wrap=True, highlight=False).print(text, style="bold", markup=False)
+    _console(soft_wrap=True).print(text, style="bold", markup=False)
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence["RenderableType"]]) -> None:
     """A table on standard output; the first column is numbers, texts are shown as they are."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -104,4 +112,4 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence["RenderableType"
     for row in rows:
         table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
     # a pipe has no width: folded cells would break whatever reads the lines
-    Console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)
+    _console(width=None if sys.stdout.isatty() else _UNFOLDED).print(table)

@@ -55,7 +55,10 @@ class ModelRequest:
         "RANK", "train adapters of this rank in place of the weights", type=count
     )
     layer_decay: float = option(
-        "D", "rate of a layer, of that of the one above it", default=1.0, type=finite
+        "D",
+        "learning rate of a layer, as a share of that of the one above it",
+        default=1.0,
+        type=finite,
     )
     wise_ft: bool = option(
         None,
@@ -70,12 +73,17 @@ class ModelRequest:
 class LoopRequest:
     """How long, how fast, in which portions."""
 
-    steps: int | None = option("N", "updates of the weights", type=count)
+    steps: int | None = option("N", "end after so many updates of the weights", type=count)
     epochs: float | None = option(
         "N", "times that each picture is seen (default: 32, or 5 with --init)", type=finite
     )
-    minutes: float | None = option("M", "wall time", type=finite)
-    loss: str = option(None, "contrast", default="infonce", choices=("infonce", "sigmoid"))
+    minutes: float | None = option("M", "end after so much wall time", type=finite)
+    loss: str = option(
+        None,
+        "how pictures and captions are contrasted",
+        default="infonce",
+        choices=("infonce", "sigmoid"),
+    )
     batch: int | None = option(
         "N", "pictures a step, of all processes (default: by the model)", type=count
     )
@@ -86,16 +94,20 @@ class LoopRequest:
     )
     rate: float | None = option("R", "highest learning rate (default: by the model)", type=finite)
     warmup: int | None = option(
-        "N", "steps until it is reached (default: a tenth, at most 100)", type=int
+        "N", "steps until --rate is reached (default: a tenth, at most 100)", type=int
     )
     weight_decay: float = option("W", "on matrices", default=0.1, type=finite)
     precision: str | None = option(
-        None, "(default: bfloat16 on a GPU, float32 on a CPU)", choices=("float32", "bfloat16")
+        None,
+        "of the towers' arithmetic (default: bfloat16 on a GPU, float32 on a CPU)",
+        choices=("float32", "bfloat16"),
     )
     checkpointing: bool = option(
         None, "compute activations twice to save memory", action="store_true", default=False
     )
-    compile: bool = option(None, "through torch.compile", action="store_true", default=False)
+    compile: bool = option(
+        None, "run the towers through torch.compile", action="store_true", default=False
+    )
     device: str | None = option(*DEVICE)
     seed: int = option("S", "of order, captions, crops and dropout", default=0, type=seed)
 
@@ -105,12 +117,14 @@ class KeepRequest:
     """What is written on the way."""
 
     resume: bool = option(None, "go on with what is in --out", action="store_true", default=False)
-    save_steps: int | None = option("N", "between checkpoints", type=count)
-    save_minutes: float = option("M", "between checkpoints", default=10.0, type=finite)
+    save_steps: int | None = option("N", "updates between checkpoints", type=count)
+    save_minutes: float = option("M", "minutes between checkpoints", default=10.0, type=finite)
     keep: int = option("K", "checkpoints that stay", default=3, type=count)
-    log_steps: int = option("N", "between lines of log.jsonl", default=50, type=count)
+    log_steps: int = option("N", "updates between lines of log.jsonl", default=50, type=count)
     tracker: list[str] | None = option(
-        "T", "one of accelerate's, such as tensorboard or wandb; may be repeated", action="append"
+        "T",
+        "one of accelerate's, such as tensorboard or wandb; may be given several times",
+        action="append",
     )
     layout: str | None = option(
         None,

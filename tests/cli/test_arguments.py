@@ -29,6 +29,7 @@ LEAST = {
     "search tune": ["--db", "there"],
     "train": ["pictures", "--out", "there"],
     "app": [],
+    "completion": ["bash"],
 }
 
 
@@ -56,5 +57,5 @@ def test_the_help_tells_defaults_as_they_are_typed():
     command = argparse.ArgumentParser()
     add_arguments(command, kind)
     assert "--how-much X" in command.format_help()
-    assert "how much (default 0)" in command.format_help()
+    assert "how much (default: 0)" in command.format_help()
     assert unpack(kind, command.parse_args([])) == kind(0.0)

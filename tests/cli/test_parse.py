@@ -16,7 +16,6 @@ HEAVY = {"torch", "numpy", "transformers", "diffusers", "PIL", "tokenizers"}
     [
         ["--help"],
         ["generate", "--help"],
-        ["--version"],
         ["parse", "a (cat:1.2)"],
         ["convert", "a [cat]", "--to", "compel"],
     ],
