@@ -7,6 +7,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+FOLDERS = ("weights/emoji", "weights/judge", "demos")
+
 
 class ModelHook(BuildHookInterface):
     """Adds weights/emoji, weights/judge and demos to wheels."""
@@ -14,5 +16,5 @@ class ModelHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a wheel is built; `version` tells a real one from an editable one."""
         if version == "standard":
-            for folder in ("weights/emoji", "weights/judge", "demos"):
+            for folder in FOLDERS:
                 build_data["force_include"][folder] = f"clipcond/{folder}"

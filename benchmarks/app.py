@@ -1,30 +1,20 @@
-"""`python -m benchmarks.app [--clients N] [--requests N]`: how fast the app answers, and whether it holds out.
+"""`python -m benchmarks.app`: how fast the app answers in a browser.
 
-Latency in a browser: from the click to the first picture, and from the last key to the new token view. Load: clients
-that ask at the same time, each checking that it got its own picture, and what that does to the memory.
+From the click to the first picture, and from the last key to the new token view. `benchmarks.serving` measures many clients at once.
 """
 
 import argparse
-import base64
 import json
 import os
 import platform
 import time
-from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from io import BytesIO
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import psutil
 import torch
-from gradio_client import Client
-from PIL import Image
 
 from demos.app import serve
-from demos.studio import open_studio, world_prompts
+from demos.studio import open_studio
 
 _TYPED = "a red heart and a (fox:1.3) on a pink background"
 
@@ -67,53 +57,9 @@ _UNTIL = """word => new Promise(done => {
 })"""
 
 
-def load(address: str, *, clients: int, requests: int) -> dict[str, Any]:
-    """What became of clients x requests at once, and megabytes that the server has more than after a first round."""
-    server = psutil.Process()
-    # in a process of their own: twenty clients hold memory too
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
-        apart.submit(ask_all, address, clients, requests).result()
-        before = server.memory_info().rss
-        start = time.perf_counter()
-        found = apart.submit(ask_all, address, clients, requests).result()
-        wall = time.perf_counter() - start
-        after = server.memory_info().rss
-    return {"outcomes": dict(found), "wall_s": wall, "growth_mb": (after - before) / 2**20}
-
-
-def ask_all(address: str, clients: int, requests: int) -> Counter[str]:
-    """How often each outcome came of clients x requests at once."""
-    prompts = world_prompts()
-    everyone = [Client(address, verbose=False) for _ in range(clients)]
-
-    def ask(number: int) -> list[str]:
-        asked = [prompts[(number + i) % len(prompts)] for i in range(requests)]
-        return [_outcome(everyone[number], prompt) for prompt in asked]
-
-    with ThreadPoolExecutor(clients) as pool:
-        found = Counter(
-            outcome for outcomes in pool.map(ask, range(clients)) for outcome in outcomes
-        )
-    for client in everyone:
-        client.close()
-    return found
-
-
-def _outcome(client: Client, prompt: str) -> str:
-    try:
-        told = client.predict(prompt, candidates=1, steps=2, api_name="/generate")
-    except Exception as error:  # noqa: BLE001 - any refusal is an outcome
-        return f"refused: {str(error)[:60]}"
-    data = base64.b64decode(told["pictures"][0]["png"].partition("base64,")[2])
-    own = json.loads(Image.open(BytesIO(data)).text["clipcond"])["prompt"] == prompt
-    return "own picture" if own else "ANOTHER'S PICTURE"
-
-
 def main() -> None:
     """Measure and print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clients", type=int, default=20)
-    parser.add_argument("--requests", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
     blocks, address = serve(open_studio(), block=False)
@@ -122,11 +68,7 @@ def main() -> None:
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],
     }
-    told = {
-        "machine": machine,
-        **latency(address),
-        "load": load(address, clients=arguments.clients, requests=arguments.requests),
-    }
+    told = {"machine": machine, **latency(address)}
     blocks.close()
     text = json.dumps(told, indent=1)
     print(text)

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import signal
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -29,8 +30,10 @@ class Request:
 
 
 def run(request: Request) -> int:
-    """Load, then serve until interrupted."""
+    """Load, then serve until interrupted or told to end, as service managers and containers do."""
     auth = _credentials(request.auth)
+    # as Ctrl-C, so that uploads are deleted; the first process of a container would ignore it otherwise
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app, studio = _demo("app"), _demo("studio")
     note(f"loading {request.model}")
     hush_loading("transformers")
