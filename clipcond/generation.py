@@ -28,6 +28,7 @@ from clipcond.identity import same_weights
 from clipcond.prompt import parse
 from clipcond.prompt.states import LONGEST
 from clipcond.score import Ranking, Scorer, rerank
+from clipcond.score.showing import Ranked
 
 _OURS = (
     "prompt",
@@ -47,8 +48,8 @@ _CIRCULAR = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
-    """The best candidates of one prompt, best first; images, seeds, scores and order go together.
+class Generation(Ranked):
+    """The best candidates of one prompt, best first; images, seeds, scores and order go together. A notebook shows them.
 
     Attributes:
         images: PIL pictures.
@@ -307,9 +308,7 @@ def _acting(pipe: Any, regions: Sequence[Region]) -> dict[str, Any]:
     """For provenance: what stands in places, and when the pipeline guides; nothing where it is as ever."""
     found: dict[str, Any] = {}
     if regions:
-        found["regions"] = [
-            {"prompt": region.prompt, "where": where_is(region)} for region in regions
-        ]
+        found["regions"] = [{"prompt": r.prompt, "where": where_is(r)} for r in regions]
     session = session_of(pipe)
     if session is not None and session.guidance is not None:
         interval, scale = session.guidance.interval, session.guidance.scale

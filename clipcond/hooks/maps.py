@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from html import escape
+from string import punctuation
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from clipcond.errors import ClipcondError, UnsupportedPipelineError
 from clipcond.families.finding import family_of_pipeline
+from clipcond.figures import figures
 from clipcond.hooks.attention import attending, attention_modules
 from clipcond.hooks.heat import heated
 from clipcond.hooks.looking import LAYOUTS
@@ -20,6 +23,9 @@ from clipcond.hooks.run import Look, Run
 from clipcond.hooks.seen import Chosen, Seen, Watch
 from clipcond.hooks.session import acting
 from clipcond.hooks.words import Texts
+
+_SHOWN = 12  # words of a prompt, and pictures, that a notebook shows
+_SIDE = 96  # pixels of their maps
 
 
 @contextmanager
@@ -85,7 +91,7 @@ def _check(chosen: Chosen, denoiser: nn.Module) -> None:
 
 
 class AttentionMaps:
-    """Maps of the last call of a pipeline: of this thread, or where it made none, of any."""
+    """Maps of the last call of a pipeline: of this thread, or where it made none, of any. A notebook shows those of each word."""
 
     def __init__(self, chosen: Chosen) -> None:
         self._chosen = chosen
@@ -125,6 +131,20 @@ class AttentionMaps:
                 f"overlay: got {len(images)} pictures, and the call drew {len(maps)}; pass those"
             )
         return [heated(image, heat) for image, heat in zip(images, maps, strict=True)]
+
+    def _repr_html_(self) -> str:
+        try:
+            seen, texts = self._call()
+        except ClipcondError as error:
+            return f"<p>{escape(str(error))}</p>"
+        words = dict.fromkeys(word.strip(punctuation) for word in texts.words)
+        shown = []
+        for word in filter(None, words):
+            with suppress(ClipcondError):  # not read in the steps that were looked at
+                shown.append(_figures_of(word, seen.mean(word, texts)))
+            if len(shown) == _SHOWN:
+                break
+        return "".join(shown)
 
     @property
     def nbytes(self) -> int:
@@ -173,3 +193,11 @@ class AttentionMaps:
             texts = next((self._told[tensor] for tensor in handed if tensor in self._told), None)
             seen = self._seen[thread] = self._last = Seen(run, texts)
         return seen
+
+
+def _figures_of(word: str, maps: Float[torch.Tensor, "pictures h w"]) -> str:
+    """A line of a notebook: the word, and its map in each picture."""
+    wide = round(_SIDE * maps.shape[2] / maps.shape[1])
+    black = Image.new("RGB", (max(wide, 1), _SIDE))
+    shown = [(heated(black, heat), f"at most {heat.max():.1%}") for heat in maps[:_SHOWN]]
+    return f"<p><b>{escape(word)}</b></p>{figures(shown)}"

@@ -82,7 +82,7 @@ class Texts:
         raise ClipcondError(f"{word!r}: {why}; there are {self._known}")
 
     @property
-    def _known(self) -> str:
+    def words(self) -> list[str]:
         """Every word once, as the first encoder has it."""
         words: list[str] = []
         for text in self.rows:
@@ -91,7 +91,11 @@ class Texts:
                     words[-1] += token.text
                 else:
                     words.append(token.text.strip())
-        known = list(dict.fromkeys(word for word in words if word))
+        return list(dict.fromkeys(word for word in words if word))
+
+    @property
+    def _known(self) -> str:
+        known = self.words
         more = ", ..." if len(known) > _LISTED else ""
         return ", ".join(map(repr, known[:_LISTED])) + more
 

@@ -29,13 +29,14 @@ from clipcond.score.diversity import POOL, spread_out
 from clipcond.score.held_out import HeldOut, Running, held_out
 from clipcond.score.pictures import PictureError
 from clipcond.score.results import Scorer, Scores
+from clipcond.score.showing import Ranked
 
 _BATCH = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
-    """The best pictures, best first; the four sequences go together.
+class Ranking(Ranked):
+    """The best pictures, best first; the four sequences go together. A notebook shows the pictures.
 
     Attributes:
         order: positions in the input.

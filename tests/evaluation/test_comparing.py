@@ -198,6 +198,17 @@ def test_an_evaluation_tells_itself(run):
     assert "<table" in run._repr_html_()
 
 
+def test_a_notebook_shows_names_escaped(run):
+    from dataclasses import replace
+
+    from clipcond.evaluation import Evaluation
+
+    told = Evaluation.load(run.folder)
+    told.__dict__["standings"] = [replace(each, model="<b>&") for each in run.standings]
+    assert "&lt;b&gt;&amp;" in told._repr_html_()
+    assert "<b>" not in told._repr_html_()
+
+
 def test_scores_that_were_made_differently_are_not_compared(run, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

@@ -1,5 +1,6 @@
 """Attention maps: what the denoiser's own attention says, of the right picture and text, and nothing else changes."""
 
+import re
 import threading
 from typing import Any
 
@@ -349,3 +350,19 @@ def test_each_thread_sees_its_own():
             thread.join()
     for word in texts:
         torch.testing.assert_close(alone[word], together[word])
+
+
+def test_a_notebook_shows_each_word_s_maps_and_escapes_it():
+    pipe = doubles.BUILDERS["sd1"]()
+    conditioning = Conditioner.from_pipeline(pipe, dialect="plain")(["a fox, x<i>y", "a dog"])
+    with clipcond.attention_maps(pipe) as maps:
+        assert "nothing was drawn yet" in maps._repr_html_()
+        draw(pipe, conditioning)
+    html = maps._repr_html_()
+    assert re.findall(r"<p><b>(.*?)</b></p>", html) == ["a", "fox", "x&lt;i&gt;y", "dog"]
+    assert html.count("data:image/png") == 2 * 4
+    assert "<i>" not in html
+    assert f"at most {maps.of('fox')[0].max():.1%}" in html
+    with clipcond.attention_maps(pipe) as maps:
+        pipe("a fox", num_inference_steps=1, output_type="np")
+    assert "was called with strings" in maps._repr_html_()
