@@ -6,6 +6,7 @@
 each answer is compared with its question. A client that is told that the queue is full asks again. Memory is compared with that after a first
 round of the same clients. "drawing" asks for one drawing after another with several numbers of threads. "uploads" puts pictures
 on the server as the page does, looks at what is kept, and again when the time to keep them is over (a few seconds here) and when the server ends.
+"sessions" asks for tokens alone: what memory do requests of one visitor take, new visitors up to as many as the app remembers, and more of them?
 """
 
 import argparse
@@ -35,6 +36,7 @@ from PIL import Image
 
 from benchmarks.machine import cpu_name
 from benchmarks.parts import Json, Part, run
+from demos.app import _SESSIONS as SESSIONS
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "benchmarks" / "serving.json", ROOT / "docs" / "deploying.md"
@@ -234,6 +236,32 @@ def upload(server: Server, content: bytes) -> None:
     answer.raise_for_status()
 
 
+def sessions(folder: Path, _args: argparse.Namespace) -> Json:
+    """Megabytes more after requests of one visitor, of as many visitors as are remembered, and of half as many more."""
+    with serving(folder) as server, httpx.Client(base_url=server.address, timeout=60) as client:
+        found: Json = {"remembered": SESSIONS}
+        for kind, visitors in (
+            ("warm", [0] * 20),
+            ("one_mb", [0] * SESSIONS),
+            ("remembered_mb", range(1, SESSIONS + 1)),
+            ("more_mb", range(SESSIONS + 1, SESSIONS * 3 // 2 + 1)),
+        ):
+            before = server.mb()
+            for visitor in visitors:
+                _see_tokens(client, f"visitor{visitor}")
+            found[kind] = round(server.mb() - before, 1)
+    del found["warm"]
+    return {"sessions": found}
+
+
+def _see_tokens(client: httpx.Client, visitor: str) -> None:
+    asked = {"data": ["a (fox:1.3)", "a1111"], "session_hash": visitor}
+    event = client.post("gradio_api/call/tokens", json=asked).raise_for_status().json()["event_id"]
+    answer = client.get(f"gradio_api/call/tokens/{event}").text
+    if "event: complete" not in answer:
+        raise SystemExit(f"tokens: {answer[:200]}")
+
+
 def machine(_folder: Path, _args: argparse.Namespace) -> Json:
     """What it was measured on, and how busy that was with other things."""
     return {"machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}}
@@ -242,6 +270,7 @@ def machine(_folder: Path, _args: argparse.Namespace) -> Json:
 def table(told: Json) -> str:
     """The page's figures."""
     load, uploads, where = told["load"], told["uploads"], told["machine"]
+    visits = told["sessions"]
     asked = load["clients"] * load["requests"]
     rows = [
         (f"{load['clients']} clients, {load['requests']} requests each, at once", "none mixed up", f"{load['outcomes'].get('own', 0)} of {asked} answers are their question's, in {load['wall_s']} s"),
@@ -249,6 +278,7 @@ def table(told: Json) -> str:
         ("requests that the full queue sent back, to be asked again", "", f"{load['asked_again']}"),
         ("the server's memory: at its start; after a first round of all clients", "", f"{load['start_mb']} MB; {load['warm_mb']} MB"),
         ("its growth from there to the end", "under 50 MB", f"{load['growth_mb']} MB"),
+        (f"its growth after {visits['remembered']} token views of one visitor; of {visits['remembered']} visitors; of {visits['remembered'] // 2} more", "", f"{visits['one_mb']} MB; {visits['remembered_mb']} MB; {visits['more_mb']} MB"),
         ("temporary files: before, after", "none more", f"{load['files_before']}, {load['files_after']}"),
         (f"files of {uploads['pictures']} pictures uploaded twice: at once; after their time; after the server's end", "each once; none; none", f"{uploads['kept']}; {uploads['after_the_time']}; {uploads['after_the_end']}"),
         *(
@@ -274,7 +304,13 @@ def render() -> None:
     PAGE.write_text(f"{head}{BEGIN}{table(told)}{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-PARTS: dict[str, Part] = {"machine": machine, "load": load, "drawing": drawing, "uploads": uploads}
+PARTS: dict[str, Part] = {
+    "machine": machine,
+    "load": load,
+    "drawing": drawing,
+    "uploads": uploads,
+    "sessions": sessions,
+}
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'clipcond[demo]'")
 
-from benchmarks.serving import BEGIN, END, PAGE, RESULTS, ask_all, serving, table, upload
+from benchmarks.serving import BEGIN, END, PAGE, RESULTS, SESSIONS, ask_all, serving, table, upload
 from clipcond.cli.main import build_parser
 from demos.app import _FORGET, WAITING
 from demos.uploads import MAX_FILE, MAX_PICTURES, MAX_PIXELS
@@ -30,6 +30,7 @@ def test_the_targets_are_met():
     assert (load["clients"], load["requests"]) == (30, 10)
     assert load["outcomes"] == {"own": 300}
     assert load["growth_mb"] < 50
+    assert MEASURED["sessions"]["more_mb"] < 5
     assert load["files_after"] == load["files_before"]
     assert uploads["kept"] - uploads["before"] == uploads["pictures"]
     assert uploads["after_the_time"] == uploads["after_the_end"] == uploads["before"]
@@ -49,6 +50,7 @@ def test_its_limits_are_the_app_s():
     assert f"{MAX_PIXELS // 10**6} million pixels" in TEXT
     assert f"client_max_body_size {MAX_FILE >> 20}m;" in TEXT
     assert _FORGET == 3600  # "for an hour"
+    assert f"with the {SESSIONS}th it ends" in TEXT
 
 
 @pytest.mark.slow
