@@ -11,7 +11,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr
 
-from . import api, attention, drawing, judge, search, steps, weighing, world
+from . import api, attention, drawing, evaluate, judge, search, steps, weighing, world
 from .stream import Switches
 from .studio import Studio
 from .theme import CSS, theme
@@ -29,6 +29,7 @@ TABS: dict[str, Build] = {
     "Steps": steps.build,
     "Attention": attention.build,
     "Judge": judge.build,
+    "Evaluate": evaluate.build,
     "Search": search.build,
     "World": world.build,
 }
@@ -42,7 +43,7 @@ def page(studio: Studio) -> gr.Blocks:
         title="clipcond", analytics_enabled=False, delete_cache=(_FORGET, _FORGET)
     ) as blocks:
         gr.HTML(
-            '<header class="head"><h1>clipcond</h1><p>Prompts with weights, and what CLIP makes of the pictures</p>'
+            '<header class="masthead"><h1>clipcond</h1><p>Prompts with weights, and what CLIP makes of the pictures</p>'
             f'<p class="model">{escape(Path(studio.model).name)}</p></header>'
         )
         for name, build in TABS.items():

@@ -1,8 +1,6 @@
 """What guiding in an interval of the steps changes, and what it saves: the same picture with and without."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
@@ -11,11 +9,10 @@ from typing import Any
 from PIL import Image
 
 import clipcond
-from clipcond.families.finding import family_of_pipeline
 from clipcond.hooks.clock import Moment
 from clipcond.hooks.guidance import Guidance
-from clipcond.hooks.rows import Call
 
+from .denoiser import called
 from .settings import Settings
 from .stream import Emit
 from .studio import Studio, Watcher, draw_each
@@ -86,7 +83,9 @@ def compare(studio: Studio, settings: Settings, interval: Interval, emit: Emit) 
 
 def _timed(studio: Studio, settings: Settings, interval: Interval, on_step: Any) -> Timed:
     conditioner = studio.read_as("a1111", settings.weighting)
-    with clipcond.guidance(studio.pipe, interval=interval), _counted(studio.pipe) as rows:
+    rows: list[int] = []
+    looking = called(studio.pipe, lambda call: rows.append(call.count))
+    with clipcond.guidance(studio.pipe, interval=interval), looking:
         start = time.perf_counter()
         (image,) = draw_each(
             studio,
@@ -98,24 +97,6 @@ def _timed(studio: Studio, settings: Settings, interval: Interval, on_step: Any)
         )
         seconds = time.perf_counter() - start
     return Timed(image=image, seconds=seconds, rows=sum(rows))
-
-
-@contextmanager
-def _counted(pipe: Any) -> Iterator[list[int]]:
-    """How many rows each call of the denoiser runs, as it comes to the denoiser itself."""
-    rows: list[int] = []
-
-    def count(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        rows.append(Call(args, kwargs).count)
-
-    slots = (family_of_pipeline(pipe).denoiser, "transformer_2")
-    modules = [getattr(pipe, slot) for slot in slots if getattr(pipe, slot, None) is not None]
-    hooks = [module.register_forward_pre_hook(count, with_kwargs=True) for module in modules]
-    try:
-        yield rows
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def strip(interval: Interval, looks: int) -> str:

@@ -24,6 +24,15 @@ _LARGE = 320_000  # bytes
 _DESK, _PHONE = (1280, 860), (390, 1100)
 
 
+def open_tab(page: Page, name: str) -> None:
+    """Go to a tab, by the menu of those that have no place in the bar where it is there."""
+    tab = page.get_by_role("tab", name=name)
+    if not tab.is_visible():
+        page.get_by_role("button", name="More tabs").click()
+        tab = page.get_by_role("button", name=name, exact=True)
+    tab.click()
+
+
 def generate(page: Page) -> None:
     """Draw the page's own first prompt."""
     page.click("#draw")
@@ -40,14 +49,14 @@ def slip(page: Page) -> None:
 
 def weights(page: Page) -> None:
     """The grid and its curves."""
-    page.get_by_role("tab", name="Weights").click()
+    open_tab(page, "Weights")
     page.click("#compare")
     page.wait_for_selector("#sweep svg", timeout=_PATIENCE)
 
 
 def steps(page: Page) -> None:
     """A schedule and its states; guidance in an interval of the steps."""
-    page.get_by_role("tab", name="Steps").click()
+    open_tab(page, "Steps")
     page.click("#mix")
     page.wait_for_selector("#mixture figcaption", timeout=_PATIENCE)
     page.wait_for_selector("#mix:not([disabled])", timeout=_PATIENCE)
@@ -57,7 +66,7 @@ def steps(page: Page) -> None:
 
 def attention(page: Page) -> None:
     """Where a word is looked at, chosen with the keyboard."""
-    page.get_by_role("tab", name="Attention").click()
+    open_tab(page, "Attention")
     page.click("#look")
     page.wait_for_selector("#looked .looked", timeout=_PATIENCE)
     chosen = page.get_by_role("radio", name="pumpkin")
@@ -68,7 +77,7 @@ def attention(page: Page) -> None:
 
 def judge(page: Page) -> None:
     """Six pictures of the world, ranked."""
-    page.get_by_role("tab", name="Judge").click()
+    open_tab(page, "Judge")
     with TemporaryDirectory() as folder:
         page.set_input_files("#files input[type=file]", pictures(Path(folder)))
         page.wait_for_selector("#files .file-preview", timeout=_PATIENCE)
@@ -77,9 +86,17 @@ def judge(page: Page) -> None:
         page.wait_for_selector("#judged table.told", timeout=_PATIENCE)
 
 
+def evaluate(page: Page) -> None:
+    """The page's own first question."""
+    open_tab(page, "Evaluate")
+    page.click("#evaluate")
+    page.wait_for_selector("#evaluated .pair", timeout=_PATIENCE)
+    page.wait_for_selector("#evaluate-report:visible", timeout=_PATIENCE)
+
+
 def search(page: Page) -> None:
     """Two dozen pictures, asked for words, then for more like one of them."""
-    page.get_by_role("tab", name="Search").click()
+    open_tab(page, "Search")
     with TemporaryDirectory() as folder:
         scenes = []
         for number in range(24):
@@ -95,7 +112,7 @@ def search(page: Page) -> None:
 
 def world(page: Page) -> None:
     """A scene read back, and a quiz answered."""
-    page.get_by_role("tab", name="World").click()
+    open_tab(page, "World")
     page.click("#compose")
     page.wait_for_selector("#scenes .boxed", timeout=_PATIENCE)
     page.click("#ask")
@@ -112,6 +129,7 @@ SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
     "app-steps": (steps, (1280, 1620), "light"),
     "app-attention": (attention, (1280, 1060), "light"),
     "app-judge": (judge, (1280, 1160), "light"),
+    "app-evaluate": (evaluate, (1280, 1420), "light"),
     "app-search": (search, (1280, 1000), "light"),
     "app-world": (world, (1280, 920), "light"),
     "app-phone": (generate, _PHONE, "light"),

@@ -58,7 +58,7 @@ def checked(**values: Any) -> Settings:
         dialect=values["dialect"],
         weighting=values["weighting"],
         candidates=whole(values["candidates"], "candidates", 1, MAX_CANDIDATES),
-        guidance=_number(values["guidance"], "guidance", 0.0, MAX_GUIDANCE),
+        guidance=number(values["guidance"], "guidance", 0.0, MAX_GUIDANCE),
         steps=whole(values["steps"], "steps", 1, MAX_STEPS),
         seed=whole(values["seed"], "seed", 0, MAX_SEED),
     )
@@ -96,14 +96,19 @@ def text(value: Any, name: str) -> str:
     return value
 
 
-def _number(value: Any, name: str, least: float, most: float) -> float:
+def number(value: Any, name: str, least: float, most: float) -> float:
+    """A number within limits.
+
+    Raises:
+        ClipcondError: it is none.
+    """
     try:
-        number = float(value)
+        found = float(value)
     except (TypeError, ValueError):
-        number = math.nan
-    if not least <= number <= most:
+        found = math.nan
+    if not least <= found <= most:
         raise ClipcondError(f"{name}: got {value!r}; needs a number from {least:g} to {most:g}")
-    return number
+    return found
 
 
 def share(value: Any, name: str) -> float:
@@ -112,7 +117,7 @@ def share(value: Any, name: str) -> float:
     Raises:
         ClipcondError: it is none.
     """
-    return _number(value, name, 0.0, 1.0)
+    return number(value, name, 0.0, 1.0)
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:

@@ -67,21 +67,22 @@ def compare(evaluations: Sequence[Record], *, baseline: str | None = None) -> li
 
 
 def judges(evaluations: Sequence[Record]) -> tuple[str, ...]:
-    """Those that judged in all of them.
+    """Those that judged any picture in each of them.
 
     Raises:
         ScoreError: one that judged differently; the message names the difference.
         ClipcondError: there is none.
     """
     common = [
-        name for name in evaluations[0].scorers if all(name in e.scorers for e in evaluations)
+        name
+        for name in evaluations[0].scorers
+        if all(name in e.about["scorers"] for e in evaluations)
     ]
     if not common:
         own = "; ".join(f"{e.folder} by {', '.join(e.scorers)}" for e in evaluations)
         raise ClipcondError(f"no scorer judged all of them: {own}; score all by the same")
     for name in common:
-        made = [e.about["scorers"][name] for e in evaluations if name in e.about["scorers"]]
-        require_same(made, action="compared")
+        require_same([e.about["scorers"][name] for e in evaluations], action="compared")
     return tuple(common)
 
 

@@ -6,7 +6,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demos.screenshots import CHROMIUM, attention, judge, search, steps, weights, world
+from demos.screenshots import (
+    CHROMIUM,
+    attention,
+    evaluate,
+    judge,
+    open_tab,
+    search,
+    steps,
+    weights,
+    world,
+)
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 pytestmark = [
@@ -122,7 +132,7 @@ def test_pictures_are_found_and_one_brings_more_like_it(visit):
 
 def test_steps_and_attention(visit):
     page = visit()
-    page.get_by_role("tab", name="Steps").click()
+    open_tab(page, "Steps")
     page.fill("#steps-prompt textarea", "[a fox:a cat:0.5] and (oops")
     page.wait_for_selector("#timeline .note pre")
     page.fill("#steps-prompt textarea", "[a fox|a cat]")
@@ -132,6 +142,19 @@ def test_steps_and_attention(visit):
     assert page.locator("#interval img").count() == 2
     attention(page)
     assert page.locator("#looked img").count() == 8
+
+
+def test_two_ways_of_drawing_are_compared(visit):
+    page = visit()
+    evaluate(page)
+    assert page.locator("#evaluated .said").count() == 3
+    assert "A: 20 steps is better." in page.inner_text("#evaluated")
+    with page.expect_download() as saved:
+        page.click("#evaluate-report")
+    assert "<svg" in Path(saved.value.path()).read_text()
+    page.locator("#steps-B input[type=number]").fill("20")
+    page.click("#evaluate")
+    page.wait_for_selector(".toast-body :text('both are the same')")
 
 
 def test_dark(visit):
@@ -144,7 +167,8 @@ def test_a_telephone(visit):
     page = visit(f"?prompt=a+fox&{QUICK}", viewport={"width": 390, "height": 844})
     page.wait_for_selector("#cards button.card")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.get_by_role("button", name="More tabs").click()
-    page.get_by_role("button", name="World").click()
+    for name in ("Weights", "Steps", "Attention", "Judge", "Evaluate", "Search", "World"):
+        open_tab(page, name)
+        page.wait_for_selector(".tabitem:visible")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.wait_for_selector("#compose:visible")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -230,3 +230,13 @@ def test_json_has_no_infinity():
     found = compared({"a": np.ones((4, 1)), "b": np.zeros((4, 1))})
     assert found[0].effect == math.inf
     assert as_json(found)[0]["effect"] is None
+
+
+def test_a_scorer_that_could_judge_nothing_is_left_out(run, tmp_path):
+    rows = [json.loads(line) for line in (run.folder / "scores.jsonl").read_text().splitlines()]
+    table = "".join(json.dumps(row | {"oracle": None}) + "\n" for row in rows)
+    made = {name: how for name, how in run.about["scorers"].items() if name != "oracle"}
+    (tmp_path / "scores.jsonl").write_text(table)
+    (tmp_path / "evaluation.json").write_text(json.dumps(run.about | {"scorers": made}))
+    found = compare([Evaluation.load(tmp_path)])
+    assert {contrast.scorer for contrast in found} == {"emoji", "judge"}
