@@ -3,8 +3,8 @@
 import base64
 import io
 import random
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import gradio as gr
@@ -16,7 +16,7 @@ from clipcond.prompt import DIALECTS
 from clipcond.score.clauses import ClauseTable, clause_table, split_clauses
 from clipcond.weighting import MODES
 
-from . import view
+from . import view, visit
 from .polite import polite
 from .settings import (
     MAX_CANDIDATES,
@@ -46,15 +46,35 @@ EXAMPLES = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The parts of the tab that its handlers fill.
+
+    Attributes:
+        fields: setting -> its field, in the order of `Settings`.
+        shown: status, cards and details; the drawing and its query.
+        drawn: the drawing that is shown.
+        query: of its address.
+    """
+
+    fields: dict[str, Any]
+    shown: list[Any]
+    drawn: gr.State
+    query: gr.Textbox
+
+
 def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     fields, (go, stop, again), views = _fields(studio.defaults)
     inputs = list(fields.values())
+    drawn, query = gr.State(None), gr.Textbox(visible=False)
     with gr.Column(scale=7, min_width=280):
         status = gr.HTML(view.status("Ready."), elem_id="status")
         cards = gr.HTML(view.empty(_HOLDER), elem_id="cards", js_on_load=CLICKS)
         details = gr.HTML(elem_id="details")
-    drawn, query = gr.State(None), gr.Textbox(visible=False)
+        shown = [status, cards, details, drawn, query]
+        parts = _Parts(fields=fields, shown=shown, drawn=drawn, query=query)
+        remember = _visit(studio, parts)
 
     @polite
     def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -75,19 +95,58 @@ def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
     ended = stoppable(
         run,
         inputs,
-        [status, cards, details, drawn, query],
+        shown,
         controls=Controls(go=go, stop=stop, status=status),
         fields=[fields["prompt"], fields["negative"]],
         switches=switches,
     )
     for event in ended:
-        event.then(None, query, query, js=_TO_ADDRESS, **PRIVATE)
+        remember(event.then(None, query, query, js=_TO_ADDRESS, **PRIVATE))
     again.click(lambda: random.randrange(10**6), None, fields["seed"], queue=False, **PRIVATE)
     cards.click(choose, drawn, [cards, details], **MODEL, **PRIVATE)
-    for name, shown in views.items():
-        _follow(studio, fields[name], fields["dialect"], shown)
+    for name, seen in views.items():
+        _follow(studio, fields[name], fields["dialect"], seen)
     loaded = page.load(restore, None, [*inputs, views["prompt"]], queue=False, **PRIVATE)
     loaded.then(None, js=_DRAW_IF_ASKED, **PRIVATE)
+
+
+def _visit(studio: Studio, parts: _Parts) -> Callable[[Any], None]:
+    """What was drawn in this visit, and how to go on from it; the function adds what an event's chain has drawn."""
+    strip = gr.HTML(elem_id="visit", js_on_load=CLICKS)
+    with gr.Row(elem_classes="actions"):
+        again = gr.Button("Again with one thing changed", visible=False, elem_id="again", size="sm")
+    history = gr.State(())
+    inputs = list(parts.fields.values())
+
+    @polite
+    def add(history: visit.History, drawn: Drawn | None) -> tuple[Any, ...]:
+        if drawn is None:  # it was stopped
+            return gr.skip(), visit.strip(history, None), gr.update(visible=False)
+        history = visit.remembered(history, drawn)
+        return history, visit.strip(history, drawn), gr.update(visible=True)
+
+    @polite
+    def look(event: gr.EventData, history: visit.History, *values: Any) -> tuple[Any, ...]:
+        drawn = visit.at(history, event.rank)
+        words = visit.told(drawn.settings, Settings(**dict(zip(parts.fields, values, strict=True))))
+        _, *shown = finished(studio, drawn)
+        return view.status(words), *shown, visit.strip(history, drawn), gr.update(visible=True)
+
+    @polite
+    def back(drawn: Drawn) -> tuple[Any, ...]:
+        words = (
+            f"All its settings are back, seed {drawn.settings.seed} too. Change one thing and draw."
+        )
+        return view.status(words), *asdict(drawn.settings).values()
+
+    clicked = strip.click(
+        look, [history, *inputs], [*parts.shown, strip, again], **MODEL, **PRIVATE
+    )
+    clicked.then(None, parts.query, parts.query, js=_TO_ADDRESS, **PRIVATE)
+    again.click(back, parts.drawn, [parts.shown[0], *inputs], queue=False, **PRIVATE)
+    return lambda event: event.then(
+        add, [history, parts.drawn], [history, strip, again], queue=False, **PRIVATE
+    )
 
 
 def _follow(studio: Studio, box: gr.Textbox, dialect: gr.Dropdown, shown: gr.HTML) -> None:

@@ -40,6 +40,20 @@ def generate(page: Page) -> None:
     page.wait_for_selector("#details .details", timeout=_PATIENCE)
 
 
+def visit(page: Page) -> None:
+    """Three drawings, each with one thing changed, and the first one looked at again."""
+    for number, changed in enumerate(
+        ("a red heart to the left of a fox", "a red heart to the left of a cat"), start=1
+    ):
+        generate(page)
+        page.wait_for_selector(f"#visit [data-rank='{number - 1}']", timeout=_PATIENCE)
+        page.fill("#prompt textarea", changed)
+    page.click("#draw")
+    page.wait_for_selector("#visit [data-rank='2']", timeout=_PATIENCE)
+    page.click("#visit [data-rank='2']")
+    page.wait_for_selector("#visit [data-rank='2'][aria-pressed=true]", timeout=_PATIENCE)
+
+
 def slip(page: Page) -> None:
     """A prompt with a mistake, and a long one."""
     page.fill("#prompt textarea", "a (fox:1.4) and a [[frog]] (on a pink background")

@@ -144,6 +144,26 @@ def test_steps_and_attention(visit):
     assert page.locator("#looked img").count() == 8
 
 
+def test_an_earlier_drawing_comes_back_and_one_thing_is_changed(visit):
+    page = visit(f"?prompt=a+fox&seed=5&{QUICK}")
+    page.wait_for_selector("#visit [data-rank='0']")
+    page.fill("#prompt textarea", "a cat")
+    page.press("#prompt textarea", "Enter")
+    page.wait_for_selector("#visit [data-rank='1']")
+    first = page.locator("#visit [data-rank='1']")
+    assert first.get_attribute("aria-label").endswith("a fox")
+    first.click()
+    page.wait_for_selector("#status :text('One thing differs from what is set now: prompt.')")
+    page.wait_for_function("location.search.includes('prompt=a+fox')")
+    assert page.input_value("#prompt textarea") == "a cat"
+    page.click("#again")
+    page.wait_for_selector("#status :text('seed 5 too')")
+    assert page.input_value("#prompt textarea") == "a fox"
+    page.reload()
+    page.wait_for_selector("#tokens .window")
+    assert page.locator("#visit button").count() <= 1  # what the address draws
+
+
 def test_two_ways_of_drawing_are_compared(visit):
     page = visit()
     evaluate(page)
