@@ -61,11 +61,13 @@ def stoppable(
     def halt(request: gr.Request) -> None:
         switches.stop(request.session_hash)
 
+    # gradio tells there how many are before this one
+    shows: dict[str, Any] = dict(show_progress="minimal", show_progress_on=controls.status)
     buttons = [controls.go, controls.stop]
     last = []
     for trigger in (controls.go.click, *(field.submit for field in fields)):
         began = trigger(begin, None, [*buttons, controls.status], queue=False, **PRIVATE)
-        ran = began.then(run, inputs, outputs, **MODEL, **PRIVATE)
+        ran = began.then(run, inputs, outputs, **MODEL, **shows, api_visibility="private")
         ran.failure(fail, None, [*buttons, controls.status], queue=False, **PRIVATE)
         last.append(ran.success(end, None, buttons, queue=False, **PRIVATE))
     controls.stop.click(halt, queue=False, **PRIVATE)

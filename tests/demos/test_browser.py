@@ -88,6 +88,26 @@ def test_keys_draw_and_stop_stops(visit, studio):
     page.wait_for_selector("#draw:not([disabled])")
 
 
+def test_who_waits_sees_how_many_are_before(visit):
+    first, second, third = (visit() for _ in "abc")
+    for page in (first, second, third):
+        page.get_by_text("Settings").click()
+        page.locator("input[type=number][aria-label*=Steps]").fill("100")
+        page.locator("input[type=number][aria-label*=Candidates]").fill("16")
+    first.click("#draw")
+    first.wait_for_selector("#status :text('denoising')")
+    second.click("#draw")
+    second.wait_for_selector("#status :text('queue: 1/1')")
+    third.click("#draw")
+    third.wait_for_selector("#status :text('queue: 2/2')")
+    box, page_width = third.locator("#status .progress-text").bounding_box(), 1280
+    assert box["height"] > 0
+    assert box["x"] + box["width"] <= page_width
+    for page in (third, second, first):
+        page.click("#draw-stop")
+    third.wait_for_selector("#status :text('Stopped at 0 %')")
+
+
 def test_tokens_follow_the_typing(visit):
     page = visit()
     page.fill("#prompt textarea", "a (cat:0.5) (oops")
