@@ -16,7 +16,7 @@ from clipcond.prompt import DIALECTS
 from clipcond.score.clauses import ClauseTable, clause_table, split_clauses
 from clipcond.weighting import MODES
 
-from . import view, visit
+from . import clauses, view, visit
 from .polite import polite
 from .settings import (
     MAX_CANDIDATES,
@@ -224,10 +224,12 @@ def finished(studio: Studio, drawn: Drawn) -> tuple[Any, ...]:
 
 def details_of(studio: Studio, drawn: Drawn, rank: int) -> str:
     """All about one picture."""
-    return view.details(drawn, rank, clauses(studio, drawn, rank), download(drawn, rank))
+    verdict = drawn.verdicts[rank] if drawn.verdicts else None
+    told = clauses.shown(table_of(studio, drawn, rank), verdict)
+    return view.details(drawn, rank, told, download(drawn, rank))
 
 
-def clauses(studio: Studio, drawn: Drawn, rank: int) -> ClauseTable | None:
+def table_of(studio: Studio, drawn: Drawn, rank: int) -> ClauseTable | None:
     """The clause table of a picture; None for a prompt without words."""
     scored = drawn.generation.provenance["scored_text"]
     if not split_clauses(scored):

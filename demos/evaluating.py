@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipcond import emoji
+from clipcond.clip import load_picture
 from clipcond.errors import ClipcondError
 from clipcond.evaluation import Oracle, Prompt, PromptSet, Setting
 from clipcond.evaluation.comparing import ALPHA, Contrast
@@ -21,6 +22,7 @@ from .denoiser import called
 from .null import CAPTIONS
 from .stream import Emit
 from .studio import Step, Studio
+from .view import mark, verdict_line
 
 MIXED = "all kinds"
 LEAST, MOST = 4, 48  # prompts
@@ -229,26 +231,25 @@ def _pictures(record: Record, contrast: Contrast) -> str:
     ]
     parts = [
         f"<h4>{escape(sheet.title)}</h4>"
-        f'<div class="pairs">{"".join(_pair(card, contrast.scorer) for card in sheet.cards[:_SHOWN])}</div>'
+        f'<div class="pairs">{"".join(_pair(record, card, contrast.scorer) for card in sheet.cards[:_SHOWN])}</div>'
         for sheet in shown
     ]
     none = f'<p class="faint">To {escape(contrast.scorer)} no picture of the one is better than the other’s.</p>'
     return f'<section class="told differ">{"".join(parts) or none}</section>'
 
 
-def _pair(card: Card, judge: str) -> str:
+def _pair(record: Record, card: Card, judge: str) -> str:
     cells = "".join(
         f'<figure class="card"><img src="{escape(row["image"])}" alt="{escape(row["model"])}: {escape(card.prompt)}">'
-        f"<figcaption>{escape(row['model'])}<br>{_said(row, judge)}</figcaption></figure>"
+        f"<figcaption>{escape(row['model'])}<br>{_said(record, row, judge)}</figcaption></figure>"
         for row in card.rows
     )
     return f'<div class="pair"><p dir="auto">{escape(card.prompt)}</p><div>{cells}</div></div>'
 
 
-def _said(row: Mapping[str, Any], judge: str) -> str:
+def _said(record: Record, row: Mapping[str, Any], judge: str) -> str:
     """What the judge says of one picture."""
     if judge != ORACLE:
         return f'<span class="num faint">{row[judge]:.3f}</span>'
-    if row[judge]:
-        return '<span class="verdict good"><b>✓</b> as asked</span>'
-    return f'<span class="verdict bad"><b>✗</b> missed {escape(row["missed"])}</span>'
+    seen = load_picture(record.folder / row["file"])
+    return verdict_line(mark(emoji.check(seen, emoji.expected(row["prompt"]))))

@@ -70,6 +70,4 @@ def ranked(studio: Studio, files: list[str], prompts: str) -> str:
     (prompt,) = wanted
     found = judging.columns(studio.scorers, upload, prompt, studio.null)
     order = found[0].order
-    return judging.ranking(upload, prompt, found) + judging.clauses(
-        studio.scorer, upload, prompt, order, studio.null
-    )
+    return judging.ranking(upload, prompt, found) + judging.clauses(studio, upload, prompt, order)

@@ -12,12 +12,13 @@ from clipcond.score.calibration import calibrate
 from clipcond.score.clauses import ClauseTable, clause_table
 from clipcond.score.features import cut_texts
 
+from .clauses import meter, read, summary
+from .studio import Studio
 from .uploads import Upload
 from .view import bar, picture
 
 MAX_TEXTS = 32
 _TOP = 3  # classes shown of each picture
-_CLAUSE_FULL = 6.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,20 +89,20 @@ def ranking(upload: Upload, prompt: str, found: Sequence[Column]) -> str:
     )
 
 
-def clauses(
-    scorer: ClipScorer, upload: Upload, prompt: str, order: Sequence[int], null: Sequence[str]
-) -> str:
+def clauses(studio: Studio, upload: Upload, prompt: str, order: Sequence[int]) -> str:
     """Which part of the prompt is in which picture."""
+    scorer, null = studio.scorer, studio.null
+    readings = [read(upload.pictures[i]) if studio.shipped else None for i in order]
     tables = [clause_table(scorer, upload.pictures[i], prompt, null) for i in order]
     names = "".join(f"<th>{escape(row.clause.text)}</th>" for row in tables[0].rows)
     cut = unread([row.clause.text for row in tables[0].rows if row.truncated], scorer)
     rows = [
-        f"<tr>{_named(upload, i)}{_clause_cells(table)}</tr>"
-        for i, table in zip(order, tables, strict=True)
+        f'<tr>{_named(upload, i)}{_clause_cells(table)}<td class="lack">{escape(summary(table, reading))}</td></tr>'
+        for i, table, reading in zip(order, tables, readings, strict=True)
     ]
     return _titled(
         "Clause by clause",
-        f'<tr><th colspan="2">picture</th>{names}</tr>',
+        f'<tr><th colspan="2">picture</th>{names}<th>in words</th></tr>',
         rows,
         "standard deviations above the clauses of other prompts; red hardly stands out",
         [cut] if cut else [],
@@ -110,8 +111,7 @@ def clauses(
 
 def _clause_cells(table: ClauseTable) -> str:
     return "".join(
-        f'<td class="{"bad" if row.missing else ""}">{bar(row.z / _CLAUSE_FULL, f"{row.z:+.1f} σ")}</td>'
-        for row in table.rows
+        f'<td class="{"bad" if row.missing else ""}">{meter(row)}</td>' for row in table.rows
     )
 
 

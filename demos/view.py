@@ -13,14 +13,12 @@ from clipcond import emoji
 from clipcond.conditioning.report import PromptReport
 from clipcond.errors import point_at
 from clipcond.prompt import Diagnostic, Prompt
-from clipcond.score.clauses import ClauseTable
 
 from .studio import Drawn
 
 _SMALL = 64  # up to this side a picture goes out as it is, and is enlarged by the browser
 _SHOWN = 512  # larger ones are shrunk to this side
 _STATES = 8  # of what a prompt says over the steps, as many are shown
-_CLAUSE_FULL = 6.0  # z that fills a clause's bar
 
 
 class Mark(NamedTuple):
@@ -115,7 +113,7 @@ def mark(verdict: emoji.Verdict) -> Mark:
     """A verdict in a few words."""
     if verdict:
         return Mark(passed=True, words="as asked")
-    return Mark(passed=False, words="missed " + ", ".join(map(str, verdict.missed)))
+    return Mark(passed=False, words=", ".join(verdict.lacks))
 
 
 def cards(drawn: Drawn, chosen: int = 0) -> str:
@@ -143,8 +141,8 @@ def verdict_line(verdict: Mark | None) -> str:
     return f'<span class="verdict {kind}"><b>{sign}</b> {escape(verdict.words)}</span>'
 
 
-def details(drawn: Drawn, rank: int, clauses: ClauseTable | None, file: str) -> str:
-    """All about one picture: what was asked of it, clause by clause, and how to have it again."""
+def details(drawn: Drawn, rank: int, clauses: str, file: str) -> str:
+    """All about one picture: what was asked of it, clause by clause as HTML, and how to have it again."""
     generation = drawn.generation
     settings = generation.provenance["settings"]
     facts = {
@@ -162,14 +160,15 @@ def details(drawn: Drawn, rank: int, clauses: ClauseTable | None, file: str) -> 
         f'<div><h4>Picture</h4><dl>{rows}</dl><p class="links">'
         f'<a href="{file}" download="seed{generation.seeds[rank]}.png">Save PNG</a>'
         f'<a href="?{escape(drawn.settings.query())}" target="_blank">Link</a></p></div>'
-        f'<div><h4>Oracle</h4>{verdict}</div><div class="wide"><h4>CLIP, clause by clause</h4>{clause_rows(clauses)}</div></div>'
+        f'<div><h4>Oracle</h4>{verdict}</div><div class="wide"><h4>CLIP, clause by clause</h4>{clauses}</div></div>'
     )
 
 
 def requirements(verdict: emoji.Verdict) -> str:
-    """Each thing that was asked and whether the picture shows it."""
+    """Each thing that was asked, and of those that the picture does not show what is wrong with it."""
     rows = (
-        f'<li class="{"good" if passed else "bad"}"><b>{"✓" if passed else "✗"}</b> {escape(str(wish))}</li>'
+        f'<li class="{"good" if passed else "bad"}"><b>{"✓" if passed else "✗"}</b> '
+        f"{escape(str(wish) if passed else wish.lack(verdict.reading))}</li>"
         for wish, passed in verdict.items
     )
     return f'<ul class="wishes">{"".join(rows)}</ul>'
@@ -178,16 +177,3 @@ def requirements(verdict: emoji.Verdict) -> str:
 def silence(reason: str) -> str:
     """Why the oracle does not speak."""
     return f'<p class="faint">{escape(reason)}</p>'
-
-
-def clause_rows(table: ClauseTable | None) -> str:
-    """How far each clause stands out in the picture, in standard deviations above other prompts' clauses."""
-    if table is None:
-        return silence("the prompt has no words to look for")
-    rows = "".join(
-        f'<tr class="{"bad" if row.missing else ""}"><th>{escape(row.clause.text)}'
-        f"{' <i class=cut>cut</i>' if row.truncated else ''}</th>"
-        f"<td>{bar(row.z / _CLAUSE_FULL, f'{row.z:+.1f} σ')}</td></tr>"
-        for row in table.rows
-    )
-    return f'<table class="clauses">{rows}</table>'

@@ -5,6 +5,7 @@ relation, with an optional background. A word that it does not know is an error:
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,20 @@ from clipcond.errors import ClipcondError
 _SIZE_NAMES = {units: name for name, units in SIZES.items()}
 
 
+def counted(count: int, sprite: str) -> str:
+    """`1 red heart`, `2 red hearts`."""
+    return f"{count} {sprite if count == 1 else _plural_of(sprite)}"
+
+
+def _article(sprite: str) -> str:
+    return "an" if sprite[0] in "aeiou" else "a"
+
+
+def _plural_of(sprite: str) -> str:
+    color, noun = color_and_noun(sprite)
+    return " ".join(filter(None, (color, plural(noun))))
+
+
 @dataclass(frozen=True, slots=True)
 class Background:
     """The background has this name."""
@@ -33,6 +48,12 @@ class Background:
     def holds(self, reading: Reading) -> bool:
         """Whether a reading meets it."""
         return reading.background == self.name
+
+    def lack(self, reading: Reading) -> str:
+        """What stands in the way of a reading that does not meet it, in words."""
+        if reading.background is None:
+            return f"no {self.name} background"
+        return f"the background is {reading.background}, not {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +68,23 @@ class Count:
 
     def holds(self, reading: Reading) -> bool:
         """Whether a reading meets it."""
-        found = [item for item in reading.items if item.sprite == self.group.sprite]
+        found = self._found(reading)
         right = [item for item in found if self.group.size in (None, _SIZE_NAMES[item.size])]
         return len(found) == len(right) == self.group.count
+
+    def lack(self, reading: Reading) -> str:
+        """What stands in the way of a reading that does not meet it, in words."""
+        found, sprite = self._found(reading), self.group.sprite
+        if not found:
+            return f"no {sprite} found"
+        if len(found) != self.group.count:
+            return f"{counted(len(found), sprite)} instead of {self.group.count}"
+        if len(found) > 1:
+            return f"not all {_plural_of(sprite)} are {self.group.size}"
+        return f"the {sprite} is {_SIZE_NAMES[found[0].size]}, not {self.group.size}"
+
+    def _found(self, reading: Reading) -> list[Item]:
+        return [item for item in reading.items if item.sprite == self.group.sprite]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +102,16 @@ class Relation:
         """Whether a reading meets it."""
         subject, other = (self._only(reading, name) for name in (self.subject, self.object))
         return subject is not None and other is not None and relation(subject, other) == self.kind
+
+    def lack(self, reading: Reading) -> str:
+        """What stands in the way of a reading that does not meet it, in words."""
+        subject, other = (self._only(reading, name) for name in (self.subject, self.object))
+        if subject is None or other is None:
+            return f"no {self.subject} {self.kind} {_article(self.object)} {self.object}"
+        stands = relation(subject, other)
+        if stands is None:
+            return f"the {self.subject} is not plainly {self.kind} the {self.object}"
+        return f"the {self.subject} is {stands} the {self.object}, not {self.kind} it"
 
     @staticmethod
     def _only(reading: Reading, name: str) -> Item | None:
@@ -88,15 +133,29 @@ class NothingElse:
         strangers = [item for item in reading.items if item.sprite not in self.sprites]
         return not strangers and not reading.doubtful and reading.clean
 
+    def lack(self, reading: Reading) -> str:
+        """What stands in the way of a reading that does not meet it, in words."""
+        counts = Counter(item.sprite for item in reading.items if item.sprite not in self.sprites)
+        found = [counted(count, sprite) for sprite, count in counts.items()]
+        found += [f"a doubtful {item.sprite}" for item in reading.doubtful]
+        found += [] if found or reading.clean else ["something that is no sprite"]
+        return f"also {', '.join(found)}"
+
 
 Requirement = Background | Count | Relation | NothingElse
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was asked and whether the picture shows it; true when it shows all of it."""
+    """What was asked and whether the picture shows it; true when it shows all of it.
+
+    Attributes:
+        items: what was asked, and whether it is shown.
+        reading: what the picture shows.
+    """
 
     items: tuple[tuple[Requirement, bool], ...]
+    reading: Reading
 
     def __bool__(self) -> bool:
         return all(passed for _, passed in self.items)
@@ -106,13 +165,19 @@ class Verdict:
         """What the picture fails to show."""
         return tuple(requirement for requirement, passed in self.items if not passed)
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """The same in words: "no fox found", "2 red hearts instead of 3"."""
+        return tuple(requirement.lack(self.reading) for requirement in self.missed)
+
 
 def check(
     image: Image.Image | np.ndarray, requirements: tuple[Requirement, ...], preset: str = SHIPPED
 ) -> Verdict:
     """Judge a square picture of a preset's world against requirements from `expected`."""
     reading = read(image, preset)
-    return Verdict(tuple((requirement, requirement.holds(reading)) for requirement in requirements))
+    items = tuple((requirement, requirement.holds(reading)) for requirement in requirements)
+    return Verdict(items, reading)
 
 
 def verdicts(

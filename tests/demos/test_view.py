@@ -1,13 +1,15 @@
 """What the page shows, without a page."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from clipcond import emoji
-from demos import judging, sweep, view, worldview
-from demos.drawing import _tokens, clauses, finished, png
+from demos import clauses, judging, sweep, view, worldview
+from demos.drawing import _tokens, finished, png, table_of
 from demos.scene import compose
 from demos.settings import Settings
 from demos.stream import Stopped
@@ -80,15 +82,53 @@ def test_a_saved_picture_says_how_it_was_made(drawn):
     import json
     from io import BytesIO
 
-    from PIL import Image
-
     record = json.loads(Image.open(BytesIO(png(drawn, 1))).text["clipcond"])
     assert record["prompt"] == drawn.settings.prompt
     assert record["seed"] == drawn.generation.seeds[1]
 
 
 def test_clauses_are_the_prompts_own(studio, drawn):
-    assert [row.clause.text for row in clauses(studio, drawn, 0).rows] == ["a red heart", "a fox"]
+    assert [row.clause.text for row in table_of(studio, drawn, 0).rows] == ["a red heart", "a fox"]
+
+
+def test_what_a_clause_lacks_is_said_in_words(studio):
+    picture = emoji.render(compose("two red hearts and a cat"), 64)
+    prompt = "three red hearts, a fox, a cat"
+    table = studio.scorer.clauses(picture, prompt, studio.null)
+    by_oracle = clauses.shown(table, emoji.check(picture, emoji.expected("a cat")))
+    assert re.findall(r'class="lack">([^<]+)<', by_oracle) == [
+        "2 red hearts instead of 3",
+        "no fox found",
+        "found, though CLIP hardly sees it",
+    ]
+    words = "2 red hearts instead of 3, no fox found"
+    assert clauses.summary(table, clauses.read(picture)) == words
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    assert clauses.read(Image.fromarray(noise)) is None
+    assert clauses.read(picture.resize((64, 32))) is None
+
+
+def test_clauses_that_only_clip_can_tell_of(studio):
+    picture = emoji.render(compose("a fox"), 64)
+    table = studio.scorer.clauses(picture, "a fox, a unicorn, a lamp", studio.null)
+    rows = [
+        replace(row, z=z, missing=z < 1) for row, z in zip(table.rows, (3.0, 2.0, 0.5), strict=True)
+    ]
+    fox, unicorn, lamp = rows
+    assert [clauses.weakness(row, rows) for row in rows] == ["", "", "hardly stands out"]
+    assert clauses.weakness(unicorn, rows[:2]) == "the weakest"
+    assert clauses.weakness(fox, [fox]) == ""
+
+    def said(*rows):
+        return clauses.summary(replace(table, rows=rows), clauses.read(picture))
+
+    assert said(fox, unicorn, lamp) == "weakest: “a lamp”, which hardly stands out"
+    assert said(unicorn, replace(lamp, z=3.0, missing=False)) == "weakest: “a unicorn”"
+    assert said(unicorn) == "stands out"
+    assert said(lamp) == "hardly stands out"
+    assert said(fox) == "all found"
+    html = clauses.shown(replace(table, rows=(fox, lamp)), None)
+    assert 'a lamp<span class="lack">hardly stands out</span>' in html
 
 
 def test_stopping_leaves_the_pipeline_as_it_was(studio):
@@ -136,7 +176,7 @@ def test_the_ranking_finds_the_right_picture(studio):
     assert len(found) == 2  # the model's own CLIP and the judge
     assert [column.order[0] for column in found] == [1, 1]
     assert found[0].percentile[1] > 95
-    html = judging.clauses(studio.scorer, upload, texts[1], found[0].order, studio.null)
+    html = judging.clauses(studio, upload, texts[1], found[0].order)
     assert "a banana on pink" in html
     assert 'class="bad"' in html
 
@@ -172,9 +212,9 @@ def test_every_table_says_what_clip_did_not_read(studio):
     assert all(cut in html for html in tables(LONG))
     assert not any(cut in html for html in tables("a fox"))
     word = "x" * 500
-    assert cut in judging.clauses(studio.scorer, upload, word, [0, 1], studio.null)
-    assert "<i class=cut>cut</i>" in view.clause_rows(
-        studio.scorer.clauses(pictures[0], f"a fox, {word}", studio.null)
+    assert cut in judging.clauses(studio, upload, word, [0, 1])
+    assert "<i class=cut>cut</i>" in clauses.shown(
+        studio.scorer.clauses(pictures[0], f"a fox, {word}", studio.null), None
     )
 
 

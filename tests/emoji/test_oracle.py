@@ -137,3 +137,34 @@ def test_a_verdict_names_what_is_missing() -> None:
     )
     assert [str(r) for r in verdict.missed] == ["red heart left of fox"]
     assert [passed for _, passed in verdict.items] == [True, True, True, False, True]
+
+
+def _scene(*items: tuple[str, int, int, int], background: str = "pink") -> Image.Image:
+    return emoji.render(emoji.Scene(background, tuple(emoji.Item(*item) for item in items)), 64)
+
+
+FOX, HEART = ("fox", 4, 8, 12), ("red heart", 20, 8, 12)
+
+
+@pytest.mark.parametrize(
+    ("picture", "asked", "says"),
+    [
+        (_scene(HEART), "a fox", ("no fox found", "also 1 red heart")),
+        (_scene(FOX), "three foxes", ("1 fox instead of 3",)),
+        (_scene(FOX, ("fox", 20, 8, 12)), "a fox", ("2 foxes instead of 1",)),
+        (_scene(("red heart", 0, 0, 12), ("red heart", 18, 0, 12)), "three red hearts", ("2 red hearts instead of 3",)),
+        (_scene(FOX), "a fox on a mint background", ("the background is pink, not mint",)),
+        (_scene(FOX), "a small fox", ("the fox is normal, not small",)),
+        (_scene(FOX, ("fox", 20, 8, 12)), "two small foxes", ("not all foxes are small",)),
+        (_scene(FOX, HEART), "a red heart left of a fox", ("the red heart is right of the fox, not left of it",)),
+        (_scene(FOX), "a red heart left of a fox", ("no red heart found", "no red heart left of a fox")),
+    ],
+)  # fmt: skip
+def test_what_is_lacking_is_said_in_words(picture: Image.Image, asked: str, says: tuple[str, ...]) -> None:  # fmt: skip
+    assert emoji.check(picture, emoji.expected(asked)).lacks == says
+
+
+def test_what_is_no_sprite_is_said_too() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    *_, other = emoji.check(noise, emoji.expected("a fox on pink")).lacks
+    assert other.startswith("also ")
