@@ -14,6 +14,7 @@ from PIL import Image
 from clipcond import emoji, generation
 from clipcond.conditioning import Conditioner
 from clipcond.errors import CheckpointError, CircularScoreWarning, ClipcondError
+from clipcond.families.finding import call_arguments, required
 from clipcond.generation import Generation, generate
 from clipcond.models import is_emoji, load_pipeline, locate, own_scorer, pick_device
 from clipcond.resources import model_folder
@@ -122,7 +123,8 @@ def open_studio(
 
     Raises:
         CheckpointError: something does not load.
-        ClipcondError: the model carries no CLIP of its own and none is named.
+        ClipcondError: the model carries no CLIP of its own and none is named, or it does not draw pictures of a prompt alone.
+        UnsupportedPipelineError: of none of the families that conditioning knows.
     """
     location = locate(model)
     shipped, place = is_emoji(location), pick_device(device)
@@ -131,17 +133,38 @@ def open_studio(
         names.append(judge)
     dtype = torch.float32 if place.type == "cpu" else torch.float16
     pipe = load_pipeline(location, device=place, dtype=dtype)
+    conditioner = Conditioner.from_pipeline(pipe)
+    _require_pictures(pipe)
     pipe.set_progress_bar_config(disable=True)
     return Studio(
         pipe=pipe,
         scorers={
             _title(name, names): ClipScorer.from_pretrained(name, device=place) for name in names
         },
-        conditioner=Conditioner.from_pipeline(pipe),
+        conditioner=conditioner,
         model=model,
         shipped=shipped,
         batch_size=batch_size,
     )
+
+
+def _require_pictures(pipe: Any) -> None:
+    """Refuse what the page cannot show, or has nothing to start from."""
+    kind, takes = type(pipe).__name__, call_arguments(pipe)
+    if hasattr(pipe, "video_processor") or takes.get("output_type") != "pil":
+        raise ClipcondError(
+            f"--model: {kind} makes no pictures, and the page shows nothing else; condition it in Python: docs/conditioning.md"
+        )
+    if required(pipe, "image") or "strength" in takes:
+        raise ClipcondError(
+            f"--model: {kind} starts from a picture; name a model that draws from a prompt alone"
+        )
+
+
+def _watched(pipe: Any, look: Any) -> dict[str, Any]:
+    """What the pipeline's call takes to be looked at; nothing where it does not say its steps."""
+    name = "callback_on_step_end"
+    return {name: look} if look and name in call_arguments(pipe) else {}
 
 
 def _title(name: str, names: Sequence[str]) -> str:
@@ -190,7 +213,7 @@ def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
             batch_size=batch,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
-            callback_on_step_end=Watcher(emit, batches=-(-settings.candidates // batch)),
+            **_watched(studio.pipe, Watcher(emit, batches=-(-settings.candidates // batch))),
         )
     verdicts, silence = judged(studio, found.images, found.provenance["scored_text"])
     return Drawn(settings=settings, generation=found, verdicts=verdicts, silence=silence)
@@ -236,7 +259,7 @@ def draw_each(
                     batch_size=size,
                     num_inference_steps=settings.steps,
                     guidance_scale=settings.guidance,
-                    **({"callback_on_step_end": on_step} if on_step else {}),
+                    **_watched(pipe, on_step),
                 )
     return tuple(pictures)
 
