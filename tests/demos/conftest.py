@@ -1,7 +1,8 @@
-"""The shipped model in a studio; gradio has to be there."""
+"""The shipped model in a studio, its page and a browser; gradio has to be there."""
 
 import socket
 import warnings
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -9,6 +10,8 @@ pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'clipco
 
 from demos.app import serve
 from demos.studio import open_studio
+
+PATIENCE = 180_000  # milliseconds, on a machine that is busy
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +32,38 @@ def address(studio):
     blocks, address = serve(studio, port=port, block=False)
     yield address
     blocks.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    from demos.screenshots import CHROMIUM
+
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """visit(query, **options) opens the page; after the test, no error was logged and no other host was asked."""
+    pages, complaints, hosts = [], [], set()
+
+    def visit(query="", **options):
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 860}, **options})
+        page.set_default_timeout(PATIENCE)
+        pages.append(page)
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        page.goto(f"{address}{query}")
+        page.wait_for_selector("#tokens .window")
+        return page
+
+    yield visit
+    for page in pages:
+        page.close()
+    assert complaints == []
+    assert hosts - {""} == {urlsplit(address).netloc}

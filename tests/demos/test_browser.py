@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -18,46 +17,14 @@ from demos.screenshots import (
     world,
 )
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}"),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
 ]
-PATIENCE = 180_000
 QUICK = "candidates=2&steps=4"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser, address):
-    """visit(query, **options) opens the page; after the test, no error was logged and no other host was asked."""
-    pages, complaints, hosts = [], [], set()
-
-    def visit(query="", **options):
-        page = browser.new_page(**{"viewport": {"width": 1280, "height": 860}, **options})
-        page.set_default_timeout(PATIENCE)
-        pages.append(page)
-        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-        page.goto(f"{address}{query}")
-        page.wait_for_selector("#tokens .window")
-        return page
-
-    yield visit
-    for page in pages:
-        page.close()
-    assert complaints == []
-    assert hosts - {""} == {urlsplit(address).netloc}
 
 
 def test_an_address_draws_and_a_picture_tells(visit):
