@@ -33,7 +33,7 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
         )
         with gr.Row():
             prompt = gr.Textbox(
-                examples[0], label="Prompt", lines=1, scale=5, elem_id="look-prompt"
+                examples[0], label="Prompt", lines=1, scale=5, min_width=280, elem_id="look-prompt"
             )
             seed = gr.Number(3, precision=0, label="Seed", scale=1)
         go, stop = controls("Draw", "look")

@@ -137,12 +137,12 @@ def world(page: Page) -> None:
 
 # name -> (what to do, size of the window, colour scheme)
 SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
-    "app-generate": (generate, _DESK, "light"),
+    "app-generate": (visit, (1280, 1080), "light"),
     "app-generate-dark": (slip, _DESK, "dark"),
     "app-weights": (weights, (1280, 1500), "light"),
     "app-steps": (steps, (1280, 1620), "light"),
     "app-attention": (attention, (1280, 1060), "light"),
-    "app-judge": (judge, (1280, 1160), "light"),
+    "app-judge": (judge, (1280, 1170), "light"),
     "app-evaluate": (evaluate, (1280, 1420), "light"),
     "app-search": (search, (1280, 1000), "light"),
     "app-world": (world, (1280, 920), "light"),

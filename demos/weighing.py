@@ -69,7 +69,9 @@ def build(studio: Studio, switches: Switches, _page: gr.Blocks) -> None:
 def _fields(prompt: str, word: str) -> tuple[Any, ...]:
     """Prompt, word, modes and seed."""
     with gr.Row():
-        prompt_box = gr.Textbox(prompt, label="Prompt", lines=1, scale=4, elem_id="sweep-prompt")
+        prompt_box = gr.Textbox(
+            prompt, label="Prompt", lines=1, scale=4, min_width=280, elem_id="sweep-prompt"
+        )
         word_box = gr.Textbox(
             word,
             label="Word",
@@ -85,6 +87,7 @@ def _fields(prompt: str, word: str) -> tuple[Any, ...]:
             max_choices=4,
             label="Modes",
             scale=4,
+            min_width=280,
         )
         seed = gr.Number(3, precision=0, label="Seed", scale=1)
     return prompt_box, word_box, modes, seed

@@ -39,6 +39,7 @@ def build(studio: Studio, _switches: Switches, _page: gr.Blocks) -> None:
                 label="Scene",
                 lines=1,
                 scale=5,
+                min_width=280,
                 elem_id="scene",
             )
             seed = gr.Number(0, precision=0, label="Seed", scale=1)
