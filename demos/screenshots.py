@@ -137,7 +137,8 @@ def world(page: Page) -> None:
 
 # name -> (what to do, size of the window, colour scheme)
 SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
-    "app-generate": (visit, (1280, 1080), "light"),
+    "app-generate": (generate, (1280, 1100), "light"),
+    "app-visit": (visit, (1280, 1080), "light"),
     "app-generate-dark": (slip, _DESK, "dark"),
     "app-weights": (weights, (1280, 1500), "light"),
     "app-steps": (steps, (1280, 1620), "light"),
