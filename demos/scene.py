@@ -6,7 +6,7 @@ from PIL import Image
 from clipcond import emoji
 from clipcond.emoji.requirements import Background, Count, Relation
 from clipcond.emoji.scenes import relation
-from clipcond.emoji.world import GRID, PRESETS, SHIPPED, SIZES, UNITS
+from clipcond.emoji.world import GRID, PRESETS, SHIPPED, UNITS
 from clipcond.errors import ClipcondError
 
 MAX_THINGS = 9
@@ -25,7 +25,7 @@ def compose(text: str, seed: int = 0) -> emoji.Scene:
     """
     wanted = emoji.expected(text)
     things = [
-        (count.group.sprite, SIZES[count.group.size or "normal"])
+        (count.group.sprite, PRESETS[SHIPPED].sizes[count.group.size or "normal"])
         for count in wanted
         if isinstance(count, Count)
         for _ in range(count.group.count)

@@ -1,9 +1,10 @@
 """The emoji world: scenes whose truth is known, so that conditioning and scoring can be measured."""
 
 from clipcond.emoji.captions import caption
+from clipcond.emoji.grammar import expected, verdicts
 from clipcond.emoji.oracle import Reading, read
 from clipcond.emoji.render import render, render_array
-from clipcond.emoji.requirements import Requirement, Verdict, check, expected, verdicts
+from clipcond.emoji.requirements import Requirement, Verdict, check
 from clipcond.emoji.scenes import Group, Item, Scene, sample
 from clipcond.emoji.tasks import tasks
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from clipcond.emoji.render import sprite
 from clipcond.emoji.scenes import Item
-from clipcond.emoji.world import BACKGROUNDS, PRESETS, SIZES, UNITS
+from clipcond.emoji.world import BACKGROUNDS, PRESETS, UNITS
 
 MAX_MISFIT = 0.50  # squared error of a sprite, as a share of |T|^2
 _MIN_GAIN = 5_000.0  # squared error that a match must explain, at 32 px: less than the faintest small sprite has
@@ -94,7 +94,7 @@ def on_background(
 ) -> Float[torch.Tensor, "sprites 3 pixels pixels"]:
     """What each sprite that a preset looks for adds to a background, as the oracle reads it: luma and colour differences."""
     color = _LUMA_CHROMA @ torch.tensor(BACKGROUNDS[background], dtype=torch.float32)
-    return _templates(preset, SIZES[size]).on(color)
+    return _templates(preset, PRESETS[preset].sizes[size]).on(color)
 
 
 class Matcher:
@@ -116,7 +116,7 @@ class Matcher:
         self.scale = picture.shape[-1] / UNITS
         self.rest = torch.einsum("ij,jyx->iyx", _LUMA_CHROMA, picture - background[:, None, None])
         self.background = _LUMA_CHROMA @ background
-        self.templates = [_templates(preset, units) for units in SIZES.values()]
+        self.templates = [_templates(preset, units) for units in PRESETS[preset].sizes.values()]
         self.energies = [t.on(self.background).square().sum((1, 2, 3)) for t in self.templates]
 
     def matches(self, limit: int = 8) -> Iterator[Match]:

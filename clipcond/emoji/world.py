@@ -5,7 +5,7 @@ of 4 units: one phase of each sprite to the 4 x 4 patches of a code, instead of 
 in an hour.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from clipcond.emoji.nouns import MORE_NOUNS
@@ -29,7 +29,8 @@ BACKGROUNDS: dict[str, tuple[int, int, int]] = {
     "slate": (92, 104, 128),
 }
 
-SIZES: dict[str, int] = {"small": 9, "normal": 12, "large": 16}
+# At 8 x 8 pixels a patch and 64 a picture, all three are whole patches.
+SIZES: dict[str, int] = {"small": 8, "normal": 12, "large": 16}
 
 # Every noun with the emoji that it is drawn from.
 FIRST_NOUNS: dict[str, str] = {
@@ -107,6 +108,8 @@ class Preset:
         backgrounds: names of background colours.
         kinds: kinds of scene (`scenes.draw`) and how often each is drawn.
         max_objects: in one picture.
+        denied: share of the scenes of one or two kinds of things whose captions name one that is not there.
+        sizes: sides of its sprites, in units.
         size: of its pictures, in pixels.
         read_at: pixels to which the oracle averages a picture before it reads it.
     """
@@ -119,12 +122,21 @@ class Preset:
     max_objects: int
     size: int
     read_at: int
+    denied: float = 0.0
+    sizes: dict[str, int] = field(default_factory=lambda: SIZES)
 
     @cached_property
     def sprites(self) -> tuple[str, ...]:
         """Sprite names that this preset draws."""
         return self.nouns + tuple(f"{color} {shape}" for shape in SHAPES for color in self.colors)
 
+
+_MEDIUM_NOUNS = (
+    "lion", "elephant", "bear", "rabbit", "owl", "snail", "crab", "lemon", "eggplant", "croissant",
+    "doughnut", "bus", "castle", "train", "rainbow", "balloon", "gift", "drum", "camera", "bell",
+)  # fmt: skip
+# "mixed" is a count of one thing beside another
+KINDS = {"single": 0.15, "count": 0.17, "pair": 0.33, "mixed": 0.1, "several": 0.25}
 
 PRESETS: dict[str, Preset] = {
     "small": Preset(
@@ -136,16 +148,29 @@ PRESETS: dict[str, Preset] = {
         max_objects=4,
         size=32,
         read_at=32,
+        sizes={"small": 9, "normal": 12, "large": 16},
+    ),
+    "medium": Preset(
+        nouns=(*FIRST_NOUNS, *_MEDIUM_NOUNS),
+        colors=COLORS[:6],
+        looked_for=(*FIRST_NOUNS, *tuple(SPRITES)[40:64], *_MEDIUM_NOUNS),
+        backgrounds=tuple(BACKGROUNDS)[:7],
+        kinds=KINDS,
+        max_objects=5,
+        size=64,
+        read_at=64,
+        denied=0.15,
     ),
     "full": Preset(
         nouns=tuple(NOUNS),
         colors=COLORS,
         looked_for=tuple(SPRITES),
         backgrounds=tuple(BACKGROUNDS),
-        kinds={"single": 0.2, "count": 0.2, "pair": 0.45, "several": 0.15},
-        max_objects=4,
+        kinds=KINDS,
+        max_objects=5,
         size=128,
         read_at=64,
+        denied=0.15,
     ),
 }
 

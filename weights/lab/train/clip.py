@@ -17,6 +17,7 @@ well (`layout`); these layers are dropped afterwards.
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,23 @@ from clipcond.clip.training.presets import Preset
 from clipcond.clip.training.settings import Keeping, Settings
 from clipcond.clip.training.towers import Compared
 from clipcond.emoji.scenes import Scene
-from clipcond.emoji.world import PRESETS
+from clipcond.emoji.world import PRESETS, UNITS
 from weights.lab.train import common
 from weights.lab.train.compose import Composer
 from weights.lab.train.data import Batches, loader
+from weights.lab.train.transfer import transfer_clip
 
-_TEXT = presets.PRESETS["tiny"].architecture.text
+_TINY = presets.PRESETS["tiny"]
+_TEXT = _TINY.architecture.text
 SIZES: dict[str, Preset] = {
-    "small": presets.PRESETS["tiny"],
+    "small": _TINY,
+    "medium": replace(
+        _TINY,
+        architecture=replace(
+            _TINY.architecture,
+            image=replace(_TINY.architecture.image, image_size=64, patch=8),
+        ),
+    ),
     "full": Preset(
         architecture=Architecture(
             text=_TEXT,
@@ -76,17 +86,23 @@ def image_processor(size: int) -> CLIPImageProcessorPil:
 
 
 def layout(scene: Scene, sprites: tuple[str, ...]) -> np.ndarray:
-    """What the embeddings must tell of each sprite: [sprites, 4].
+    """What the embeddings must tell of each sprite: [sprites, 6].
 
-    How many there are (by halves), their size (small is -1, large 1), and the step to it from the other one.
+    How many there are (by halves), their size (small is -1, large 1), of two the step to it from the other one, and of
+    more where the only one of its kind stands (the picture's edges are -1 and 1).
     """
-    target = np.zeros((len(sprites), 4), np.float32)
+    target = np.zeros((len(sprites), 6), np.float32)
     for group in scene.groups:
         target[sprites.index(group.sprite), :2] = group.count / 2, _LENGTHS[str(group.size)]
     if scene.relation:
         step = _STEPS[scene.relation]
         for sign, item in zip((1, -1), scene.items, strict=True):
-            target[sprites.index(item.sprite), 2:] = sign * np.array(step)
+            target[sprites.index(item.sprite), 2:4] = sign * np.array(step)
+    elif len(scene.items) > 2:
+        for item in scene.items:
+            if scene.only(item.sprite):
+                middle = np.array((item.x, item.y)) + item.size / 2
+                target[sprites.index(item.sprite), 4:] = middle / (UNITS / 2) - 1
     return target
 
 
@@ -99,7 +115,7 @@ class LayoutHeads(nn.Module):
 
     def __init__(self, projection: int, sprites: int) -> None:
         super().__init__()
-        self.image, self.text = (nn.Linear(projection, 4 * sprites) for _ in range(2))
+        self.image, self.text = (nn.Linear(projection, 6 * sprites) for _ in range(2))
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
 
@@ -121,6 +137,7 @@ def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
         contrastive=True,
         length=None,
         empty=0.0,
+        described=0.15 if "several" in PRESETS[args.preset].kinds else 0.0,
     )
 
 
@@ -133,12 +150,13 @@ def shares(args: Any, clip: Clip, step: int) -> Iterator[Batch]:
         for v in (clip.preprocessing.mean, clip.preprocessing.std)
     )
     for drawn in loader(batches(args, clip.tokenizer, step), device, args.workers):
+        tokens = drawn.tokens[:, 0]
         yield Batch(
             pixels=(compose(drawn.layout) / 255 - mean) / std,
-            tokens=drawn.tokens,
-            ends=(drawn.tokens == clip.tokenizer.eos_token_id).int().argmax(1),
+            tokens=tokens,
+            ends=(tokens == clip.tokenizer.eos_token_id).int().argmax(1),
             pictures=numbers(drawn.layout.tiles.flatten(1), drawn.layout.background),
-            captions=numbers(drawn.tokens),
+            captions=numbers(tokens),
             target=drawn.target,
         )
 
@@ -204,10 +222,13 @@ def main() -> None:
     args = common.parse(parser)
     name = "judge" if args.judge else "clip"
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
-    if args.init:
-        clip = start_clip(args.init.parent / "judge" if args.judge else args.init / "clip")
+    old = args.init and start_clip(args.init.parent / "judge" if args.judge else args.init / "clip")
+    if old and old.architecture == SIZES[args.preset].architecture:
+        clip = old
     else:
         clip = build_clip(SIZES[args.preset], tokenizer, args.seed)
+        if old:
+            transfer_clip(old, clip)
     clip = train(args, clip, args.run / f"{name}-training")
     # read again: training has set how the first one pads, and that would be saved
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")

@@ -44,7 +44,7 @@ def options(description: str | None, *, minutes: float) -> argparse.ArgumentPars
 
 
 def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments; with --init, a new run starts as a copy of the shipped parts, which have the same names."""
+    """The arguments; with --init, a run of the same world starts as a copy of the shipped parts, which have the same names."""
     args = parser.parse_args()
     if args.init and not (args.run / "tokenizer").exists():
         shutil.copytree(args.init, args.run, dirs_exist_ok=True)

@@ -13,9 +13,9 @@ from torch import nn
 
 from clipcond.emoji.render import sprite
 from clipcond.emoji.scenes import Scene
-from clipcond.emoji.world import BACKGROUNDS, PRESETS, SIZES, UNITS
+from clipcond.emoji.world import BACKGROUNDS, PRESETS, UNITS
 
-SLOTS = 4  # sprites that a picture has at most
+SLOTS = max(preset.max_objects for preset in PRESETS.values())
 ZOOMS = (7 / 8, 15 / 16, 1.0, 17 / 16, 9 / 8)
 PLAIN = ZOOMS.index(1.0)
 _BACKGROUND_NOISE = 12  # levels
@@ -59,12 +59,13 @@ def _zoomed(preset: str, zoom: int) -> int:
 
 def _placed(scene: Scene, preset: str, zoom: int, shift: tuple[int, int]) -> Layout:
     size, sprites = _zoomed(preset, zoom), PRESETS[preset].sprites
+    sizes = list(PRESETS[preset].sizes.values())
     tiles = np.full((SLOTS, 3), -1, np.int32)
     for i, item in enumerate(scene.items):
         side = round(item.size * size / UNITS)
         # as in render_array, rounding must not push an edge out of the picture
         top, left = (min(round(v * size / UNITS), size - side) for v in (item.y, item.x))
-        row = zoom * len(SIZES) + list(SIZES.values()).index(item.size)
+        row = zoom * len(sizes) + sizes.index(item.size)
         tile = row * len(sprites) + sprites.index(item.sprite)
         tiles[i] = tile, top + shift[0], left + shift[1]
     color = BACKGROUNDS.get(scene.background, scene.background)
@@ -84,8 +85,9 @@ class Composer(nn.Module):
     def __init__(self, preset: str, *, zooms: bool) -> None:
         super().__init__()
         self.size = PRESETS[preset].size
-        rows = [(zoom, units) for zoom in range(len(ZOOMS)) for units in SIZES.values()]
-        self.tile = round(max(SIZES.values()) * _zoomed(preset, len(ZOOMS) - 1) / UNITS)
+        sizes = PRESETS[preset].sizes.values()
+        rows = [(zoom, units) for zoom in range(len(ZOOMS)) for units in sizes]
+        self.tile = round(max(sizes) * _zoomed(preset, len(ZOOMS) - 1) / UNITS)
         self.margin = self.size // 8  # a zoomed picture loses so much at most on the left and above
         names = PRESETS[preset].sprites
         bank = torch.zeros(

@@ -73,9 +73,10 @@ class TextStates:
 
     @torch.no_grad()
     def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
-        """States [batch, positions, width]."""
+        """States [batch, windows x positions, width] of ids [batch, windows, positions]."""
         with common.autocast(self.device):
-            return self.encoder(tokens).last_hidden_state
+            states = self.encoder(tokens.flatten(0, 1)).last_hidden_state
+        return states.unflatten(0, tokens.shape[:2]).flatten(1, 2)
 
 
 def sample_sigma(count: int, device: torch.device) -> torch.Tensor:
@@ -151,6 +152,7 @@ def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
         contrastive=False,
         length=tokenizer.model_max_length,
         empty=FREE_SHARE,
+        described=0.0,
     )
 
 

@@ -6,10 +6,11 @@ python -m weights.lab.train.tokenizer --run runs/small
 import json
 from pathlib import Path
 
+import numpy as np
 from transformers import CLIPTokenizer
 
 from clipcond.clip.training.vocabulary import learn
-from clipcond.emoji.captions import SYNONYMS, caption, plural
+from clipcond.emoji.captions import FILLERS, SYNONYMS, caption, describe, plural
 from clipcond.emoji.scenes import sample
 from clipcond.emoji.world import PRESETS, SHAPES
 from weights.lab.train import common
@@ -25,6 +26,11 @@ def corpus(preset: str, count: int) -> list[str]:
     words = [word for name in (*nouns, *others) for word in SYNONYMS.get(name, (name,))]
     words += [plural(word) for noun in nouns for word in SYNONYMS.get(noun, (noun,))]
     texts = [caption(sample(seed, preset), seed) for seed in range(count)]
+    if "several" in world.kinds:
+        texts += [
+            describe(sample(seed, preset), np.random.default_rng(seed), fillers=len(FILLERS))
+            for seed in range(count // 10)
+        ]
     return texts + words * 20
 
 
