@@ -101,7 +101,7 @@ def caption(scene: Scene, seed: int) -> str:
     return compose(
         scene,
         rng,
-        with_relation=bool(with_relation and not (with_places and len(scene.groups) > 2)),
+        with_relation=bool(with_relation),
         with_background=bool(with_background),
         with_places=bool(with_places),
     )
@@ -115,7 +115,7 @@ def compose(
     with_background: bool,
     with_places: bool = False,
 ) -> str:
-    """One phrase that mentions the relations, the background and of several things the places, where there are any."""
+    """One phrase that mentions the relations, of several things the places instead, and the background, where there are any."""
     if len(scene.groups) > 2:
         text = _several(scene, rng, with_relation=with_relation, with_places=with_places)
     else:
@@ -146,7 +146,7 @@ def _several(
 ) -> str:
     """Three or four things: listed, each with its place, or one with its relations to two others."""
     groups = {group.sprite: group for group in scene.groups}
-    if with_relation and len(groups) == 3 and (about := _corner(scene)):
+    if with_relation and not with_places and len(groups) == 3 and (about := corner(scene)):
         sprite, relations = about
         first, second = [relations[int(i)] for i in rng.permutation(2)]
         said = [
@@ -164,8 +164,8 @@ def _several(
     return f"{', '.join(listed)} and {last}"
 
 
-def _corner(scene: Scene) -> tuple[str, list[tuple[str, str]]] | None:
-    """Of three things the one that stands to both others, and how: [(relation, other)]."""
+def corner(scene: Scene) -> tuple[str, list[tuple[str, str]]] | None:
+    """Of three things one that plainly stands to both others, and how: [(relation, other)]."""
     for group in scene.groups:
         own = [(kind, other) for one, kind, other in scene.relations if one == group.sprite]
         if len(own) == 2:

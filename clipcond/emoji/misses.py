@@ -144,10 +144,8 @@ def swapped_places(scene: Scene, rng: Rng, _preset: Preset) -> Scene | None:
 def swapped_counts(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     """`three foxes and a car` as a fox and three cars."""
     kinds = list(dict.fromkeys(item.sprite for item in scene.items))
-    if (
-        len(kinds) != 2
-        or (len(scene.items) % 2 == 0
-        and all(group.count == 2 for group in scene.groups))
+    if len(kinds) != 2 or (
+        len(scene.items) % 2 == 0 and all(group.count == 2 for group in scene.groups)
     ):
         return None
     if len(scene.items) == 2:

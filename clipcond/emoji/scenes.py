@@ -119,7 +119,7 @@ def sample(seed: int, preset: str = SHIPPED, *, held_out: bool = False) -> Scene
 def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> Scene:
     """One scene of a kind (`single`, `count`, `pair`, `mixed`, `several`), whether or not it is held out."""
     kind = kind or str(rng.choice(list(preset.kinds), p=list(preset.kinds.values())))
-    background = str(rng.choice(preset.backgrounds))
+    background = preset.backgrounds[int(rng.choice(len(preset.backgrounds)))]
     items = _DRAWN[kind](rng, preset)
     absent = None
     if preset.denied and kind in ("single", "pair") and rng.random() < preset.denied:
@@ -129,7 +129,8 @@ def draw(rng: np.random.Generator, preset: Preset, kind: str | None = None) -> S
 
 
 def _names(rng: np.random.Generator, preset: Preset, count: int) -> list[str]:
-    return [str(name) for name in rng.choice(preset.sprites, count, replace=False)]
+    # numbers, not names: numpy makes an array of those at each call, and whoever wants rare scenes draws thousands
+    return [preset.sprites[i] for i in rng.choice(len(preset.sprites), count, replace=False)]
 
 
 def _single(rng: np.random.Generator, preset: Preset) -> tuple[Item, ...]:
@@ -187,7 +188,7 @@ def pair_sizes(rng: np.random.Generator, preset: Preset) -> list[int]:
         ("small", "small"),
     ]
     chosen = kinds[int(rng.choice(len(kinds), p=[0.6, 0.12, 0.12, 0.08, 0.08]))]
-    return [preset.sizes[name] for name in rng.permutation(chosen)]
+    return [preset.sizes[chosen[i]] for i in rng.permutation(2)]
 
 
 def place_pair(rng: np.random.Generator, names: list[str], sizes: list[int]) -> tuple[Item, ...]:

@@ -5,11 +5,12 @@ Ghosh et al. 2023, "GenEval". Figures on these tasks are about this world and sa
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
-from clipcond.emoji.captions import compose, describe
+from clipcond.emoji.captions import compose, corner, describe
 from clipcond.emoji.scenes import Scene, draw, is_held_out
 from clipcond.emoji.world import PRESETS, SHIPPED, color_and_noun
 
@@ -63,7 +64,9 @@ _TASKS: dict[str, _Task] = {
     "three objects": _Task(kind="several", wanted=lambda scene: len(scene.items) == 3),
     "four objects": _Task(kind="several", wanted=lambda scene: len(scene.items) == 4),
     "two relations": _Task(
-        kind="several", wanted=lambda scene: len(scene.items) == 3, with_relation=True
+        kind="several",
+        wanted=lambda scene: len(scene.items) == 3 and corner(scene) is not None,
+        with_relation=True,
     ),
     "color attribution among three": _Task(kind="several", wanted=_two_colored_of_three),
     "counting beside another": _Task(kind="mixed"),
@@ -82,13 +85,14 @@ def tasks(
     A preset that draws no scenes of a task's kind has no such task: the small one has none of more than two things.
     """
     return {
-        name: _prompts(i, task, preset, held_out=split == "held_out")
+        name: list(_prompts(i, task, preset, held_out=split == "held_out"))
         for i, (name, task) in enumerate(_TASKS.items())
         if task.kind in PRESETS[preset].kinds and (PRESETS[preset].denied or not task.denied)
     }
 
 
-def _prompts(index: int, task: _Task, preset: str, *, held_out: bool) -> list[str]:
+@cache
+def _prompts(index: int, task: _Task, preset: str, *, held_out: bool) -> tuple[str, ...]:
     rng = np.random.default_rng((_FIRST_SEED, index, held_out))
     found: dict[str, None] = {}
     while len(found) < PROMPTS_PER_TASK:
@@ -105,4 +109,4 @@ def _prompts(index: int, task: _Task, preset: str, *, held_out: bool) -> list[st
             )
         )
         found[text] = None
-    return list(found)
+    return tuple(found)

@@ -29,6 +29,9 @@ def test_the_world_is_as_large_as_promised() -> None:
     assert len(set(SPRITES.values())) == len(SPRITES)
     assert len(PRESETS["small"].sprites) == 38
     assert len(PRESETS["small"].backgrounds) == 7
+    assert len(PRESETS["medium"].nouns) == 60
+    assert len(set(PRESETS["medium"].sprites)) == 78
+    assert set(PRESETS["medium"].sprites) < set(PRESETS["medium"].looked_for)
     assert PRESETS["full"].sprites == (*NOUNS, *list(SPRITES)[40:64])
 
 
@@ -37,17 +40,21 @@ def test_no_two_backgrounds_are_within_what_the_oracle_takes_for_one() -> None:
         assert math.dist(one, other) > 2 * MAX_BACKGROUND_ERROR
 
 
-def test_full_scenes_have_up_to_four_different_sprites() -> None:
-    scenes = [emoji.sample(seed, "full") for seed in range(300)]
+@pytest.mark.parametrize("preset", ["medium", "full"])
+def test_larger_worlds_have_up_to_four_different_sprites_and_five_alike(preset: str) -> None:
+    scenes = [emoji.sample(seed, preset) for seed in range(600)]
     assert {len(scene.groups) for scene in scenes} == {1, 2, 3, 4}
-    assert {scene.background for scene in scenes} == set(BACKGROUNDS)
+    assert {scene.background for scene in scenes} == set(PRESETS[preset].backgrounds)
+    assert {tuple(g.count for g in s.groups) for s in scenes} >= {(5,), (2, 1), (3, 1), (2, 2)}
+    assert 0.03 < np.mean([scene.absent is not None for scene in scenes]) < 0.12
+    assert not any(scene.absent in {item.sprite for item in scene.items} for scene in scenes)
 
 
 @given(SEEDS, st.sampled_from(sorted(PRESETS)))
 def test_a_seed_is_one_scene_inside_the_picture(seed: int, preset: str) -> None:
     scene = emoji.sample(seed, preset)
     assert scene == emoji.sample(seed, preset)
-    assert 1 <= len(scene.items) <= 4
+    assert 1 <= len(scene.items) <= PRESETS[preset].max_objects
     for item in scene.items:
         assert item.sprite in PRESETS[preset].sprites
         assert min(item.x, item.y) >= 0
@@ -94,6 +101,6 @@ def test_a_near_miss_asks_for_something_else(seed: int, preset: str) -> None:
         ((0, 0), (16, 16), None),
     ],
 )
-def test_relations(a: tuple[int, int], b: tuple[int, int], relation: str | None) -> None:
+def test_relation(a: tuple[int, int], b: tuple[int, int], relation: str | None) -> None:
     items = (emoji.Item("fox", *a, 13), emoji.Item("cat", *b, 13))
     assert emoji.Scene("white", items).relation == relation

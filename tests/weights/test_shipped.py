@@ -11,7 +11,7 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from clipcond import ClipScorer, emoji
 from clipcond.emoji.requirements import Count
-from clipcond.emoji.world import SIZES
+from clipcond.emoji.world import PRESETS, SHIPPED
 from weights.lab import card
 from weights.lab.reports import WEIGHTS
 
@@ -76,9 +76,9 @@ def test_it_draws_what_held_out_prompts_ask() -> None:
 @pytest.mark.parametrize("folder", ["emoji/clip", "judge"])
 def test_the_clips_tell_who_is_large(folder: str) -> None:
     scorer = ClipScorer.from_pretrained(WEIGHTS / folder)
-    right, cosines = [], []
+    right, cosines, sizes = [], [], PRESETS[SHIPPED].sizes
     for first, second in permutations(("fox", "pig", "car", "pizza", "red heart"), 2):
-        items = (emoji.Item(first, 0, 8, SIZES["large"]), emoji.Item(second, 20, 8, SIZES["small"]))
+        items = (emoji.Item(first, 0, 8, sizes["large"]), emoji.Item(second, 20, 8, sizes["small"]))
         prompts = [f"a large {first} and a small {second}", f"a small {first} and a large {second}"]
         scores = scorer.similarity([emoji.render(emoji.Scene("white", items))], prompts)[0]
         right.append(bool(scores[0] > scores[1]))

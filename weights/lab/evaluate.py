@@ -26,13 +26,13 @@ from weights.lab.reports import Json, interval
 from weights.lab.train.pipeline import save_grid
 
 CANDIDATES = 8
-SEEDS = {"small": 3, "full": 4}  # pictures a prompt
+SEEDS = {"small": 3, "medium": 3, "full": 4}  # pictures a prompt
 WEIGHTED_SEEDS = 2
 PAIRS = 50
 WEIGHTS = (0.4, 0.7, 1.0, 1.3, 1.6)
 UNSEEN_BACKGROUNDS = ((200, 225, 205), (120, 160, 170), (245, 225, 225), (214, 196, 180))
 UNSEEN_SIZES = (11, 14)
-RECALL_SCENES = {"small": 256, "full": 1000}
+RECALL_SCENES = {"small": 256, "medium": 256, "full": 1000}
 GRID_PROMPTS = 64
 _EVALUATION_SEED = 1 << 55
 
@@ -147,7 +147,8 @@ def distinct_scenes(count: int, preset: str) -> tuple[list[emoji.Scene], list[st
     seed = _EVALUATION_SEED
     while len(found) < count:
         scene = emoji.sample(seed, preset, held_out=True)
-        found.setdefault(compose(scene, rng, with_relation=True, with_background=True), scene)
+        text = compose(scene, rng, with_relation=True, with_background=True, with_places=True)
+        found.setdefault(text, scene)
         seed += 1
     return list(found.values()), list(found)
 

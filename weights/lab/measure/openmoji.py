@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from clipcond import ClipScorer, emoji
-from clipcond.emoji.world import BACKGROUNDS, NOUNS, PRESETS, SHIPPED, SIZES, UNITS
+from clipcond.emoji.world import BACKGROUNDS, NOUNS, PRESETS, SHIPPED, UNITS
 from clipcond.score import build_classifier, confusion_of, interval
 from weights.lab import reports
 from weights.lab.reports import Json
@@ -72,7 +72,7 @@ def openmoji(drawn: Image.Image, scene: emoji.Scene, pixels: int = UNITS) -> Ima
 def scenes(name: str, preset: str = SHIPPED) -> list[emoji.Scene]:
     """One noun on every background, in two sizes and two places."""
     return [
-        emoji.Scene(background, (emoji.Item(name, x, y, SIZES[size]),))
+        emoji.Scene(background, (emoji.Item(name, x, y, PRESETS[preset].sizes[size]),))
         for background in PRESETS[preset].backgrounds
         for size, places in PLACES.items()
         for x, y in places

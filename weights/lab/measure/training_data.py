@@ -13,7 +13,7 @@ from PIL import Image
 
 from clipcond import emoji
 from clipcond.emoji.scenes import draw, is_held_out
-from clipcond.emoji.world import NOUNS, PRESETS, SIZES, UNITS
+from clipcond.emoji.world import NOUNS, PRESETS, UNITS
 from weights.lab.measure.openmoji import drawing, file_of, openmoji
 from weights.lab.train.compose import Composer, Layout, varied
 from weights.lab.train.data import scenes, with_near_misses
@@ -143,7 +143,7 @@ def drawing_pairs(
     rng, world = np.random.default_rng((_STREAM, seed)), PRESETS[preset]
     for drawn in drawings:
         for _ in range(each):
-            size = int(rng.choice(list(SIZES.values())))
+            size = int(rng.choice(list(world.sizes.values())))
             x, y = (int(v) for v in rng.integers(0, UNITS - size + 1, 2))
             background = str(rng.choice(world.backgrounds))
             scene = emoji.Scene(background, (emoji.Item(drawn.name, x, y, size),))
