@@ -2,8 +2,8 @@
 
     python -m weights.lab.train.autoencoder --run runs/small
 
-It turns patches into 48 channels and back, linearly (`patches.py`), so that all the training time goes to the denoiser.
-`small` moves each 4 x 4 patch as it is and loses nothing; `full` keeps the 48 principal components of each 8 x 8 patch.
+It turns patches into channels and back, linearly (`patches.py`), so that all the training time goes to the denoiser.
+`small` moves each 4 x 4 patch as it is and loses nothing; the others keep the principal components of each 8 x 8 patch.
 """
 
 import json
@@ -20,13 +20,14 @@ from weights.lab.drawing import judged
 from weights.lab.train import common
 from weights.lab.train.patches import Code, encode, fold, identity_code, principal_code, unfold
 
-LATENT_CHANNELS = 48
-FOLD = {"small": 4, "full": 8}  # pixels of a latent's side
+LATENT_CHANNELS = {"small": 48, "medium": 96, "full": 48}
+FOLD = {"small": 4, "medium": 8, "full": 8}  # pixels of a latent's side
 SCALING_FACTOR = {
     "small": 34.0,
+    "medium": 1400.0,
     "full": 1017.0,
 }  # makes latents of rendered scenes about unit variance
-QUARTER_PARTS = 16  # components of a 4 x 4 quarter of an 8 x 8 patch
+QUARTER_PARTS = {"medium": 24, "full": 16}  # components of a 4 x 4 quarter of an 8 x 8 patch
 _FIRST_SEED = 7 << 40  # a stream of its own
 _SCENES = 512
 
@@ -40,10 +41,12 @@ def pictures(preset: str, first: int, count: int) -> torch.Tensor:
 
 def code_of(preset: str) -> Code:
     """The preset's linear code."""
-    if FOLD[preset] == 4:
+    if preset not in QUARTER_PARTS:
         return identity_code()
     return principal_code(
-        pictures(preset, 0, _SCENES), channels=LATENT_CHANNELS, parts=QUARTER_PARTS
+        pictures(preset, 0, _SCENES),
+        channels=LATENT_CHANNELS[preset],
+        parts=QUARTER_PARTS[preset],
     )
 
 
@@ -53,7 +56,7 @@ def build(preset: str) -> AutoencoderTiny:
     levels = len(code.levels)
     cells = PRESETS[preset].size // FOLD[preset]
     model = AutoencoderTiny(
-        latent_channels=LATENT_CHANNELS,
+        latent_channels=LATENT_CHANNELS[preset],
         encoder_block_out_channels=(code.projection.shape[1],) * (levels + 1),
         decoder_block_out_channels=(code.width,) * (levels + 1),
         num_encoder_blocks=(0,) * (levels + 1),

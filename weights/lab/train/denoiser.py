@@ -32,18 +32,22 @@ from weights.lab.train.autoencoder import FOLD, LATENT_CHANNELS, latents_of
 from weights.lab.train.compose import Composer
 from weights.lab.train.data import Batches, loader
 from weights.lab.train.pipeline import pipeline, sample_grid
+from weights.lab.train.transfer import transfer_denoiser
 
 SHAPES = {
     "small": dict(channels=(96, 160), groups=16, batch=64, rate=8e-4, average=0.998),
+    "medium": dict(channels=(96, 160), groups=16, batch=64, rate=8e-4, average=0.998),
     "full": dict(channels=(96, 160), groups=16, batch=512, rate=8e-4, average=0.999),
 }
 FREE_SHARE = 0.1  # of captions left empty
+LONG_SHARE = 0.15  # of blocks whose captions fill two windows, in worlds that have as much to say
 MIN_SIGMA = 0.15  # below it the weight stays: copying its input must not drown what the network has to invent
 BLOCK, REUSE = (
     16,
     3,
 )  # batches sampled at a time, and how often each scene is seen, with other noise
 LAYOUT_WEIGHT = 0.05  # makes the two losses about as large
+_LONG = 500  # between the streams of short and of long captions
 TRAIN_STEPS = 1000  # timesteps are sigma x 1000 in the schedulers
 
 
@@ -52,8 +56,8 @@ def build(preset: str, text_width: int) -> UNet2DConditionModel:
     channels = SHAPES[preset]["channels"]
     return UNet2DConditionModel(
         sample_size=PRESETS[preset].size // FOLD[preset],
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        in_channels=LATENT_CHANNELS[preset],
+        out_channels=LATENT_CHANNELS[preset],
         block_out_channels=channels,
         down_block_types=("CrossAttnDownBlock2D",) * len(channels),
         up_block_types=("CrossAttnUpBlock2D",) * len(channels),
@@ -139,38 +143,39 @@ class Losses(nn.Module):
         return velocity.square().mean(), F.cross_entropy(named.float(), cells)
 
 
-def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
+def batches(args: Any, tokenizer: CLIPTokenizer, step: int, *, long: bool = False) -> Batches:
     """Training scenes with captions at all positions, one in ten empty, and the sprite in each cell."""
     shape, world = SHAPES[args.preset], PRESETS[args.preset]
     side = (world.size // FOLD[args.preset]) >> (len(shape["channels"]) - 1)  # of the middle block
     return Batches(
         preset=args.preset,
-        stream=3000 + args.seed + step,
+        stream=3000 + args.seed + step + (_LONG if long else 0),
         size=args.batch or shape["batch"],
         tokenizer=tokenizer,
         target=partial(layout, sprites=world.sprites, side=side),
         contrastive=False,
         length=tokenizer.model_max_length,
         empty=FREE_SHARE,
-        described=0.0,
+        described=float(long),
     )
 
 
 def examples(
-    args: Any, data: Batches, states: TextStates, vae: AutoencoderTiny
+    args: Any, data: tuple[Batches, Batches], states: TextStates, vae: AutoencoderTiny
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Endless (latents, text states, layouts)."""
+    """Endless (latents, text states, layouts), from batches of short and of long captions."""
     compose = Composer(args.preset, zooms=False).to(states.device)
     vae = vae.to(states.device)
-    stream = loader(data, states.device, args.workers)
+    short, long = (loader(each, states.device, args.workers) for each in data)
+    share = LONG_SHARE if "several" in PRESETS[args.preset].kinds else 0.0
     while True:
         block = [
             (latents_of(vae, compose(batch.layout)), states(batch.tokens), batch.target)
-            for batch in islice(stream, BLOCK)
+            for batch in islice(long if torch.rand(()) < share else short, BLOCK)
         ]
         latents, read, cells = (torch.cat(part) for part in zip(*block, strict=True))
         for _ in range(REUSE):
-            for chosen in torch.randperm(len(latents), device=states.device).split(data.size):
+            for chosen in torch.randperm(len(latents), device=states.device).split(data[0].size):
                 yield latents[chosen], read[chosen], cells[chosen]
 
 
@@ -190,7 +195,8 @@ def train(
     torch.manual_seed(args.seed * 1_000_003 + stage.step)
     denoiser = common.compiled(WithMiddle(unet), device)
     vae = AutoencoderTiny.from_pretrained(args.run / "vae").requires_grad_(False)
-    data = examples(args, batches(args, tokenizer, stage.step), states, vae)
+    both = tuple(batches(args, tokenizer, stage.step, long=long) for long in (False, True))
+    data = examples(args, both, states, vae)
     drawn = stage.clock.spent
     while stage.going(args.rate or shape["rate"]):
         optimizer.zero_grad()
@@ -231,10 +237,11 @@ def main() -> None:
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     clip = CLIPModel.from_pretrained(args.run / "clip").float()
     states = TextStates(clip, torch.device(args.device))
+    unet = build(args.preset, clip.config.text_config.hidden_size)
     if args.init:
-        unet = UNet2DConditionModel.from_pretrained(args.init / "unet").float()
-    else:
-        unet = build(args.preset, clip.config.text_config.hidden_size)
+        old = UNet2DConditionModel.from_pretrained(args.init / "unet").float()
+        vaes = (AutoencoderTiny.from_pretrained(f / "vae").float() for f in (args.init, args.run))
+        transfer_denoiser(old, unet, *vaes)
     average = train(args, unet, states, tokenizer)
     average.cpu().half().save_pretrained(args.run / "unet")
 

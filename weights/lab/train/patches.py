@@ -19,10 +19,6 @@ _ROOM = 1.25  # a map's values are scaled to 0..1 with so much room around
 _MIDDLE = 1  # taps of a 3 x 3 kernel: the cell itself ...
 _BEFORE = 0  # ... and the one to its left, or above it
 
-# Channels of the decoder: a map's values at 0 and at _SECOND in turn; parities, and the edges made of them, (column, row).
-_EDGE = (48, 49)
-_SECOND = 50
-
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -40,9 +36,21 @@ class Code:
     bounds: tuple[torch.Tensor, ...]
 
     @property
+    def edge(self) -> tuple[int, int]:
+        """Channels of the decoder for parities, and for the edges made of them, (column, row): behind the code's own."""
+        return len(self.projection), len(self.projection) + 1
+
+    @property
+    def second(self) -> int:
+        """Where a map's values begin after every other doubling; after the others they begin at 0."""
+        return len(self.projection) + 2
+
+    @property
     def width(self) -> int:
-        """Channels that the decoder needs: all phases of a level side by side, and 16 for counting and masks."""
-        return 16 + max(max(level.shape) for level in self.levels)
+        """Channels that the decoder needs: all phases of a level, or two maps, side by side, and 16 for counting and masks."""
+        return 16 + max(
+            *(max(level.shape) for level in self.levels), self.second + len(self.bounds[1]) - 16 + 2
+        )
 
 
 def encode(pictures: torch.Tensor, projection: torch.Tensor) -> torch.Tensor:
@@ -141,18 +149,18 @@ def unfold(decoder: nn.Module, code: Code, *, columns: int) -> None:
     for channel in values:  # a map holds v / bound / 2 + 1/2, in 0..1, so that no relu cuts it
         first.weight[channel, channel, _MIDDLE, _MIDDLE] = 0.5 / bound[channel]
         first.bias[channel] = 0.5
-    for parity in _EDGE:
+    for parity in code.edge:
         first.bias[parity] = 1.0
     for block in counting:
-        _count(block)
-    sources = _EDGE
+        _count(block, code.edge)
+    sources = code.edge
     levels = zip(code.levels, next_bounds, after_doubling, finishing, strict=True)
     for depth, (level, next_bound, layer, block) in enumerate(levels):
-        start = _SECOND if depth % 2 == 0 else 0
+        start = code.second if depth % 2 == 0 else 0
         out = range(start, start + len(next_bound))
-        _find_edges(layer, sources=sources, kept=values)
+        _find_edges(layer, code.edge, sources=sources, kept=values)
         share = level * bound[:, None] / next_bound.repeat(4)
-        _let_through(block, share, values=values, out=out)
+        _let_through(block, share, code.edge, values=values, out=out)
         values, sources, bound = out, _masks(block), next_bound
     for channel, value in enumerate(values):
         last.weight[channel, value, _MIDDLE, _MIDDLE] = 1.0
@@ -180,13 +188,13 @@ def _masks(block: nn.Module) -> tuple[int, int]:
     return width - 2, width - 1
 
 
-def _count(block: nn.Module) -> None:
+def _count(block: nn.Module, edges: tuple[int, int]) -> None:
     """Three steps of b <- relu(1 - b before); all else passes through the block's shortcut."""
     layers = [layer for layer in block.conv if isinstance(layer, nn.Conv2d)]
     for layer in layers:
         _clear(layer)
     # kept carries b past the steps: the shortcut adds it again, so it is taken away at the end
-    for axis, (parity, kept) in enumerate(zip(_EDGE, _masks(block), strict=True)):
+    for axis, (parity, kept) in enumerate(zip(edges, _masks(block), strict=True)):
         for layer in layers:
             _less_before(layer, parity, parity, axis=axis)
             layer.bias[parity] = 1.0
@@ -195,16 +203,20 @@ def _count(block: nn.Module) -> None:
         _copy(layers[2], parity, kept, -1.0)
 
 
-def _find_edges(layer: nn.Conv2d, *, sources: tuple[int, int], kept: range) -> None:
+def _find_edges(
+    layer: nn.Conv2d, edges: tuple[int, int], *, sources: tuple[int, int], kept: range
+) -> None:
     """After a doubling: keep the values, and take each parity's difference to the neighbour before."""
     for channel in kept:
         _copy(layer, channel, channel)
-    for axis, (edge, source) in enumerate(zip(_EDGE, sources, strict=True)):
+    for axis, (edge, source) in enumerate(zip(edges, sources, strict=True)):
         _copy(layer, edge, source)
         _less_before(layer, edge, source, axis=axis)
 
 
-def _let_through(block: nn.Module, share: torch.Tensor, *, values: range, out: range) -> None:
+def _let_through(
+    block: nn.Module, share: torch.Tensor, edges: tuple[int, int], *, values: range, out: range
+) -> None:
     """Masks from edges, then each phase's share of the values where its mask is open, added up.
 
     A map holds half of its value plus 1/2; what that adds comes from a channel that is 1, as a bias together with the
@@ -216,7 +228,7 @@ def _let_through(block: nn.Module, share: torch.Tensor, *, values: range, out: r
     phases = share.shape[1]
     used = {*values, *range(phases)}
     *even, one = [channel for channel in range(gate.out_channels) if channel not in used][:5]
-    signs = [(edge, sign) for edge in _EDGE for sign in (1.0, -1.0)]
+    signs = [(edge, sign) for edge in edges for sign in (1.0, -1.0)]
     for channel, (edge, sign) in zip(
         even, signs, strict=True
     ):  # relu(e) and relu(-e): together 1 in even cells, else 0

@@ -43,7 +43,7 @@ def denoiser_flops(preset: str) -> int:
     unet = denoiser.build(preset, width)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         unet(
-            torch.zeros(1, LATENT_CHANNELS, side, side),
+            torch.zeros(1, LATENT_CHANNELS[preset], side, side),
             torch.zeros(1),
             torch.zeros(1, POSITIONS, width),
         )
