@@ -42,6 +42,7 @@ from clipcond.emoji.world import PRESETS, UNITS
 from weights.lab.train import common
 from weights.lab.train.compose import Composer
 from weights.lab.train.data import Batches, loader
+from weights.lab.train.reading import Padded
 from weights.lab.train.transfer import transfer_clip
 
 _TINY = presets.PRESETS["tiny"]
@@ -132,12 +133,12 @@ def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
         preset=args.preset,
         stream=1000 * (1 + args.seed) + step,
         size=args.batch or SIZES[args.preset].batch,
-        tokenizer=tokenizer,
+        read=Padded(tokenizer),
         target=partial(layout, sprites=PRESETS[args.preset].sprites),
         contrastive=True,
-        length=None,
         empty=0.0,
         described=0.15 if "several" in PRESETS[args.preset].kinds else 0.0,
+        windows=1,
     )
 
 

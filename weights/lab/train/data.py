@@ -8,16 +8,15 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
-from transformers import CLIPTokenizer
 
 from clipcond.emoji.captions import FILLERS, caption, describe
 from clipcond.emoji.misses import near_miss
 from clipcond.emoji.scenes import Scene, is_held_out, sample
 from weights.lab.train.compose import Layout, plain, varied
+from weights.lab.train.reading import Reader
 
 SEEDS_PER_STREAM = 1 << 40  # each stage and seed draws its own scenes ...
 SEEDS_PER_WORKER = 1 << 30  # ... and so does each worker of it
-TOKEN_STEP = 11  # captions are padded to a multiple of this, so that few shapes are compiled; CLIP reads seven of it
 
 
 class Batch(NamedTuple):
@@ -71,23 +70,23 @@ class Batches(IterableDataset):
         preset: the world.
         stream: which scenes: seeds and workers draw their own.
         size: of a batch.
-        tokenizer: for the captions.
+        read: makes tokens of captions, so many windows of each.
         target: scene -> what the auxiliary heads must name.
         contrastive: whether near misses follow their scenes and pictures are varied.
-        length: tokens of a window; None pads to a multiple of TOKEN_STEP.
         empty: share of captions left empty.
-        described: share of batches whose captions are sentences: of up to a window, or of two where `length` is set.
+        described: share of batches whose captions are sentences.
+        windows: how many those fill.
     """
 
     preset: str
     stream: int
     size: int
-    tokenizer: CLIPTokenizer
+    read: Reader
     target: Callable[[Scene], np.ndarray]
     contrastive: bool
-    length: int | None
     empty: float
     described: float
+    windows: int
 
     def __iter__(self) -> Iterator[Batch]:
         """This worker's share."""
@@ -116,28 +115,14 @@ class Batches(IterableDataset):
             "" if rng.random() < self.empty else self._text(scene, rng, described=described)
             for scene in drawn
         ]
-        if self.length is None:
-            found = self.tokenizer(
-                texts, padding=True, pad_to_multiple_of=TOKEN_STEP, return_tensors="pt"
-            )
-            return found.input_ids[:, None]
-        ids = self.tokenizer(texts, add_special_tokens=False).input_ids
-        return torch.tensor([self._windows(row, 2 if described else 1) for row in ids])
+        return self.read(texts, self.windows if described else 1)
 
     def _text(self, scene: Scene, rng: np.random.Generator, *, described: bool) -> str:
         if not described:
             return caption(scene, int(rng.integers(1 << 31)))
         # more fillers would not fit into one window; or what two windows are for
-        low, high = (2, len(FILLERS)) if self.length else (0, max(1, 4 - len(scene.groups)))
+        low, high = (2, len(FILLERS)) if self.windows > 1 else (0, max(1, 4 - len(scene.groups)))
         return describe(scene, rng, fillers=int(rng.integers(low, high)))
-
-    def _windows(self, ids: list[int], count: int) -> list[list[int]]:
-        """So many windows of the text encoder's length, each with its own ends, as a pipeline's long prompts have them."""
-        bos, eos, room = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, self.length - 2
-        if len(ids) > count * room:
-            raise ValueError(f"{len(ids)} tokens in {count} windows")
-        parts = [ids[room * i : room * (i + 1)] for i in range(count)]
-        return [[bos, *part, eos, *[eos] * (room - len(part))] for part in parts]
 
 
 def loader(batches: Batches, device: torch.device, workers: int) -> Iterator[Batch]:

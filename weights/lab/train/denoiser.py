@@ -32,6 +32,7 @@ from weights.lab.train.autoencoder import FOLD, LATENT_CHANNELS, latents_of
 from weights.lab.train.compose import Composer
 from weights.lab.train.data import Batches, loader
 from weights.lab.train.pipeline import pipeline, sample_grid
+from weights.lab.train.reading import Reader, States, TextStates, Windows
 from weights.lab.train.transfer import transfer_denoiser
 
 SHAPES = {
@@ -66,21 +67,6 @@ def build(preset: str, text_width: int) -> UNet2DConditionModel:
         attention_head_dim=4,
         cross_attention_dim=text_width,
     )
-
-
-class TextStates:
-    """Token ids -> the text encoder's token states at all positions, as the pipeline computes them."""
-
-    def __init__(self, clip: CLIPModel, device: torch.device) -> None:
-        self.encoder = clip.text_model.to(device).eval()
-        self.device = device
-
-    @torch.no_grad()
-    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
-        """States [batch, windows x positions, width] of ids [batch, windows, positions]."""
-        with common.autocast(self.device):
-            states = self.encoder(tokens.flatten(0, 1)).last_hidden_state
-        return states.unflatten(0, tokens.shape[:2]).flatten(1, 2)
 
 
 def sample_sigma(count: int, device: torch.device) -> torch.Tensor:
@@ -143,7 +129,7 @@ class Losses(nn.Module):
         return velocity.square().mean(), F.cross_entropy(named.float(), cells)
 
 
-def batches(args: Any, tokenizer: CLIPTokenizer, step: int, *, long: bool = False) -> Batches:
+def batches(args: Any, read: Reader, step: int, *, long: bool = False) -> Batches:
     """Training scenes with captions at all positions, one in ten empty, and the sprite in each cell."""
     shape, world = SHAPES[args.preset], PRESETS[args.preset]
     side = (world.size // FOLD[args.preset]) >> (len(shape["channels"]) - 1)  # of the middle block
@@ -151,22 +137,22 @@ def batches(args: Any, tokenizer: CLIPTokenizer, step: int, *, long: bool = Fals
         preset=args.preset,
         stream=3000 + args.seed + step + (_LONG if long else 0),
         size=args.batch or shape["batch"],
-        tokenizer=tokenizer,
+        read=read,
         target=partial(layout, sprites=world.sprites, side=side),
         contrastive=False,
-        length=tokenizer.model_max_length,
         empty=FREE_SHARE,
         described=float(long),
+        windows=2,
     )
 
 
 def examples(
-    args: Any, data: tuple[Batches, Batches], states: TextStates, vae: AutoencoderTiny
+    args: Any, data: tuple[Batches, Batches], states: States, vae: AutoencoderTiny
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Endless (latents, text states, layouts), from batches of short and of long captions."""
-    compose = Composer(args.preset, zooms=False).to(states.device)
-    vae = vae.to(states.device)
-    short, long = (loader(each, states.device, args.workers) for each in data)
+    device = vae.device
+    compose = Composer(args.preset, zooms=False).to(device)
+    short, long = (loader(each, device, args.workers) for each in data)
     share = LONG_SHARE if "several" in PRESETS[args.preset].kinds else 0.0
     while True:
         block = [
@@ -175,15 +161,13 @@ def examples(
         ]
         latents, read, cells = (torch.cat(part) for part in zip(*block, strict=True))
         for _ in range(REUSE):
-            for chosen in torch.randperm(len(latents), device=states.device).split(data[0].size):
+            for chosen in torch.randperm(len(latents), device=device).split(data[0].size):
                 yield latents[chosen], read[chosen], cells[chosen]
 
 
-def train(
-    args: Any, unet: UNet2DConditionModel, states: TextStates, tokenizer: CLIPTokenizer
-) -> nn.Module:
+def train(args: Any, unet: UNet2DConditionModel, read: Reader, states: States) -> nn.Module:
     """Train until the clock runs out; returns the averaged weights."""
-    shape, device = SHAPES[args.preset], states.device
+    shape, device = SHAPES[args.preset], torch.device(args.device)
     unet.to(device, memory_format=torch.channels_last).train()
     if device.type == "cpu":
         unet.set_attn_processor(AttnProcessor())  # its backward is half as long as sdpa's here
@@ -195,8 +179,8 @@ def train(
     torch.manual_seed(args.seed * 1_000_003 + stage.step)
     denoiser = common.compiled(WithMiddle(unet), device)
     vae = AutoencoderTiny.from_pretrained(args.run / "vae").requires_grad_(False)
-    both = tuple(batches(args, tokenizer, stage.step, long=long) for long in (False, True))
-    data = examples(args, both, states, vae)
+    both = tuple(batches(args, read, stage.step, long=long) for long in (False, True))
+    data = examples(args, both, states, vae.to(device))
     drawn = stage.clock.spent
     while stage.going(args.rate or shape["rate"]):
         optimizer.zero_grad()
@@ -242,7 +226,7 @@ def main() -> None:
         old = UNet2DConditionModel.from_pretrained(args.init / "unet").float()
         vaes = (AutoencoderTiny.from_pretrained(f / "vae").float() for f in (args.init, args.run))
         transfer_denoiser(old, unet, *vaes)
-    average = train(args, unet, states, tokenizer)
+    average = train(args, unet, Windows(tokenizer), states)
     average.cpu().half().save_pretrained(args.run / "unet")
 
 
