@@ -194,7 +194,7 @@ def stacked(layouts: list[compose.Layout]) -> compose.Layout:
 
 def test_batches_come_the_same_from_a_seed_and_differ_between_workers() -> None:
     tokenizer = CLIPTokenizer.from_pretrained(ROOT / "weights" / "emoji" / "tokenizer")
-    args = argparse.Namespace(preset="small", seed=0, batch=6)
+    args = argparse.Namespace(preset="small", seed=0, batch=6, plain=False)
     batches = clip.batches(args, tokenizer, 0)
     one, again = (next(iter(batches)) for _ in range(2))
     assert torch.equal(one.tokens, again.tokens)

@@ -11,7 +11,7 @@ zoomed, so that the image tower knows a sprite at any size and anywhere. `--free
 
 Contrast alone stays blind to who stands left of whom for long: each tower learns to tell a relation only as far as the
 other does already, and both begin at nothing. So a linear layer on each embedding has to name the scene's layout as
-well (`layout`); these layers are dropped afterwards.
+well (`layout`); these layers are dropped afterwards. `--plain` goes without both, to compare with.
 """
 
 import signal
@@ -128,14 +128,15 @@ class LayoutHeads(nn.Module):
 
 
 def batches(args: Any, tokenizer: CLIPTokenizer, step: int) -> Batches:
-    """Half of each batch are near misses; half of the pictures are varied."""
+    """Half of each batch are near misses, if not --plain; half of the pictures are varied."""
     return Batches(
         preset=args.preset,
         stream=1000 * (1 + args.seed) + step,
         size=args.batch or SIZES[args.preset].batch,
         read=Padded(tokenizer),
         target=partial(layout, sprites=PRESETS[args.preset].sprites),
-        contrastive=True,
+        near_misses=not args.plain,
+        varies=True,
         empty=0.0,
         described=0.15 if "several" in PRESETS[args.preset].kinds else 0.0,
         windows=1,
@@ -197,7 +198,9 @@ def train(args: Any, clip: Clip, out: Path) -> Clip:
             accelerator=make_accelerator(chosen, out=out, device=args.device),
             out=out,
             keeping=Keeping(minutes=common.SAVE_MINUTES, last=1, log_steps=common.LOG_STEPS),
-            extra=LayoutHeads(clip.architecture.dim, len(PRESETS[args.preset].sprites)),
+            extra=None
+            if args.plain
+            else LayoutHeads(clip.architecture.dim, len(PRESETS[args.preset].sprites)),
         )
     finally:
         last.cancel()
@@ -219,6 +222,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--freeze-text", action="store_true", help="train the image tower only (with --init)"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="by contrast alone: no near misses, no heads"
     )
     args = common.parse(parser)
     name = "judge" if args.judge else "clip"

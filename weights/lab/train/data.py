@@ -72,7 +72,8 @@ class Batches(IterableDataset):
         size: of a batch.
         read: makes tokens of captions, so many windows of each.
         target: scene -> what the auxiliary heads must name.
-        contrastive: whether near misses follow their scenes and pictures are varied.
+        near_misses: whether they follow their scenes.
+        varies: whether pictures are varied.
         empty: share of captions left empty.
         described: share of batches whose captions are sentences.
         windows: how many those fill.
@@ -83,7 +84,8 @@ class Batches(IterableDataset):
     size: int
     read: Reader
     target: Callable[[Scene], np.ndarray]
-    contrastive: bool
+    near_misses: bool
+    varies: bool
     empty: float
     described: float
     windows: int
@@ -94,7 +96,7 @@ class Batches(IterableDataset):
         worker = info.id if info else 0
         rng = np.random.default_rng((self.stream, worker))
         stream = scenes(self.preset, self.stream, worker)
-        if self.contrastive:
+        if self.near_misses:
             stream = with_near_misses(stream, self.preset, rng)
         while True:
             yield self._batch(list(islice(stream, self.size)), rng)
@@ -102,7 +104,7 @@ class Batches(IterableDataset):
     def _batch(self, drawn: list[Scene], rng: np.random.Generator) -> Batch:
         tokens = self._tokens(drawn, rng)
         layouts = [
-            varied(scene, self.preset, rng) if self.contrastive else plain(scene, self.preset)
+            varied(scene, self.preset, rng) if self.varies else plain(scene, self.preset)
             for scene in drawn
         ]
         layout = Layout(*(torch.from_numpy(np.stack(part)) for part in zip(*layouts, strict=True)))

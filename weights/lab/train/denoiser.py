@@ -12,7 +12,7 @@ in training only, has to name the sprite in each cell as well; where the noise h
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -47,6 +47,7 @@ BLOCK, REUSE = (
     16,
     3,
 )  # batches sampled at a time, and how often each scene is seen, with other noise
+GRID_MINUTES = 8  # between two sample grids
 LAYOUT_WEIGHT = 0.05  # makes the two losses about as large
 _LONG = 500  # between the streams of short and of long captions
 TRAIN_STEPS = 1000  # timesteps are sigma x 1000 in the schedulers
@@ -139,7 +140,8 @@ def batches(args: Any, read: Reader, step: int, *, long: bool = False) -> Batche
         size=args.batch or shape["batch"],
         read=read,
         target=partial(layout, sprites=world.sprites, side=side),
-        contrastive=False,
+        near_misses=False,
+        varies=False,
         empty=FREE_SHARE,
         described=float(long),
         windows=2,
@@ -165,8 +167,15 @@ def examples(
                 yield latents[chosen], read[chosen], cells[chosen]
 
 
-def train(args: Any, unet: UNet2DConditionModel, read: Reader, states: States) -> nn.Module:
-    """Train until the clock runs out; returns the averaged weights."""
+def train(
+    args: Any,
+    unet: UNet2DConditionModel,
+    read: Reader,
+    states: States,
+    *,
+    draw: Callable[[nn.Module, int], None] | None = None,
+) -> nn.Module:
+    """Train until the clock runs out, and now and then draw with the averaged weights, which are returned."""
     shape, device = SHAPES[args.preset], torch.device(args.device)
     unet.to(device, memory_format=torch.channels_last).train()
     if device.type == "cpu":
@@ -184,8 +193,8 @@ def train(args: Any, unet: UNet2DConditionModel, read: Reader, states: States) -
     drawn = stage.clock.spent
     while stage.going(args.rate or shape["rate"]):
         optimizer.zero_grad()
-        latents, read, cells = next(data)
-        loss, misread = losses(denoiser, latents, read, cells)
+        latents, said, cells = next(data)
+        loss, misread = losses(denoiser, latents, said, cells)
         (loss + LAYOUT_WEIGHT * misread).backward()
         torch.nn.utils.clip_grad_norm_(unet.parameters(), 1.0)
         optimizer.step()
@@ -193,30 +202,24 @@ def train(args: Any, unet: UNet2DConditionModel, read: Reader, states: States) -
         decay = min(shape["average"], (1 + stage.step) / (10 + stage.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.parameters()), list(unet.parameters()), 1 - decay)
-        if stage.clock.spent - drawn > args.grid_minutes:
-            draw_samples(args, average, stage.step)
+        if draw and stage.clock.spent - drawn > GRID_MINUTES:
+            draw(average, stage.step)
             drawn = stage.clock.spent
-    draw_samples(args, average, stage.step)
+    if draw:
+        draw(average, stage.step)
     return average
-
-
-def draw_samples(args: Any, average: nn.Module, step: int) -> None:
-    """What the model draws by now, as RUN/samples-STEP.png."""
-    path = args.run / f"samples-{step:06d}.png"
-    sample_grid(pipeline(args.run, average), path, preset=args.preset, count=args.samples)
 
 
 def main() -> None:
     """Train and save to `RUN/unet`."""
     parser = common.options(__doc__, minutes=70)
-    parser.add_argument(
-        "--grid-minutes",
-        type=float,
-        default=8,
-        help="draw a sample grid this often",
-    )
     parser.add_argument("--samples", type=int, default=32, help="pictures of a sample grid")
     args = common.parse(parser)
+
+    def draw(average: nn.Module, step: int) -> None:
+        path = args.run / f"samples-{step:06d}.png"
+        sample_grid(pipeline(args.run, average), path, preset=args.preset, count=args.samples)
+
     torch.manual_seed(args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.run / "tokenizer")
     clip = CLIPModel.from_pretrained(args.run / "clip").float()
@@ -226,7 +229,7 @@ def main() -> None:
         old = UNet2DConditionModel.from_pretrained(args.init / "unet").float()
         vaes = (AutoencoderTiny.from_pretrained(f / "vae").float() for f in (args.init, args.run))
         transfer_denoiser(old, unet, *vaes)
-    average = train(args, unet, Windows(tokenizer), states)
+    average = train(args, unet, Windows(tokenizer), states, draw=draw)
     average.cpu().half().save_pretrained(args.run / "unet")
 
 
