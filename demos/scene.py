@@ -4,8 +4,7 @@ import numpy as np
 from PIL import Image
 
 from clipcond import emoji
-from clipcond.emoji.requirements import Background, Count, Relation
-from clipcond.emoji.scenes import relation
+from clipcond.emoji.requirements import Background, Count
 from clipcond.emoji.world import GRID, PRESETS, SHIPPED, UNITS
 from clipcond.errors import ClipcondError
 
@@ -35,11 +34,12 @@ def compose(text: str, seed: int = 0) -> emoji.Scene:
     rng = np.random.default_rng(seed)
     named = [item.name for item in wanted if isinstance(item, Background)]
     background = named[0] if named else str(rng.choice(PRESETS[SHIPPED].backgrounds))
-    relations = [item for item in wanted if isinstance(item, Relation)]
     for _ in range(_TRIES):
         items = _place(rng, things)
-        if items and all(_stands(items, wish) for wish in relations):
-            return emoji.Scene(background, items)
+        if items:
+            shown = emoji.Reading(background, items, doubtful=(), left=0.0)
+            if all(wish.holds(shown) for wish in wanted):
+                return emoji.Scene(background, items)
     raise ClipcondError(f"{text!r} found no room: ask for fewer or smaller things")
 
 
@@ -71,8 +71,3 @@ def _touch(a: emoji.Item, b: emoji.Item) -> bool:
     return (
         a.x <= b.x + b.size and b.x <= a.x + a.size and a.y <= b.y + b.size and b.y <= a.y + a.size
     )
-
-
-def _stands(items: tuple[emoji.Item, ...], wish: Relation) -> bool:
-    of = {item.sprite: item for item in items}
-    return relation(of[wish.subject], of[wish.object]) == wish.kind

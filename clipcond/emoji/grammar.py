@@ -192,7 +192,8 @@ def _listed(
     """
     groups: list[Requirement] = []
     more: list[Requirement] = []
-    at, subject, join = 0, None, None
+    at, subject = 0, ""
+    join: re.Match[str] | None = None
     while True:
         match = grammar.group.match(words, at)
         if not match:
@@ -203,7 +204,7 @@ def _listed(
         group = _group(match, text, grammar)
         groups.append(Count(group))
         if join and join["relation"]:
-            more.append(Relation(str(subject), _RELATIONS[join["relation"]], group.sprite))
+            more.append(Relation(subject, _RELATIONS[join["relation"]], group.sprite))
         at = match.end()
         if where := _PLACE.match(words, at):
             more.append(Place(group.sprite, _PLACES[where["place"]]))

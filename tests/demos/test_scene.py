@@ -14,6 +14,7 @@ from demos.scene import compose, read_back
         "three small penguins on a cyan background",
         "a cat above a blue square",
         "two red hearts and a frog",
+        "a fox at the bottom left, a pig and no red heart",
         *[prompts[0] for prompts in emoji.tasks().values()],
     ],
 )

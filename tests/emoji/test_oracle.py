@@ -157,6 +157,10 @@ FOX, HEART = ("fox", 4, 8, 12), ("red heart", 20, 8, 12)
         (_scene(FOX), "a small fox", ("the fox is normal, not small",)),
         (_scene(FOX, ("fox", 20, 8, 12)), "two small foxes", ("not all foxes are small",)),
         (_scene(FOX, HEART), "a red heart left of a fox", ("the red heart is right of the fox, not left of it",)),
+        (_scene(FOX, HEART), "a fox but no red heart", ("1 red heart instead of none", "also 1 red heart")),
+        (_scene(FOX), "a fox at the bottom right", ("the fox is not plainly in the lower right",)),
+        (_scene(("fox", 0, 0, 12)), "a fox at the bottom right", ("the fox is in the upper left, not in the lower right",)),
+        (_scene(FOX), "a red heart at the top left and a fox", ("no red heart found", "no red heart in the upper left")),
         (_scene(FOX), "a red heart left of a fox", ("no red heart found", "no red heart left of a fox")),
     ],
 )  # fmt: skip
