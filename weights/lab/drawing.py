@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -28,11 +29,19 @@ class Studio:
     """The shipped pipeline, its conditioner, and settings: prompts and seeds to pictures."""
 
     def __init__(self, args: argparse.Namespace, preset: str = SHIPPED) -> None:
-        self.preset = preset
-        self.pipe = StableDiffusionPipeline.from_pretrained(args.model).to(args.device)
-        self.conditioner = Conditioner.from_pipeline(self.pipe)
+        self.preset, self.model, self.device = preset, args.model, args.device
         self.settings = dict(num_inference_steps=args.steps, guidance_scale=args.guidance_scale)
         self.batch_size = args.batch_size
+
+    @cached_property
+    def pipe(self) -> StableDiffusionPipeline:
+        """The model."""
+        return StableDiffusionPipeline.from_pretrained(self.model).to(self.device)
+
+    @cached_property
+    def conditioner(self) -> Conditioner:
+        """Of the model."""
+        return Conditioner.from_pipeline(self.pipe)
 
     def draw(
         self, prompts: list[str], seeds: list[int], name: str, **asked: list[Any]
