@@ -3,6 +3,8 @@
 A caption is a phrase; what says as much in many words are sentences (`describe`), up to twice as long as CLIP reads.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from clipcond.emoji.nouns import MORE_NOUNS
@@ -62,6 +64,7 @@ FILLERS = (
     "each of these things stands all by itself and touches none of the others",
 )
 _OPENING, _BACKGROUND, _RELATION, _PLACES, _DIGIT, _COMMON = 0.2, 0.7, 0.5, 0.4, 0.15, 0.6
+_OPEN_SIZE = 0.3
 
 
 def plural(noun: str) -> str:
@@ -95,15 +98,20 @@ def indefinite(phrase: str) -> str:
 
 
 def caption(scene: Scene, seed: int) -> str:
-    """Describe a scene in one English phrase; another seed says the same in other words."""
+    """Describe a scene in one English phrase; another seed says the same in other words.
+
+    The size of a lone thing is left open now and then: to a reader who always hears of sizes, `a fox` is a normal one.
+    """
     rng = np.random.default_rng(seed)
     with_relation, with_background, with_places = rng.random(3) < (_RELATION, _BACKGROUND, _PLACES)
+    open_size = len(scene.items) == 1 and rng.random() < _OPEN_SIZE
     return compose(
         scene,
         rng,
         with_relation=bool(with_relation),
         with_background=bool(with_background),
         with_places=bool(with_places),
+        with_sizes=not open_size,
     )
 
 
@@ -114,12 +122,14 @@ def compose(
     with_relation: bool,
     with_background: bool,
     with_places: bool = False,
+    with_sizes: bool = True,
 ) -> str:
     """One phrase that mentions the relations, of several things the places instead, and the background, where there are any."""
     if len(scene.groups) > 2:
         text = _several(scene, rng, with_relation=with_relation, with_places=with_places)
     else:
-        text = _one_or_two(scene, rng, with_relation=with_relation)
+        groups = [group if with_sizes else replace(group, size=None) for group in scene.groups]
+        text = _one_or_two(groups, scene.relation if with_relation else None, rng)
     if scene.absent:
         text += f" {denial(scene.absent, rng)}"
     if rng.random() < _OPENING:
@@ -130,9 +140,7 @@ def compose(
     return text
 
 
-def _one_or_two(scene: Scene, rng: np.random.Generator, *, with_relation: bool) -> str:
-    groups = list(scene.groups)
-    relation = scene.relation if with_relation else None
+def _one_or_two(groups: list[Group], relation: str | None, rng: np.random.Generator) -> str:
     if len(groups) == 2 and rng.random() < 0.5:
         groups.reverse()
         relation = OPPOSITE[relation] if relation else None

@@ -1,4 +1,4 @@
-"""The shipped model in a studio, its page and a browser; gradio has to be there."""
+"""The shipped model in a studio, and its page; gradio has to be there."""
 
 import socket
 import warnings
@@ -32,18 +32,6 @@ def address(studio):
     blocks, address = serve(studio, port=port, block=False)
     yield address
     blocks.close()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    from demos.screenshots import CHROMIUM
-
-    with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -12,8 +12,6 @@ from clipcond.evaluation.report import write_report
 from clipcond.score import ClipScorer
 from clipcond.tables import write_rows
 
-CHROMIUM = "/usr/bin/chromium"
-
 
 @pytest.fixture(scope="module")
 def page(run, tmp_path_factory):
@@ -113,32 +111,30 @@ def test_one_model_two_evaluations_and_missing_pictures(run, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("width", "scheme"), [(1240, "dark"), (390, "light")])
-def test_in_a_browser_it_filters_by_category_and_fits_a_phone(page, width, scheme, tmp_path):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        errors = []
-        view.on("pageerror", lambda error: errors.append(str(error)))
-        view.on(
-            "request",
-            lambda asked: errors.append(asked.url) if asked.url.startswith("http") else None,
-        )
-        view.goto(page.as_uri())
-        assert view.evaluate("document.documentElement.scrollWidth") <= width
-        shown = "document.querySelectorAll('[data-category]:not([hidden])')"
-        every = view.evaluate(f"{shown}.length")
-        view.select_option("#category", "counting")
-        kinds = view.evaluate(f"[...new Set([...{shown}].map(e => e.dataset.category))]")
-        panels = view.evaluate(
-            "[...new Set([...document.querySelectorAll('[data-panel]:not([hidden])')].map(e => e.dataset.panel))]"
-        )
-        assert kinds == panels == ["counting"]
-        view.select_option("#category", "all")
-        assert view.evaluate(f"{shown}.length") == every
-        view.screenshot(path=tmp_path / "page.png")
-        assert errors == []
-        browser.close()
+def test_in_a_browser_it_filters_by_category_and_fits_a_phone(
+    browser, page, width, scheme, tmp_path
+):
+    view = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    errors = []
+    view.on("pageerror", lambda error: errors.append(str(error)))
+    view.on(
+        "request",
+        lambda asked: errors.append(asked.url) if asked.url.startswith("http") else None,
+    )
+    view.goto(page.as_uri())
+    assert view.evaluate("document.documentElement.scrollWidth") <= width
+    shown = "document.querySelectorAll('[data-category]:not([hidden])')"
+    every = view.evaluate(f"{shown}.length")
+    view.select_option("#category", "counting")
+    kinds = view.evaluate(f"[...new Set([...{shown}].map(e => e.dataset.category))]")
+    panels = view.evaluate(
+        "[...new Set([...document.querySelectorAll('[data-panel]:not([hidden])')].map(e => e.dataset.panel))]"
+    )
+    assert kinds == panels == ["counting"]
+    view.select_option("#category", "all")
+    assert view.evaluate(f"{shown}.length") == every
+    view.screenshot(path=tmp_path / "page.png")
+    assert errors == []
+    view.close()
     with Image.open(tmp_path / "page.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 24)) > 50

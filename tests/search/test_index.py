@@ -73,8 +73,12 @@ def test_many_queries_find_what_each_finds_alone(made, monkeypatch):
         found = index.search_each(asked, where=where, top=9)
         for query, hits in zip(asked, found, strict=True):
             alone = index.search(query, where=where, top=9)
-            assert [hit.path for hit in hits] == [hit.path for hit in alone]
             assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in alone])
+            # of equal scores either may come first, and either be the last
+            own = {hit.path: hit.score for hit in hits if hit.score > hits[-1].score + 1e-5}
+            assert own.keys() <= {hit.path for hit in alone}
+            for path, score in own.items():
+                assert score == pytest.approx(next(h.score for h in alone if h.path == path))
             assert hits[0].row == alone[0].row
     assert index.search_each([]) == []
     assert index.search_each(["a fox"], where="width > 9999") == [[]]
