@@ -3,6 +3,7 @@
 They are what the oracle must refuse and what a contrastive batch learns most from.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -143,14 +144,11 @@ def swapped_places(scene: Scene, rng: Rng, _preset: Preset) -> Scene | None:
 
 def swapped_counts(scene: Scene, _rng: Rng, _preset: Preset) -> Scene | None:
     """`three foxes and a car` as a fox and three cars."""
-    kinds = list(dict.fromkeys(item.sprite for item in scene.items))
-    if len(kinds) != 2 or (
-        len(scene.items) % 2 == 0 and all(group.count == 2 for group in scene.groups)
-    ):
+    counts = Counter(item.sprite for item in scene.items)
+    if len(counts) != 2 or len({*counts.values()}) == 1:
         return None
-    if len(scene.items) == 2:
-        return None
-    return replace(scene, items=_renamed(scene, {kinds[0]: kinds[1], kinds[1]: kinds[0]}))
+    one, other = counts
+    return replace(scene, items=_renamed(scene, {one: other, other: one}))
 
 
 def denied(scene: Scene, rng: Rng, preset: Preset) -> Scene | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from demos.screenshots import (
-    CHROMIUM,
     attention,
     evaluate,
     judge,
@@ -17,11 +16,9 @@ from demos.screenshots import (
     world,
 )
 
-pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}"),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
 ]
 QUICK = "candidates=2&steps=4"

@@ -2,20 +2,17 @@
 
 import zipfile
 from io import BytesIO
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from demos.screenshots import CHROMIUM, open_tab
+from demos.screenshots import open_tab
 
-pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason=f"no browser at {CHROMIUM}"),
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning"),
 ]
 PAYLOADS = (
