@@ -47,7 +47,7 @@ test-all: check docs $(STAMP)-all
 
 # without the options of pyproject.toml that need packages for development, and with other versions' warnings
 test-gpu:
-	HF_HUB_OFFLINE=1 PYTHONPATH=. $(GPU_PYTHON) -m pytest -m gpu tests/gpu -o filterwarnings=default \
+	HF_HUB_OFFLINE=1 PYTHONPATH=.:$$PYTHONPATH $(GPU_PYTHON) -m pytest -m gpu tests/gpu -o filterwarnings=default \
 		-o addopts="--import-mode=importlib --strict-markers -ra"
 
 # on published tokenizers: REAL is a folder that holds them (see tests/real); skips without it

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float, Float64, Int64, UInt8
 from PIL import Image
 
+from clipcond.errors import ClipcondError
+
 _ONE = 2.0**22  # Pillow's PRECISION_BITS
 # positions a product: a band of the weights, which are nearly all zero, and a strip's would fill the memory
 _BLOCK = 256
@@ -33,9 +35,16 @@ def resize(
         pixels: on any device that has float64.
         size: (width, height) in pixels, as Pillow has it.
         resample: Pillow's number of the filter.
+
+    Raises:
+        ClipcondError: a filter that is not in FILTERS (the magic kernels of Pillow 13).
     """
     width, height = size
     filter_ = Image.Resampling(resample)
+    if filter_ not in FILTERS:
+        raise ClipcondError(
+            f"resample {filter_.name}: no filter of a CLIP's preprocessing; there are {', '.join(f.name for f in FILTERS)}"
+        )
     if filter_ is Image.Resampling.NEAREST:
         columns, rows = (
             _nearest(old, new).to(pixels.device)
@@ -162,3 +171,4 @@ _FILTERS: dict[Image.Resampling, tuple[float, Callable[[_Weights], _Weights]]] =
     Image.Resampling.BICUBIC: (2.0, _bicubic),
     Image.Resampling.LANCZOS: (3.0, _lanczos),
 }
+FILTERS = (Image.Resampling.NEAREST, *_FILTERS)

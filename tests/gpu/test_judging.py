@@ -10,7 +10,7 @@ from PIL import Image
 import clipcond
 from clipcond import ClipScorer, emoji
 from clipcond.clip import POLICIES, Preprocessing
-from clipcond.clip.resize import resize
+from clipcond.clip.resize import FILTERS, resize
 from clipcond.resources import model_folder
 
 pytestmark = pytest.mark.gpu
@@ -56,7 +56,7 @@ def test_similarity_and_batches(scorers, device):
 def test_pictures_on_the_device_are_prepared_there_to_the_same_bits(device, policy):
     rng = np.random.default_rng(0)
     for size in ((512, 512), (1024, 768), (300, 451), (97, 40)):
-        for filter_ in Image.Resampling:
+        for filter_ in FILTERS:
             pixels = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
             preprocessing = replace(PREPROCESSING, policy=policy, resample=int(filter_))
             there = torch.from_numpy(pixels).permute(2, 0, 1).to(device)

@@ -306,14 +306,22 @@ def test_one_command_trains_everything(tmp_path: Path) -> None:
 
 def test_the_rate_warms_up_by_steps_holds_and_falls_to_zero_by_the_clock() -> None:
     clock = common.Clock(minutes=10)
-    assert clock.rate(1.0, 0) == pytest.approx(1 / common.WARMUP_STEPS)
-    assert clock.rate(1.0, common.WARMUP_STEPS // 2 - 1) == pytest.approx(0.5)
-    rates = {}
+    assert clock.rate(1.0) == pytest.approx(1 / common.WARMUP_STEPS)
+    clock.step = common.WARMUP_STEPS // 2 - 1
+    assert clock.rate(1.0) == pytest.approx(0.5)
+    clock.step, rates = 1000, {}
     for spent in (3.0, 7.5, 10.0):
         clock.start = common.time.monotonic() - spent * 60
-        rates[spent] = clock.rate(1.0, 1000)
+        rates[spent] = clock.rate(1.0)
     assert rates[3.0] == 1.0 > rates[7.5] > rates[10.0]
     assert rates[10.0] < 1e-6
+
+
+def test_so_many_steps_end_it_whatever_the_clock_says() -> None:
+    clock = common.Clock(minutes=0.001, spent=100, steps=1000, step=250)
+    assert (clock.progress, clock.rate(1.0)) == (0.25, 1.0)
+    clock.step = 1000
+    assert (clock.progress, clock.rate(1.0)) == (1.0, 0.0)
 
 
 def test_the_heads_leave_the_towers_to_the_contrast_at_first() -> None:

@@ -117,8 +117,12 @@ def judged(unet: nn.Module, reader: Encoder, args: argparse.Namespace) -> dict[s
     read, states = reader
     pipe = StableDiffusionPipeline.from_pretrained(
         args.model, unet=unet.float().eval(), scheduler=scheduler()
-    )
+    ).to(args.device)
     pipe.set_progress_bar_config(disable=True)
+
+    def embedded(texts: list[str], windows: int) -> torch.Tensor:
+        return states(read(texts, windows).to(args.device)).float()
+
     found = {}
     for task, every in tqdm(emoji.tasks(args.preset).items(), desc="tasks"):
         prompts = every[: args.prompts]
@@ -127,8 +131,8 @@ def judged(unet: nn.Module, reader: Encoder, args: argparse.Namespace) -> dict[s
         for start in range(0, len(prompts), AT_ONCE):
             some = prompts[start : start + AT_ONCE]
             images = pipe(
-                prompt_embeds=states(read(some, windows)).float(),
-                negative_prompt_embeds=states(read([""] * len(some), windows)).float(),
+                prompt_embeds=embedded(some, windows),
+                negative_prompt_embeds=embedded([""] * len(some), windows),
                 num_inference_steps=emoji.DEFAULT_STEPS,
                 guidance_scale=emoji.DEFAULT_GUIDANCE_SCALE,
                 generator=[torch.Generator().manual_seed(start + i) for i in range(len(some))],

@@ -172,13 +172,14 @@ def numbers(*columns: torch.Tensor) -> torch.Tensor:
 def settings(args: Any, device: torch.device) -> Settings:
     """As they were found for this world."""
     return Settings(
-        minutes=args.minutes,
+        steps=args.steps,
+        minutes=None if args.steps else args.minutes,
         rate=args.rate or SIZES[args.preset].rate,
         warmup=common.WARMUP_STEPS,
         hold=common.HOLD,
         lock="text" if args.freeze_text else None,
         precision=str(common.training_dtype(device)).removeprefix("torch."),
-        compile=device.type == "cuda",
+        compile=common.compiles(args),
         seed=args.seed,
     )
 

@@ -23,6 +23,7 @@ def options(description: str | None, *, minutes: float) -> argparse.ArgumentPars
     """The options that every stage takes."""
     parser = reports.parser(description, "preset", "device", preset="small")
     parser.add_argument("--minutes", type=float, default=minutes, help="wall time of this stage")
+    parser.add_argument("--steps", type=int, help="end after so many steps instead")
     parser.add_argument(
         "--call-minutes", type=float, help="stop after so long; the same command goes on from there"
     )
@@ -40,6 +41,9 @@ def options(description: str | None, *, minutes: float) -> argparse.ArgumentPars
     parser.add_argument(
         "--init", type=Path, help="a shipped folder (weights/emoji) to train on from"
     )
+    parser.add_argument(
+        "--eager", action="store_true", help="do not compile on a GPU: it takes a minute"
+    )
     return parser
 
 
@@ -48,6 +52,7 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
     args = parser.parse_args()
     if args.init and not (args.run / "tokenizer").exists():
         shutil.copytree(args.init, args.run, dirs_exist_ok=True)
+    torch.backends.cudnn.benchmark = True  # shapes repeat
     return args
 
 
@@ -66,10 +71,13 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 class Clock:
-    """The wall time of a stage, kept over resumes; the learning rate follows it."""
+    """The wall time of a stage, kept over resumes, and its steps; the learning rate follows the one that ends it."""
 
-    def __init__(self, minutes: float, spent: float = 0.0) -> None:
+    def __init__(
+        self, minutes: float, spent: float = 0.0, *, steps: int | None = None, step: int = 0
+    ) -> None:
         self.minutes, self.start = minutes, time.monotonic() - spent * 60
+        self.steps, self.step = steps, step
 
     @property
     def spent(self) -> float:
@@ -78,13 +86,14 @@ class Clock:
 
     @property
     def progress(self) -> float:
-        """Share of the time that is used up, 0..1."""
-        return min(1.0, self.spent / self.minutes)
+        """Share of the time, or of the steps, that is used up, 0..1."""
+        return min(1.0, self.step / self.steps if self.steps else self.spent / self.minutes)
 
-    def rate(self, peak: float, step: int) -> float:
+    def rate(self, peak: float) -> float:
         """Learning rate of the step: a linear warm-up, `peak`, and a cosine to zero over the rest of the time."""
         falling = max(0.0, self.progress - HOLD) / (1 - HOLD)
-        return peak * min(1.0, (step + 1) / WARMUP_STEPS) * (1 + math.cos(math.pi * falling)) / 2
+        warm = min(1.0, (self.step + 1) / WARMUP_STEPS)
+        return peak * warm * (1 + math.cos(math.pi * falling)) / 2
 
 
 class Stage:
@@ -104,12 +113,17 @@ class Stage:
             for key, model in models.items():
                 model.load_state_dict(state[key])
             optimizer.load_state_dict(state["optimizer"])
-        self.step = state["step"] if state else 0
-        self.clock = Clock(args.minutes, state["minutes"] if state else 0.0)
+        spent, step = (state["minutes"], state["step"]) if state else (0.0, 0)
+        self.clock = Clock(args.minutes, spent, steps=args.steps, step=step)
         self.last = self.clock.spent + args.call_minutes if args.call_minutes else math.inf
         self.saved = self.clock.spent
         self.losses: list[torch.Tensor] = []
         self.logged = self.clock.spent
+
+    @property
+    def step(self) -> int:
+        """How many are done."""
+        return self.clock.step
 
     def going(self, peak: float) -> bool:
         """Whether there is time for another step; sets its learning rate, and saves where that is due."""
@@ -117,12 +131,12 @@ class Stage:
         if over or self.clock.spent - self.saved > SAVE_MINUTES:
             self.save()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.clock.rate(peak, self.step)
+            group["lr"] = self.clock.rate(peak)
         return not over
 
     def stepped(self, loss: torch.Tensor, size: int, **row: torch.Tensor) -> None:
         """Count a step of `size` pictures and log every fiftieth; only those wait for the device."""
-        self.step += 1
+        self.clock.step += 1
         self.losses.append(loss.detach())
         if self.step % LOG_STEPS == 0:
             spent, since = self.clock.spent, self.logged
@@ -154,9 +168,9 @@ class Stage:
         self.saved = self.clock.spent
 
 
-def compiled(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model compiled where that pays: on a GPU. Its parameters are the same ones."""
-    return torch.compile(model) if device.type == "cuda" else model
+def compiles(args: Any) -> bool:
+    """Whether a stage is to compile its model: where that pays, on a GPU."""
+    return torch.device(args.device).type == "cuda" and not args.eager
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -186,7 +186,9 @@ def train(
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), fused=True)
     stage = common.Stage("denoiser", args, optimizer, model=unet, average=average, losses=losses)
     torch.manual_seed(args.seed * 1_000_003 + stage.step)
-    denoiser = common.compiled(WithMiddle(unet), device)
+    denoiser = WithMiddle(unet)
+    if common.compiles(args):
+        denoiser.compile()
     vae = AutoencoderTiny.from_pretrained(args.run / "vae").requires_grad_(False)
     both = tuple(batches(args, read, stage.step, long=long) for long in (False, True))
     data = examples(args, both, states, vae.to(device))
