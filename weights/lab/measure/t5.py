@@ -159,7 +159,7 @@ def one(args: argparse.Namespace) -> None:
         "minutes": args.minutes,
         "hardware": reports.hardware(args.device),
         "right": judged(average, reader, args),
-        "log": [json.loads(line) for line in (run / "denoiser.jsonl").read_text().splitlines()][-1],
+        "log": [json.loads(line) for line in (run / "denoiser.jsonl").read_text().splitlines()],
     }
     reports.write(report, args.run / f"{args.encoder}-{args.seed}.json")
     print({task: float(np.mean(right)) for task, right in report["right"].items()})
