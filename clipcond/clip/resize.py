@@ -3,7 +3,8 @@
 Pillow's arithmetic (src/libImaging/Resample.c) is whole numbers: the weights of a filter are made in double, rounded to
 multiples of 2^-22, and each pass, along the rows first in all but tall strips, rounds half up to a byte. So a pass is a
 matrix product of integers: in float64 every partial sum is under 2^53 and exact, whatever the order it is added in.
-That holds on any device that has float64.
+That holds on any device that has float64. Pillow 13 takes some columns before rows where both sides change by unlike
+ratios, which then differs by a level; pictures that keep their shape are the same in both.
 """
 
 import math

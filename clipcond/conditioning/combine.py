@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from clipcond.conditioning.plan import Branch, Plan, Planned
 from clipcond.conditioning.pooling import End, Pooling, weighted_sum
+from clipcond.conditioning.repeats import once_each
 from clipcond.encoders import ClipTextEncoder, EncoderOutput, TextEncoder
 from clipcond.families.inputs import Encoded, Sides
 from clipcond.weighting import mix
@@ -24,19 +25,18 @@ def combine(
         encoder: whose they are.
         pooling: which windows pooled vectors speak of.
     """
-    return {
-        side: Encoded(
-            states=torch.stack(
-                [_joined(planned, plan, plan.lengths[side], output.states) for planned in prompts]
-            ),
+
+    def said(prompts: Sequence[Planned], length: int) -> Encoded:
+        states = once_each(lambda planned: _joined(planned, plan, length, output.states), prompts)
+        content = once_each(lambda planned: _content(planned, length), prompts)
+        return Encoded(
+            states=torch.stack(states),
             pooled=_pooled(prompts, output.ends, encoder, pooling),
-            content=torch.stack([_content(p, plan.lengths[side]) for p in prompts]).to(
-                output.states.device
-            ),
+            content=torch.stack(content).to(output.states.device),
             layers=getattr(encoder, "layers", 1),
         )
-        for side, prompts in plan.sides.items()
-    }
+
+    return {side: said(prompts, plan.lengths[side]) for side, prompts in plan.sides.items()}
 
 
 def _content(planned: Planned, length: int) -> torch.Tensor:
@@ -101,13 +101,13 @@ def _pooled(
     """
     if ends is None or not isinstance(encoder, ClipTextEncoder):
         return None
-    states = []
-    for planned in prompts:
+
+    def state(planned: Planned) -> torch.Tensor:
         parts = [
             pooling.pool([End(ends[list(w.places)], w.end_shares) for w in branch.windows])
             for branch in planned.branches
         ]
         weights = [branch.weight for branch in planned.branches]
-        blended = planned.joined == "blend"
-        states.append(weighted_sum(parts, weights) if blended else parts[0])
-    return encoder.project(torch.stack(states))
+        return weighted_sum(parts, weights) if planned.joined == "blend" else parts[0]
+
+    return encoder.project(torch.stack(once_each(state, prompts)))

@@ -7,10 +7,12 @@ length. Only the mixtures are kept per prompt; equal rows are encoded once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from clipcond.conditioning.reading import Reading
+from clipcond.conditioning.repeats import once_each
 from clipcond.families.inputs import Sides
 from clipcond.families.text_path import TextPath
 from clipcond.tokens import Chunk, Ids
@@ -112,7 +114,7 @@ def make_plans(
     """
     used = {
         path.role.slot: {
-            side: [r if path.role.sequence else r.only(pooled) for r in asked]
+            side: asked if path.role.sequence else once_each(lambda r: r.only(pooled), asked)
             for side, asked in readings[path.role.slot].items()
         }
         for path in paths
@@ -154,12 +156,12 @@ def _plan(
             windows.append(Window(mixture, rows, frame.inside(chunk)))
         return Branch(weight, tuple(windows))
 
+    def planned(side: str, reading: Reading) -> Planned:
+        found = tuple(branch(side, weight, chunks) for weight, chunks in reading.branches)
+        return Planned(found, reading.joined)
+
     sides = {
-        side: tuple(
-            Planned(tuple(branch(side, weight, chunks) for weight, chunks in r.branches), r.joined)
-            for r in asked
-        )
-        for side, asked in readings.items()
+        side: tuple(once_each(partial(planned, side), asked)) for side, asked in readings.items()
     }
     empty = -1
     if any(_needs_empty(planned, lengths[side]) for side in sides for planned in sides[side]):

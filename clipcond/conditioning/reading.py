@@ -59,7 +59,7 @@ class Reading:
 def read(
     prompts: Sides[Sequence[Prompt]], tokenizer_of: Callable[[str], Tokenizer], rules: Rules
 ) -> Sides[list[Reading]]:
-    """Read the prompts of all sides, with the tokenizer of each.
+    """Read the prompts of all sides, with the tokenizer of each; one that comes several times, once.
 
     Raises:
         PromptSyntaxError: one has weights that the mode cannot take.
@@ -70,11 +70,21 @@ def read(
         PromptCutWarning: words were dropped under the policy "truncate".
     """
     found = {
-        side: _Tokenised.of(asked, tokenizer_of(side), rules.of(side))
+        side: _Tokenised.of(list(_by_object(asked).values()), tokenizer_of(side), rules.of(side))
         for side, asked in prompts.items()
     }
     longest = max(each.positions for each in found.values())
-    return {side: each.read(longest) for side, each in found.items()}
+    readings = {
+        side: {id(reading.prompt): reading for reading in each.read(longest)}
+        for side, each in found.items()
+    }
+    return {
+        side: [readings[side][id(prompt)] for prompt in asked] for side, asked in prompts.items()
+    }
+
+
+def _by_object(prompts: Sequence[Prompt]) -> dict[int, Prompt]:
+    return {id(prompt): prompt for prompt in prompts}
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class _Rows:
     def __init__(self, dialect: str, steps: int | None) -> None:
         self.dialect, self.steps = dialect, steps
         self.found: list[Together] = []
+        self.known: dict[str, Prompt] = {}
 
     def script(self, texts: Sequence[str], regions: Sequence[Region], side: str) -> Script:
         """What one of the call's prompts says."""
@@ -135,7 +136,9 @@ class _Rows:
         return Place(region, self._track((prompt,) * encoders))
 
     def _read(self, text: str) -> Prompt:
-        return parse(text, dialect=self.dialect).without_tags
+        if text not in self.known:
+            self.known[text] = parse(text, dialect=self.dialect).without_tags
+        return self.known[text]
 
     def _track(self, prompts: Together) -> Track:
         """The rows of what prompts say together, put at the end of those found."""

@@ -112,7 +112,7 @@ class PromptTokenizer:
     windowed: bool = True
     inversions: tuple[Vectors, ...] = ()
 
-    @property
+    @cached_property
     def frame(self) -> Frame:
         """How a window is filled up around its content."""
         t = self.tokenizer
@@ -137,12 +137,12 @@ class PromptTokenizer:
         after = len(ids) - before - len(bare)
         return ids[: min(before, 1)], ids[-1:] if after else ()
 
-    @property
+    @cached_property
     def comma(self) -> int | None:
         """The id of a comma that ends a word; in a vocabulary without one, an id that is no content."""
         return cast(int | None, self.tokenizer.convert_tokens_to_ids(",</w>"))
 
-    @property
+    @cached_property
     def mask(self) -> int:
         """The id that stands in for a masked word: CLIP's "+", as in ComfyUI_ADV_CLIP_emb (266), BERT's and Gemma's
         own, T5's padding.
@@ -158,7 +158,7 @@ class PromptTokenizer:
         """What the padding token looks like in text."""
         return str(self.tokenizer.pad_token)
 
-    @property
+    @cached_property
     def unknown(self) -> int | None:
         """The id that stands for whatever is not in the vocabulary; None where nothing is not (CLIP reads bytes)."""
         found = self.tokenizer.unk_token_id
@@ -235,7 +235,7 @@ class PromptTokenizer:
                 encodings[i] = encoding
         return encodings
 
-    @property
+    @cached_property
     def _reserved(self) -> set[int]:
         t, frame = self.tokenizer, self.frame
         padding = () if frame.tail else (frame.pad,)  # nothing else tells it from content

@@ -13,7 +13,7 @@ from clipcond import ClipScorer
 from clipcond.clip import POLICIES, Preprocessing, load_picture
 from clipcond.clip.images import picture_at_hand
 from clipcond.clip.resize import FILTERS, resize
-from clipcond.errors import ScoreError
+from clipcond.errors import ClipcondError, ScoreError
 
 SIDES = st.integers(1, 200)
 
@@ -57,6 +57,14 @@ def test_any_sizes(resample, width, height, to_width, to_height, seed, smooth):
 @pytest.mark.parametrize("smooth", [True, False])
 def test_sizes_of_pictures(before, after, smooth):
     assert differing(picture(*before, 0, smooth), after, Image.Resampling.BICUBIC) == 0
+
+
+@pytest.mark.skipif(not hasattr(Image.Resampling, "MKS2013"), reason="Pillow 13 brought it")
+def test_a_filter_of_no_clip_is_named():
+    with pytest.raises(
+        ClipcondError, match="resample MKS2013: no filter of a CLIP's preprocessing"
+    ):
+        resize(torch.zeros(1, 3, 8, 8, dtype=torch.uint8), (4, 4), Image.Resampling.MKS2013)
 
 
 def test_the_same_size_is_the_same_picture():

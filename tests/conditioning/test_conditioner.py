@@ -236,6 +236,16 @@ def test_prompt_lists():
     assert torch.equal(spread[0], spread[1])
 
 
+def test_a_prompt_that_comes_again_is_read_once_and_means_the_same():
+    one, other = "a (red:1.3) cat", "a cat BREAK a dog"
+    twice = CONDITIONER([one, other, one], negative_prompt="blurry")
+    seen = twice.report.encoders["text_encoder"]
+    assert seen.prompts[0] is seen.prompts[2]
+    assert seen.negative_prompts[0] is seen.negative_prompts[1]
+    alone = CONDITIONER([one, other], negative_prompt="blurry")
+    assert torch.equal(twice.prompt_embeds, alone.prompt_embeds[[0, 1, 0]])
+
+
 @pytest.mark.pitfall(29)
 def test_no_gradients_and_no_change_to_the_pipeline():
     before = {name: value.clone() for name, value in PIPE.text_encoder.state_dict().items()}
