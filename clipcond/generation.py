@@ -4,6 +4,7 @@ The spine is `generate`: check, condition once, sample in batches, rerank in mem
 places they say here too.
 """
 
+import hashlib
 import inspect
 import math
 import warnings
@@ -31,13 +32,8 @@ from clipcond.score import Ranking, Scorer, rerank
 from clipcond.score.showing import Ranked
 
 _OURS = (
-    "prompt",
-    "prompt_embeds",
-    "generator",
-    "num_images_per_prompt",
-    "output_type",
-    "return_dict",
-)
+    "prompt", "prompt_embeds", "generator", "num_images_per_prompt", "output_type", "return_dict",
+)  # fmt: skip
 _ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 _MAX_SEED = 2**63
 Tensors = dict[str, Any]  # what a pipeline hands its callback
@@ -286,7 +282,7 @@ def _one_bar(
 def looks(pipe: Any, pipe_kwargs: Mapping[str, Any]) -> int | None:
     """How often a run looks at its prompts; None where only the run will tell, which any number then serves."""
     steps = pipe_kwargs.get("num_inference_steps")
-    if steps is None or {"timesteps", "sigmas"} & pipe_kwargs.keys():
+    if steps is None or {"timesteps", "sigmas", "strength"} & pipe_kwargs.keys():
         return None
     return int(steps) * (getattr(pipe.scheduler, "order", None) or 1)
 
@@ -335,9 +331,10 @@ def conditions(
         if name in parameters
     }
     plain = {k: v for k, v in pipe_kwargs.items() if isinstance(v, int | float | str | bool)}
+    pictures = {k: _digest(v) for k, v in pipe_kwargs.items() if isinstance(v, Image.Image)}
     name = str(getattr(pipe, "name_or_path", None) or type(pipe).__name__)
     return {
-        "settings": {**defaults, **plain},
+        "settings": {**defaults, **plain, **pictures},
         "model": Path(name).name if Path(name).exists() else name,
         "pipeline": type(pipe).__name__,
         "scheduler": type(pipe.scheduler).__name__,
@@ -347,3 +344,7 @@ def conditions(
         **_acting(pipe, regions),
         **_schedules(conditioner.dialect, looks(pipe, pipe_kwargs), prompt, negative_prompt),
     }
+
+
+def _digest(picture: Image.Image) -> str:
+    return f"sha256 of {picture.mode} {picture.size}: {hashlib.sha256(picture.tobytes()).hexdigest()}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
 from clipcond import emoji
 from clipcond.errors import ClipcondError
@@ -16,7 +17,7 @@ from clipcond.prompt import DIALECTS
 from clipcond.score.clauses import ClauseTable, clause_table, split_clauses
 from clipcond.weighting import MODES
 
-from . import clauses, view, visit
+from . import clauses, start, view, visit
 from .polite import polite
 from .settings import (
     MAX_CANDIDATES,
@@ -27,6 +28,7 @@ from .settings import (
     from_query,
     text,
 )
+from .starting import Start, start_of
 from .stream import Stopped, Switches, watch
 from .studio import Drawn, Step, Studio, draw
 from .wiring import CLICKS, MODEL, PRIVATE, Controls, controls, stoppable
@@ -52,12 +54,14 @@ class _Parts:
 
     Attributes:
         fields: setting -> its field, in the order of `Settings`.
+        origin: what a drawing starts from.
         shown: status, cards and details; the drawing and its query.
         drawn: the drawing that is shown.
         query: of its address.
     """
 
     fields: dict[str, Any]
+    origin: start.Parts
     shown: list[Any]
     drawn: gr.State
     query: gr.Textbox
@@ -65,7 +69,7 @@ class _Parts:
 
 def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
-    fields, (go, stop, again), views = _fields(studio.defaults)
+    fields, (go, stop, again), views, origin = _fields(studio)
     inputs = list(fields.values())
     drawn, query = gr.State(None), gr.Textbox(visible=False)
     with gr.Column(scale=7, min_width=280):
@@ -73,13 +77,16 @@ def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
         cards = gr.HTML(view.empty(_HOLDER), elem_id="cards", js_on_load=CLICKS)
         details = gr.HTML(elem_id="details")
         shown = [status, cards, details, drawn, query]
-        parts = _Parts(fields=fields, shown=shown, drawn=drawn, query=query)
+        parts = _Parts(fields=fields, origin=origin, shown=shown, drawn=drawn, query=query)
         remember = _visit(studio, parts)
 
     @polite
-    def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def run(
+        request: gr.Request, picture: Image.Image | None, strength: float, *values: Any
+    ) -> Iterator[tuple[Any, ...]]:
         settings = checked(**dict(zip(fields, values, strict=True)))
-        yield from frames(studio, switches, settings, request.session_hash)
+        begun = start_of(picture, strength, settings.steps)
+        yield from frames(studio, switches, settings, request.session_hash, begun)
 
     @polite
     def choose(drawn: Drawn | None, event: gr.EventData) -> tuple[Any, Any]:
@@ -94,7 +101,7 @@ def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
 
     ended = stoppable(
         run,
-        inputs,
+        [*origin.inputs, *inputs],
         shown,
         controls=Controls(go=go, stop=stop, status=status),
         fields=[fields["prompt"], fields["negative"]],
@@ -126,9 +133,17 @@ def _visit(studio: Studio, parts: _Parts) -> Callable[[Any], None]:
         return history, visit.strip(history, drawn), gr.update(visible=True)
 
     @polite
-    def look(event: gr.EventData, history: visit.History, *values: Any) -> tuple[Any, ...]:
+    def look(
+        event: gr.EventData,
+        history: visit.History,
+        picture: Image.Image | None,
+        strength: float,
+        *values: Any,
+    ) -> tuple[Any, ...]:
         drawn = visit.at(history, event.rank)
-        words = visit.told(drawn.settings, Settings(**dict(zip(parts.fields, values, strict=True))))
+        settings = Settings(**dict(zip(parts.fields, values, strict=True)))
+        begun = start_of(picture, strength, settings.steps)
+        words = visit.told(visit.Asked.of(drawn), visit.Asked(settings, begun))
         _, *shown = finished(studio, drawn)
         return view.status(words), *shown, visit.strip(history, drawn), gr.update(visible=True)
 
@@ -137,13 +152,18 @@ def _visit(studio: Studio, parts: _Parts) -> Callable[[Any], None]:
         words = (
             f"All its settings are back, seed {drawn.settings.seed} too. Change one thing and draw."
         )
-        return view.status(words), *asdict(drawn.settings).values()
+        return view.status(words), *start.brought(drawn.start), *asdict(drawn.settings).values()
 
     clicked = strip.click(
-        look, [history, *inputs], [*parts.shown, strip, again], **MODEL, **PRIVATE
+        look,
+        [history, *parts.origin.inputs, *inputs],
+        [*parts.shown, strip, again],
+        **MODEL,
+        **PRIVATE,
     )
     clicked.then(None, parts.query, parts.query, js=_TO_ADDRESS, **PRIVATE)
-    again.click(back, parts.drawn, [parts.shown[0], *inputs], queue=False, **PRIVATE)
+    filled = [parts.shown[0], *parts.origin.outputs, *inputs]
+    again.click(back, parts.drawn, filled, queue=False, **PRIVATE)
     return lambda event: event.then(
         add, [history, parts.drawn], [history, strip, again], queue=False, **PRIVATE
     )
@@ -169,14 +189,20 @@ def _follow(studio: Studio, box: gr.Textbox, dialect: gr.Dropdown, shown: gr.HTM
 
 
 def frames(
-    studio: Studio, switches: Switches, settings: Settings, session: str
+    studio: Studio,
+    switches: Switches,
+    settings: Settings,
+    session: str,
+    begun: Start | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """(status, cards, details, drawn, query) as a drawing goes on."""
     seen = view.previews((), settings.candidates)
     done = 0.0
     yield view.progress(0, "encoding the prompt"), seen, "", None, ""
     try:
-        for event in watch(lambda emit: emit(draw(studio, settings, emit)), switches.of(session)):
+        for event in watch(
+            lambda emit: emit(draw(studio, settings, emit, begun)), switches.of(session)
+        ):
             if isinstance(event, Step):
                 done = event.done
                 seen = (
@@ -218,7 +244,7 @@ def finished(studio: Studio, drawn: Drawn) -> tuple[Any, ...]:
         view.cards(drawn),
         details_of(studio, drawn, 0),
         drawn,
-        drawn.settings.query(),
+        drawn.settings.query() if drawn.start is None else "",  # an address holds no picture
     )
 
 
@@ -257,8 +283,11 @@ def download(drawn: Drawn, rank: int) -> str:
     return "data:image/png;base64," + base64.b64encode(png(drawn, rank)).decode()
 
 
-def _fields(defaults: Settings) -> tuple[dict[str, Any], tuple[gr.Button, ...], dict[str, gr.HTML]]:
-    """(setting -> its field, the buttons draw, stop and new seed, field -> its token view)."""
+def _fields(
+    studio: Studio,
+) -> tuple[dict[str, Any], tuple[gr.Button, ...], dict[str, gr.HTML], start.Parts]:
+    """(setting -> its field, the buttons draw, stop and new seed, field -> its token view, the picture to start from)."""
+    defaults = studio.defaults
     with gr.Column(scale=5, min_width=280):
         prompt = gr.Textbox(
             defaults.prompt, label="Prompt", lines=1, max_lines=8, elem_id="prompt", autofocus=True,
@@ -281,6 +310,7 @@ def _fields(defaults: Settings) -> tuple[dict[str, Any], tuple[gr.Button, ...], 
                 guidance = gr.Slider(0, MAX_GUIDANCE, defaults.guidance, step=0.1, label="Guidance")
                 seed = gr.Number(defaults.seed, precision=0, label="Seed")
             again = gr.Button("New seed", size="sm")
+        origin = start.build(studio.starting)
         gr.Examples(
             [list(row) for row in EXAMPLES.values()], [prompt, negative, dialect, weighting],
             example_labels=list(EXAMPLES), label="Try", api_visibility="private",
@@ -290,7 +320,7 @@ def _fields(defaults: Settings) -> tuple[dict[str, Any], tuple[gr.Button, ...], 
         candidates=candidates, guidance=guidance, steps=steps, seed=seed,
     )  # fmt: skip
     views = dict(prompt=shown, negative=shown_negative)
-    return fields, (go, stop, again), views
+    return fields, (go, stop, again), views, origin
 
 
 def _tokens(studio: Studio, prompt: str, dialect: str, what: str) -> str:

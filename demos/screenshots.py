@@ -61,6 +61,19 @@ def slip(page: Page) -> None:
     generate(page)
 
 
+def start(page: Page) -> None:
+    """A scene's strawberry drawn anew as a fox."""
+    page.fill("#prompt textarea", "a fox and a blue circle")
+    page.get_by_text("Start from a picture").click()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "origin.png"
+        emoji.render(emoji.sample(5), 64).save(path)
+        page.set_input_files("#start-file input[type=file]", path)
+        page.wait_for_selector("#start img", timeout=_PATIENCE)
+    page.click("#draw")
+    page.wait_for_selector("#visit button.card", timeout=_PATIENCE)
+
+
 def weights(page: Page) -> None:
     """The grid and its curves."""
     open_tab(page, "Weights")
@@ -139,6 +152,7 @@ def world(page: Page) -> None:
 SHOTS: dict[str, tuple[Callable[[Page], None], tuple[int, int], str]] = {
     "app-generate": (generate, (1280, 1100), "light"),
     "app-visit": (visit, (1280, 1080), "light"),
+    "app-start": (start, (1280, 1120), "light"),
     "app-generate-dark": (slip, _DESK, "dark"),
     "app-weights": (weights, (1280, 1500), "light"),
     "app-steps": (steps, (1280, 1620), "light"),

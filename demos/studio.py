@@ -22,6 +22,7 @@ from clipcond.score import ClipScorer
 
 from .null import CAPTIONS
 from .settings import Settings
+from .starting import Start, sibling
 from .stream import Emit
 
 _PREVIEW_SHARE = 0.15  # of the time, at most, goes into pictures of unfinished latents
@@ -49,12 +50,14 @@ class Drawn:
         generation: the pictures, best first.
         verdicts: the oracle's, one a picture; () where it cannot tell.
         silence: why the oracle is silent; "" where it is not.
+        start: the picture that it started from, or None.
     """
 
     settings: Settings
     generation: Generation
     verdicts: tuple[emoji.Verdict, ...]
     silence: str
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class Studio:
         model: its name.
         shipped: whether the model is the emoji world's, of which the oracle knows the truth.
         batch_size: pictures at once.
+        starting: the pipeline of the same parts that starts from a picture, or None.
         turn: held by who draws: what acts inside the pipeline would act on another's pictures too, and its scheduler is one.
     """
 
@@ -77,6 +81,7 @@ class Studio:
     model: str
     shipped: bool
     batch_size: int = 8
+    starting: Any | None = None
     turn: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     @property
@@ -145,6 +150,7 @@ def open_studio(
         model=model,
         shipped=shipped,
         batch_size=batch_size,
+        starting=sibling(pipe),
     )
 
 
@@ -190,8 +196,14 @@ def second_opinion() -> str | None:
         return None
 
 
-def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
+def draw(studio: Studio, settings: Settings, emit: Emit, start: Start | None = None) -> Drawn:
     """Draw, rank and judge; emits a `Step` after each denoising step.
+
+    Args:
+        studio: that draws.
+        settings: what is asked.
+        emit: where steps go.
+        start: the picture to start from; None starts from noise alone.
 
     Raises:
         ClipcondError: whatever is wrong with the prompt or the settings.
@@ -199,10 +211,12 @@ def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
     """
     conditioner = studio.read_as(settings.dialect, settings.weighting)
     batch = min(studio.batch_size, settings.candidates)
+    pipe = studio.pipe if start is None else studio.starting
+    given = {} if start is None else {"image": start.picture, "strength": start.strength}
     with studio.turn, warnings.catch_warnings():
         warnings.simplefilter("ignore", CircularScoreWarning)  # the page says it in words
         found = generate(
-            studio.pipe,
+            pipe,
             settings.prompt,
             negative_prompt=settings.negative or None,
             conditioner=conditioner,
@@ -213,10 +227,13 @@ def draw(studio: Studio, settings: Settings, emit: Emit) -> Drawn:
             batch_size=batch,
             num_inference_steps=settings.steps,
             guidance_scale=settings.guidance,
-            **_watched(studio.pipe, Watcher(emit, batches=-(-settings.candidates // batch))),
+            **given,
+            **_watched(pipe, Watcher(emit, batches=-(-settings.candidates // batch))),
         )
     verdicts, silence = judged(studio, found.images, found.provenance["scored_text"])
-    return Drawn(settings=settings, generation=found, verdicts=verdicts, silence=silence)
+    return Drawn(
+        settings=settings, generation=found, verdicts=verdicts, silence=silence, start=start
+    )
 
 
 def draw_each(

@@ -152,14 +152,16 @@ def details(drawn: Drawn, rank: int, clauses: str, file: str) -> str:
         "weighting": drawn.settings.weighting,
         "guidance": f"{settings['guidance_scale']:g}",
         "steps": settings["num_inference_steps"],
-    }
+    } | ({} if drawn.start is None else {"strength": f"{drawn.start.strength:g}"})
     rows = "".join(f"<dt>{k}</dt><dd>{escape(str(v))}</dd>" for k, v in facts.items())
+    # an address holds no picture
+    link = f'<a href="?{escape(drawn.settings.query())}" target="_blank">Link</a>'
     verdict = requirements(drawn.verdicts[rank]) if drawn.verdicts else silence(drawn.silence)
     return (
         f'<div class="details">{picture(generation.images[rank], "the chosen picture")}'
         f'<div><h4>Picture</h4><dl>{rows}</dl><p class="links">'
         f'<a href="{file}" download="seed{generation.seeds[rank]}.png">Save PNG</a>'
-        f'<a href="?{escape(drawn.settings.query())}" target="_blank">Link</a></p></div>'
+        f"{link if drawn.start is None else ''}</p></div>"
         f'<div><h4>Oracle</h4>{verdict}</div><div class="wide"><h4>CLIP, clause by clause</h4>{clauses}</div></div>'
     )
 

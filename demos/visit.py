@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from html import escape
+from typing import NamedTuple
 
 from clipcond.errors import ClipcondError
 
 from .settings import Settings
+from .starting import Start
 from .studio import Drawn
 from .view import picture
 
@@ -15,6 +17,24 @@ MAX_PIXELS = (
     16_000_000  # of all their pictures, which is 48 MB; the newest drawing stays whatever it has
 )
 _THUMB = 128
+
+
+class Asked(NamedTuple):
+    """What was asked for, or is now.
+
+    Attributes:
+        settings: of a drawing.
+        start: the picture that it starts from, or None.
+    """
+
+    settings: Settings
+    start: Start | None = None
+
+    @classmethod
+    def of(cls, drawn: Drawn) -> "Asked":
+        """What a drawing was asked for."""
+        return cls(drawn.settings, drawn.start)
+
 
 History = tuple[Drawn, ...]  # the newest first
 # how a setting is called on the page; of those whose values are long, the name is all that is said
@@ -33,7 +53,7 @@ _LONG = ("prompt", "negative")
 
 def remembered(history: History, drawn: Drawn) -> History:
     """With one more drawing, in place of an earlier one by the same settings; the oldest go beyond the bounds."""
-    before = (each for each in history if each.settings != drawn.settings)
+    before = (each for each in history if Asked.of(each) != Asked.of(drawn))
     kept, pixels = [drawn], _pixels(drawn)
     for each in before:
         pixels += _pixels(each)
@@ -58,20 +78,27 @@ def _pixels(drawn: Drawn) -> int:
     return sum(image.width * image.height for image in drawn.generation.images)
 
 
-def differing(settings: Settings, other: Settings) -> list[str]:
-    """What settings have that others have not, in words."""
+def differing(asked: Asked, other: Asked) -> list[str]:
+    """What one has that the other has not, in words."""
+    settings, others = asked.settings, other.settings
     names = [
-        f.name for f in fields(Settings) if getattr(settings, f.name) != getattr(other, f.name)
+        f.name for f in fields(Settings) if getattr(settings, f.name) != getattr(others, f.name)
     ]
-    return [
+    words = [
         _NAMES[name] if name in _LONG else f"{_NAMES[name]} {getattr(settings, name)}"
         for name in names
     ]
+    start, before = asked.start, other.start
+    if (start and start.picture) != (before and before.picture):
+        words.append("the picture to start from" if start else "no picture to start from")
+    elif start and before and start.strength != before.strength:
+        words.append(f"strength {start.strength:g}")
+    return words
 
 
-def told(settings: Settings, present: Settings) -> str:
-    """How a drawing's settings stand to those of the fields."""
-    words = differing(settings, present)
+def told(asked: Asked, present: Asked) -> str:
+    """How what a drawing was asked for stands to the fields."""
+    words = differing(asked, present)
     if not words:
         return "Drawn with what is set now."
     if len(words) == 1:
@@ -95,7 +122,7 @@ def _card(rank: int, drawn: Drawn, before: Drawn | None, *, pressed: bool) -> st
     thumb = drawn.generation.images[0].copy()
     thumb.thumbnail((_THUMB, _THUMB))
     settings = drawn.settings
-    changed = differing(settings, before.settings) if before else ["the first"]
+    changed = differing(Asked.of(drawn), Asked.of(before)) if before else ["the first"]
     prompt = escape(settings.prompt)
     return (
         f'<button class="card" data-rank="{rank}" aria-pressed="{str(pressed).lower()}" title="{prompt}" '

@@ -64,6 +64,7 @@ def a1111_parameters(provenance: Mapping[str, Any], *, seed: int, size: tuple[in
         "Steps": settings.get("num_inference_steps"),
         "Sampler": provenance["scheduler"],
         "CFG scale": settings.get("guidance_scale"),
+        "Denoising strength": settings.get("strength"),
         "Seed": seed,
         "Size": f"{size[0]}x{size[1]}",
         "Model": provenance["model"],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clipcond import emoji
 from demos.screenshots import (
     attention,
     evaluate,
@@ -126,6 +127,27 @@ def test_steps_and_attention(visit):
     assert page.locator("#interval img").count() == 2
     attention(page)
     assert page.locator("#looked img").count() == 8
+
+
+def test_a_picture_to_start_from_comes_back_too(visit, tmp_path):
+    emoji.render(emoji.sample(5), 320).save(tmp_path / "origin.png")
+    page = visit()
+    page.fill("#prompt textarea", "a fox and a blue circle")
+    page.get_by_text("Start from a picture").click()
+    page.set_input_files("#start-file input[type=file]", tmp_path / "origin.png")
+    page.wait_for_selector("#start img")
+    page.click("#draw")
+    page.wait_for_selector("#visit [data-rank='0']")
+    assert "prompt=" not in page.url
+    page.click("#start-without")
+    page.wait_for_selector("#start img", state="detached")
+    page.click("#draw")
+    page.wait_for_selector("#visit [data-rank='1']")
+    page.wait_for_function("location.search.includes('prompt=')")
+    page.click("#visit [data-rank='1']")
+    page.wait_for_selector("#status :text('differs from what is set now: the picture to start')")
+    page.click("#again")
+    page.wait_for_selector("#start img")
 
 
 def test_an_earlier_drawing_comes_back_and_one_thing_is_changed(visit):

@@ -57,7 +57,8 @@ def test_it_is_bounded_in_number_and_memory(drawn):
     ],
 )
 def test_what_differs_is_named(drawn, changes, says):
-    assert visit.told(drawn.settings, replace(drawn.settings, **changes)) == says
+    now = visit.Asked(replace(drawn.settings, **changes))
+    assert visit.told(visit.Asked.of(drawn), now) == says
 
 
 def test_each_says_what_it_changed(drawn):
