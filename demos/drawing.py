@@ -33,8 +33,9 @@ from .stream import Stopped, Switches, watch
 from .studio import Drawn, Step, Studio, draw
 from .wiring import CLICKS, MODEL, PRIVATE, Controls, controls, stoppable
 
-# the address bar always holds what draws the same again
-_TO_ADDRESS = "query => { if (query) history.replaceState(null, '', '?' + query); return query; }"
+# the address bar holds what draws the same again, or nothing: none holds a picture to start from
+_TO_ADDRESS = """address => { if (address)
+  history.replaceState(null, '', address === '?' ? location.pathname : address); return address; }"""
 _DRAW_IF_ASKED = """() => { if (new URLSearchParams(location.search).has('prompt'))
   setTimeout(() => document.querySelector('#draw').click(), 60); }"""
 _HOLDER = "Pictures come here, best first, as CLIP sees it."
@@ -55,29 +56,29 @@ class _Parts:
     Attributes:
         fields: setting -> its field, in the order of `Settings`.
         origin: what a drawing starts from.
-        shown: status, cards and details; the drawing and its query.
+        shown: status, cards and details; the drawing and its address.
         drawn: the drawing that is shown.
-        query: of its address.
+        address: of it, from the "?" on.
     """
 
     fields: dict[str, Any]
     origin: start.Parts
     shown: list[Any]
     drawn: gr.State
-    query: gr.Textbox
+    address: gr.Textbox
 
 
 def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
     """Lay the tab out and wire it."""
     fields, (go, stop, again), views, origin = _fields(studio)
     inputs = list(fields.values())
-    drawn, query = gr.State(None), gr.Textbox(visible=False)
+    drawn, address = gr.State(None), gr.Textbox(visible=False)
     with gr.Column(scale=7, min_width=280):
         status = gr.HTML(view.status("Ready."), elem_id="status")
         cards = gr.HTML(view.empty(_HOLDER), elem_id="cards", js_on_load=CLICKS)
         details = gr.HTML(elem_id="details")
-        shown = [status, cards, details, drawn, query]
-        parts = _Parts(fields=fields, origin=origin, shown=shown, drawn=drawn, query=query)
+        shown = [status, cards, details, drawn, address]
+        parts = _Parts(fields=fields, origin=origin, shown=shown, drawn=drawn, address=address)
         remember = _visit(studio, parts)
 
     @polite
@@ -108,7 +109,7 @@ def build(studio: Studio, switches: Switches, page: gr.Blocks) -> None:
         switches=switches,
     )
     for event in ended:
-        remember(event.then(None, query, query, js=_TO_ADDRESS, **PRIVATE))
+        remember(event.then(None, address, address, js=_TO_ADDRESS, **PRIVATE))
     again.click(lambda: random.randrange(10**6), None, fields["seed"], queue=False, **PRIVATE)
     cards.click(choose, drawn, [cards, details], **MODEL, **PRIVATE)
     for name, seen in views.items():
@@ -142,7 +143,7 @@ def _visit(studio: Studio, parts: _Parts) -> Callable[[Any], None]:
     ) -> tuple[Any, ...]:
         drawn = visit.at(history, event.rank)
         settings = Settings(**dict(zip(parts.fields, values, strict=True)))
-        begun = start_of(picture, strength, settings.steps)
+        begun = picture and Start(picture=picture, strength=strength)
         words = visit.told(visit.Asked.of(drawn), visit.Asked(settings, begun))
         _, *shown = finished(studio, drawn)
         return view.status(words), *shown, visit.strip(history, drawn), gr.update(visible=True)
@@ -161,7 +162,7 @@ def _visit(studio: Studio, parts: _Parts) -> Callable[[Any], None]:
         **MODEL,
         **PRIVATE,
     )
-    clicked.then(None, parts.query, parts.query, js=_TO_ADDRESS, **PRIVATE)
+    clicked.then(None, parts.address, parts.address, js=_TO_ADDRESS, **PRIVATE)
     filled = [parts.shown[0], *parts.origin.outputs, *inputs]
     again.click(back, parts.drawn, filled, queue=False, **PRIVATE)
     return lambda event: event.then(
@@ -195,7 +196,7 @@ def frames(
     session: str,
     begun: Start | None = None,
 ) -> Iterator[tuple[Any, ...]]:
-    """(status, cards, details, drawn, query) as a drawing goes on."""
+    """(status, cards, details, drawn, address) as a drawing goes on."""
     seen = view.previews((), settings.candidates)
     done = 0.0
     yield view.progress(0, "encoding the prompt"), seen, "", None, ""
@@ -244,7 +245,7 @@ def finished(studio: Studio, drawn: Drawn) -> tuple[Any, ...]:
         view.cards(drawn),
         details_of(studio, drawn, 0),
         drawn,
-        drawn.settings.query() if drawn.start is None else "",  # an address holds no picture
+        "?" + (drawn.settings.query() if drawn.start is None else ""),
     )
 
 

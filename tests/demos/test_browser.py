@@ -146,6 +146,7 @@ def test_a_picture_to_start_from_comes_back_too(visit, tmp_path):
     page.wait_for_function("location.search.includes('prompt=')")
     page.click("#visit [data-rank='1']")
     page.wait_for_selector("#status :text('differs from what is set now: the picture to start')")
+    page.wait_for_function("location.search === ''")
     page.click("#again")
     page.wait_for_selector("#start img")
 

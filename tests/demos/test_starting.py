@@ -72,7 +72,7 @@ def test_the_middle_square_of_an_upload_is_taken(studio, tmp_path):
 
 def test_it_is_told_and_no_address_promises_it(studio, drawn, tmp_path):
     _, _, details, _, query = finished(studio, drawn)
-    assert query == ""
+    assert query == "?"
     assert "Link" not in details
     assert "<dt>strength</dt><dd>0.5</dd>" in details
     (tmp_path / "saved.png").write_bytes(png(drawn, 0))

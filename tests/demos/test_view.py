@@ -75,7 +75,7 @@ def test_cards_fall_and_one_is_chosen(studio, drawn):
     status, _, details, _, query = finished(studio, drawn)
     assert "oracle" in status
     assert "Save PNG" in details
-    assert query == drawn.settings.query()
+    assert query == "?" + drawn.settings.query()
 
 
 def test_a_saved_picture_says_how_it_was_made(drawn):
