@@ -347,4 +347,6 @@ def conditions(
 
 
 def _digest(picture: Image.Image) -> str:
-    return f"sha256 of {picture.mode} {picture.size}: {hashlib.sha256(picture.tobytes()).hexdigest()}"
+    return (
+        f"sha256 {hashlib.sha256(picture.tobytes()).hexdigest()} of {picture.mode} {picture.size}"
+    )
