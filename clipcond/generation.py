@@ -347,6 +347,4 @@ def conditions(
 
 
 def _digest(picture: Image.Image) -> str:
-    return (
-        f"sha256 {hashlib.sha256(picture.tobytes()).hexdigest()} of {picture.mode} {picture.size}"
-    )
+    return f"sha256 {hashlib.sha256(picture.tobytes()).hexdigest()} of {picture.size}"

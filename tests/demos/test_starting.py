@@ -80,7 +80,7 @@ def test_it_is_told_and_no_address_promises_it(studio, drawn, tmp_path):
         assert "Denoising strength: 0.5" in saved.text["parameters"]
         told = json.loads(saved.text["clipcond"])
     assert told["pipeline"] == "StableDiffusionImg2ImgPipeline"
-    assert told["settings"]["image"].endswith(" of RGB (32, 32)")
+    assert told["settings"]["image"].endswith(" of (32, 32)")
 
 
 def test_a_visit_tells_starts_apart(drawn, origin):
